@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reassembly of outer IPv4 datagrams (RFC 791, 3.2; overlaps refused as RFC 5722 does for IPv6).
+ * Used only for outer packets handed over through the TUN: packet sockets deliver whole ones.
+ * Bounded in datagrams, bytes and time; one lock, safe from several threads.
+ */
+#ifndef CV_ENGINE_REASSEMBLY_H
+#define CV_ENGINE_REASSEMBLY_H
+
+#include <stdint.h>
+
+#include "wire/ipv4.h"
+
+enum {
+	CV_REASSEMBLY_DATAGRAMS = 64,
+	CV_REASSEMBLY_TIMEOUT_MS = 15000, /* RFC 1122 asks for 60 s; Linux takes 30 s; said in the .c */
+	CV_REASSEMBLY_BYTES = 65535,
+};
+
+struct cv_reassembly;
+
+/* All memory is allocated here. NULL and errno. */
+struct cv_reassembly *cv_reassembly_create(void);
+void cv_reassembly_destroy(struct cv_reassembly *reassembly);
+
+enum cv_reassembly_result {
+	CV_REASSEMBLY_WAIT,	/* kept, more fragments are needed */
+	CV_REASSEMBLY_COMPLETE, /* the whole datagram was written to the caller's buffer */
+	CV_REASSEMBLY_DROP,	/* *ret_reason says why; the datagram's other fragments are gone too */
+};
+
+/*
+ * Give one fragment (parsed: ip, its header checksum verified by the caller, of ip->total_length bytes).
+ * now_ms: a monotonic clock. On COMPLETE the datagram, header (that of the first fragment, with total length,
+ * offset and checksum of the whole) and payload, stands in buffer
+ * (CV_REASSEMBLY_BYTES bytes) and its length in *ret_length.
+ * *ret_expired is increased by the number of incomplete datagrams whose time ran out or that were pushed out.
+ */
+enum cv_reassembly_result cv_reassembly_add(struct cv_reassembly *reassembly, const uint8_t *packet,
+					    const struct cv_ipv4 *ip, uint64_t now_ms,
+					    uint8_t *buffer, uint32_t *ret_length,
+					    enum cv_drop *ret_reason, uint32_t *ret_expired);
+
+#endif

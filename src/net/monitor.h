@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What changed in the kernel's links, addresses, routes, rules and next hops. */
+#ifndef CV_NET_MONITOR_H
+#define CV_NET_MONITOR_H
+
+enum cv_monitor_change {
+	CV_MONITOR_LINK = 1 << 0,
+	CV_MONITOR_ADDRESS = 1 << 1,
+	CV_MONITOR_ROUTE = 1 << 2,
+	CV_MONITOR_RULE = 1 << 3,
+	CV_MONITOR_NEXT_HOP = 1 << 4,
+	CV_MONITOR_OVERFLOW = 1 << 5, /* notices were lost: take everything as changed */
+};
+
+/* Subscribe. Returns a non-blocking descriptor that the caller closes, or -errno. */
+int cv_monitor_open(void);
+
+/*
+ * Read all pending notices. Returns a set of enum cv_monitor_change (0: nothing
+ * changed), or -errno for a broken socket. One system call when nothing is pending.
+ */
+int cv_monitor_drain(int fd);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A NETLINK_ROUTE request socket: one request, its answers, its error.
+ * Not thread-safe: one per thread.
+ */
+#ifndef CV_NET_NETLINK_H
+#define CV_NET_NETLINK_H
+
+#include <libmnl/libmnl.h>
+
+struct cv_nl;
+
+/* Open. -errno. The caller owns *ret_nl: cv_nl_destroy. Strict checking and extended acks are on. */
+int cv_nl_create(struct cv_nl **ret_nl);
+
+/* Close. NULL is fine. */
+void cv_nl_destroy(struct cv_nl *nl);
+
+/* The buffer in which to build the next request (MNL_SOCKET_BUFFER_SIZE or more bytes). */
+void *cv_nl_buffer(struct cv_nl *nl);
+
+/*
+ * Send the request built in cv_nl_buffer (type, flags and body; the sequence number
+ * is set here) and call cb for every answer. Returns 0, or the kernel's or the
+ * socket's -errno; cb returns MNL_CB_OK to go on, MNL_CB_STOP, or -errno to give up.
+ * A dump that was interrupted (NLM_F_DUMP_INTR) returns -EINTR: ask again.
+ */
+int cv_nl_talk(struct cv_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *data);
+
+#endif
