@@ -151,15 +151,142 @@ build/fuzz/%: FORCE
 	+$(MAKE) --no-print-directory $(FUZZ_ARGS) $@
 endif
 
+# ---- lints ---------------------------------------------------------------------
+
+# Each check-X below is one line in the report of `make test`. clang-check and the other
+# builds are lines of their own there.
+CHECKS := check-bpf check-host check-format check-tidy check-cppcheck check-sparse \
+	check-man check-scripts check-layers
+.PHONY: lint list-checks $(CHECKS)
+lint: $(CHECKS)
+list-checks:
+	@echo $(CHECKS)
+
+SRC_C := $(sort $(wildcard src/*/*.c))
+WIRE_HDR := $(sort $(wildcard src/wire/*.h))
+C_FILES := $(sort $(wildcard src/*/*.[ch] tests/*/*.[ch] lab/*.[ch]))
+JOBS = $(shell nproc)
+# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
+MULTIARCH = $(shell $(CC) -print-multiarch)
+
+# The packet core must compile for the host and for eBPF: every header alone, to prove
+# that it includes what it needs, and all of them together.
+WIRE_CHECK := -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual -Wpointer-arith -Werror -Isrc
+build/wire/%.c: src/wire/%.h
+	@mkdir -p $(@D)
+	@echo '#include "wire/$*.h"' >$@
+build/wire/wire_all.c: $(WIRE_HDR) Makefile
+	@mkdir -p $(@D)
+	@printf '#include "wire/%s"\n' $(notdir $(WIRE_HDR)) >$@
+WIRE_UNITS := $(WIRE_HDR:src/wire/%.h=build/wire/%.c) build/wire/wire_all.c
+
+check-bpf: $(WIRE_UNITS)
+	$(Q)set -e; for f in $^; do \
+		clang -target bpf $(WIRE_CHECK) -I/usr/include/$(MULTIARCH) -c -o $${f%.c}.bpf.o $$f; done
+check-host: $(WIRE_UNITS)
+	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
+		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
+
+check-format:
+	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
+
+check-tidy:
+	$(Q)bash tests/lint/tidy $(JOBS) $(filter %.c,$(C_FILES)) -- $(CV_CPPFLAGS) -std=gnu17
+
+CPPCHECK := --enable=warning,portability --inline-suppr --std=c11 --error-exitcode=1 \
+	--cppcheck-build-dir=build/cppcheck -Isrc
+check-cppcheck:
+	@mkdir -p build/cppcheck
+	$(Q)$(if $(SRC_C),cppcheck -q -j$(JOBS) $(CPPCHECK) $(SRC_C))
+
+# -Wsparse-error: without it sparse says what is wrong and exits with 0.
+check-sparse:
+	$(Q)set -e; for f in $(SRC_C); do \
+		sparse -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
+		$(CV_CPPFLAGS) $$f; done
+
+check-man:
+	$(Q)$(if $(wildcard doc/*.8),mandoc -T lint -W warning $(wildcard doc/*.8))
+
+check-scripts:
+	$(Q)bash tests/lint/scripts
+check-layers:
+	$(Q)perl tests/lint/layers
+
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: unit unit-asan
+.PHONY: deps test test-all test-long unit unit-asan bench lab
+deps:
+	@sh mk/deps packages.txt
+
+FILTER = $(if $(TESTS),--filter '$(TESTS)')
+test: deps
+	+@perl tests/run $(FILTER)
+test-long: deps
+	+@perl tests/run --long $(FILTER)
+test-all: deps
+	+@perl tests/run --all $(FILTER)
+
+# All of them run, whatever fails.
 unit: units
 	@fail=0; for t in $(UNITS); do echo "# $$t"; \
 		CMOCKA_MESSAGE_OUTPUT=TAP $$t || { echo "# FAILED: $$t"; fail=1; }; done; exit $$fail
 unit-asan:
 	+$(MAKE) --no-print-directory $(ASAN_ARGS) unit
 
-.PHONY: clean
+# Root is for the run alone: what it writes below build/ goes back to the user.
+as_root = if [ "$$(id -u)" = 0 ]; then $(1); else \
+	sudo env $(2) $(1); rc=$$?; \
+	sudo find build -xdev -uid 0 -exec chown -h "$$(id -u):$$(id -g)" {} +; exit $$rc; fi
+lab: deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@$(call as_root,lab/demo)
+bench: deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/run)
+
+# ---- installing and the rest ---------------------------------------------------
+
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+build/culvertd.service: contrib/systemd/culvertd.service FORCE
+	@mkdir -p $(@D)
+	@sed 's|@SBINDIR@|$(SBINDIR)|g' $< >$@
+
+.PHONY: install clean compdb help
+install: all build/culvertd.service
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(UNITDIR)
+	$(if $(wildcard $(O)/culvert),$(INSTALL) -m 755 $(O)/culvert $(DESTDIR)$(BINDIR))
+	$(if $(wildcard $(O)/culvertd),$(INSTALL) -m 755 $(O)/culvertd $(DESTDIR)$(SBINDIR))
+	$(if $(wildcard doc/*.8),$(INSTALL) -m 644 $(wildcard doc/*.8) $(DESTDIR)$(MANDIR)/man8)
+	$(INSTALL) -m 644 build/culvertd.service $(DESTDIR)$(UNITDIR)
+
 clean:
 	rm -rf build compile_commands.json
+
+# For editors and clang tools: one entry for each source, as the gcc build compiles it.
+compdb:
+	@{ echo '['; sep=; for f in $(sort $(ALL_SRC)); do \
+		printf '%s{ "directory": "%s", "file": "%s", "command": "%s" }' "$$sep" '$(CURDIR)' \
+		"$$f" '$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -c -o $(O)/obj/'"$${f%.c}.o $$f"; \
+		sep=',\n'; done | sed 's/\\n/\n/g'; echo; echo ']'; } >compile_commands.json
+	@echo "wrote compile_commands.json"
+
+help:
+	@echo 'make              build build/culvertd, build/culvert, build/libculvert.a (CC=clang, V=1)'
+	@echo 'make deps         install the Debian packages that are missing (packages.txt)'
+	@echo 'make lab          build, then show the demo network (root, or sudo)'
+	@echo 'make test         everything below 12 minutes; TESTS=regex runs what matches'
+	@echo 'make test-long    only the long tests; make test-all runs both'
+	@echo 'make unit         build and run the unit tests; unit-asan with the sanitizers'
+	@echo 'make lint         the checks alone; one of them: make check-format, check-tidy …'
+	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
+	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
+	@echo 'make compdb       compile_commands.json'
+	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
+	@echo 'make clean        remove what was built'

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests/run itself: each way in which a test can end is counted as what it is, named, and
+# reflected in the exit status and in the last line.
+set -u
+
+count=0
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+
+check() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		sed 's/^/# /' "$dir/output"
+	fi
+}
+
+# test_file NAME: a test with the script on standard input.
+test_file() {
+	{ echo '#!/bin/bash'; cat; } >"$dir/$1"
+	chmod +x "$dir/$1"
+}
+
+# runs EXIT-STATUS LAST-LINE NAME...: what tests/run says about these files.
+runs() {
+	local status=$1 last=$2 rc
+	shift 2
+	(cd "$dir" && exec "$OLDPWD/tests/run" --grace 3 --logs "$dir/logs" "$@") >"$dir/output" 2>&1
+	rc=$?
+	[ "$rc" = "$status" ] && [ "$(tail -n 1 "$dir/output")" = "$last" ]
+}
+
+says() {
+	grep -qF -- "$1" "$dir/output"
+}
+
+# A zombie is gone, too: who reaps it is not the runner's affair.
+gone() {
+	local pid
+	pid=$(cat "$1") && [ -n "$pid" ] && ! grep -qs '^State:[[:space:]][^Z]' "/proc/$pid/status"
+}
+
+test_file good.t <<'T'
+echo 1..3; echo ok 1 - a; echo "ok 2 - b # SKIP not here"; echo ok 3 - c
+T
+test_file notok.t <<'T'
+echo ok 1 - a; echo not ok 2 - the culprit; echo ok 3 - c; echo 1..3; exit 1
+T
+test_file dies.t <<'T'
+echo ok 1 - a; kill -KILL $$
+T
+test_file short.t <<'T'
+echo 1..3; echo ok 1 - a
+T
+test_file silent.t <<'T'
+exit 0
+T
+test_file status.t <<'T'
+echo 1..1; echo ok 1 - a; exit 3
+T
+test_file skipped.t <<'T'
+echo "1..0 # SKIP nothing to do"
+T
+test_file groups.t <<'T'
+echo 1..1; echo ok 1 - a; echo "# ok - first group"; echo 1..2; echo ok 1 - b; echo ok 2 - c
+T
+test_file nested.t <<'T'
+echo "    not ok 1 - inside a subtest"; echo ok 1 - outside; echo 1..1
+T
+test_file todo.t <<'T'
+echo "not ok 1 - later # TODO"; echo 1..1
+T
+test_file noise.t <<'T'
+printf 'no newline' >&2; echo ok 1 - a; printf 'nor here' >&2; echo 1..1
+T
+test_file slow.t <<T
+# tests/run: timeout=1
+trap 'echo cleaned >$dir/trap; exit 1' TERM
+echo 1..1; sleep 60; echo ok 1 - too late
+T
+test_file stubborn.t <<T
+# tests/run: timeout=1
+trap '' TERM
+echo \$\$ >$dir/stubborn.pid
+echo ok 1 - a; echo 1..1; while :; do sleep 1; done
+T
+test_file leaves.t <<T
+sleep 60 & echo \$! >$dir/leaves.pid
+echo 1..1; echo ok 1 - a
+T
+echo 'not a program' >"$dir/plain.t"
+
+check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
+check "the reason of a skip is told" says "not here"
+check "not ok fails" runs 1 "2 passed, 1 failed" notok.t
+check "and is named" says "not ok 2 - the culprit"
+check "with its log" says "$dir/logs/"
+check "the log holds what it printed" grep -rqx "not ok 2 - the culprit" "$dir/logs"
+check "one that dies fails" runs 1 "1 passed, 1 failed" dies.t
+check "and is named" says "dies.t (log:"
+check "a broken plan fails" runs 1 "1 passed, 1 failed" short.t
+check "printing nothing fails" runs 1 "0 passed, 1 failed" silent.t
+check "a bad exit status fails" runs 1 "1 passed, 1 failed" status.t
+check "a file that cannot be run fails" runs 1 "0 passed, 1 failed" plain.t
+check "a skipped file is skipped" runs 0 "0 passed, 0 failed, 1 skipped" skipped.t
+check "several plans add up" runs 0 "3 passed, 0 failed" groups.t
+check "indented lines do not count" runs 0 "1 passed, 0 failed" nested.t
+check "there is no excuse for a failure" runs 1 "0 passed, 1 failed" todo.t
+check "standard error does not cut TAP lines" runs 0 "1 passed, 0 failed" noise.t
+check "one that leaves a process fails" runs 1 "1 passed, 1 failed" leaves.t
+check "and that process is ended" gone "$dir/leaves.pid"
+check "the time limit fails" runs 1 "0 passed, 1 failed" slow.t
+check "the clean-up trap ran" test -s "$dir/trap"
+check "SIGTERM ignored: killed in the end" runs 1 "1 passed, 1 failed" stubborn.t
+check "and is gone" gone "$dir/stubborn.pid"
+check "everything adds up" runs 1 "8 passed, 2 failed, 1 skipped" good.t notok.t dies.t groups.t
+echo "1..$count"
