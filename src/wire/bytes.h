@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Reading and writing packet bytes wherever they lie: packets come without
+ * alignment, so every access goes through a copy of constant size, which the
+ * compilers turn into one instruction where the machine allows it (and into
+ * single bytes for eBPF, whose verifier insists on alignment).
+ */
+#ifndef CV_WIRE_BYTES_H
+#define CV_WIRE_BYTES_H
+
+#include "wire/types.h"
+
+/* Two bytes as they lie in memory. */
+CV_INLINE __be16 cv_bytes_load16(const void *at)
+{
+	__be16 value;
+
+	__builtin_memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* Four bytes as they lie in memory. */
+CV_INLINE __be32 cv_bytes_load32(const void *at)
+{
+	__be32 value;
+
+	__builtin_memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+CV_INLINE void cv_bytes_store16(void *at, __be16 value)
+{
+	__builtin_memcpy(at, &value, sizeof(value));
+}
+
+CV_INLINE void cv_bytes_store32(void *at, __be32 value)
+{
+	__builtin_memcpy(at, &value, sizeof(value));
+}
+
+/*
+ * Copies length bytes; the two areas must not overlap. For headers and quotes, not
+ * for bulk: for eBPF it is a loop of single bytes, whose length the caller bounds.
+ */
+CV_INLINE void cv_bytes_copy(void *to, const void *from, __u32 length)
+{
+	const __u8 *source = from;
+	__u8 *target = to;
+	__u32 i;
+
+	for (i = 0; i < length; i++) {
+		target[i] = source[i];
+#ifdef __bpf__
+		/* Else clang recognises a memcpy(), which eBPF has not. */
+		__asm__ volatile("" : : : "memory");
+#endif
+	}
+}
+
+#endif
