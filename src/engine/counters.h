@@ -33,7 +33,7 @@ enum cv_event {
 #define CV_EVENT_ENUM(id, name, text) CV_EVENT_##id,
 	CV_EVENTS(CV_EVENT_ENUM)
 #undef CV_EVENT_ENUM
-		CV_EVENT_MAX
+	CV_EVENT_MAX
 };
 
 struct cv_counters {
