@@ -37,6 +37,9 @@ Q := @
 say = @printf '  %-8s%s\n'
 endif
 
+# The only place where the version stands.
+VERSION := 0.1.0
+
 # ---- flags ---------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
@@ -56,7 +59,7 @@ SAN_C := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_LD := $(SAN_C)
 endif
 # `make CFLAGS=…` may change optimisation and debugging; the rest is the project's.
-CV_CPPFLAGS := -Isrc -D_GNU_SOURCE $(CPPFLAGS)
+CV_CPPFLAGS := -Isrc -D_GNU_SOURCE -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
 LIBS := -lmnl -levent -levent_pthreads -ljansson -lsystemd
@@ -97,7 +100,7 @@ tools: $(TOOLS)
 FLAGS_NOW := $(CC) | $(CV_CPPFLAGS) | $(CV_CFLAGS) | $(CV_LDFLAGS) | $(LIBS) $(TEST_LIBS)
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+	$(file >$@.new,$(FLAGS_NOW))@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 # The archive is rebuilt when a source comes or goes, too.
 $(O)/.sources: FORCE
@@ -166,9 +169,6 @@ SRC_C := $(sort $(wildcard src/*/*.c))
 WIRE_HDR := $(sort $(wildcard src/wire/*.h))
 C_FILES := $(sort $(wildcard src/*/*.[ch] tests/*/*.[ch] lab/*.[ch]))
 JOBS = $(shell nproc)
-# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
-MULTIARCH = $(shell $(CC) -print-multiarch)
-
 # The packet core must compile for the host and for eBPF: every header alone, to prove
 # that it includes what it needs, and all of them together.
 WIRE_CHECK := -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual -Wpointer-arith -Werror -Isrc
@@ -179,10 +179,15 @@ build/wire/wire_all.c: $(WIRE_HDR) Makefile
 	@mkdir -p $(@D)
 	@printf '#include "wire/%s"\n' $(notdir $(WIRE_HDR)) >$@
 WIRE_UNITS := $(WIRE_HDR:src/wire/%.h=build/wire/%.c) build/wire/wire_all.c
+# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
+BPF_CC = clang -target bpf $(WIRE_CHECK) -I/usr/include/$(shell $(CC) -print-multiarch)
 
-check-bpf: $(WIRE_UNITS)
-	$(Q)set -e; for f in $^; do \
-		clang -target bpf $(WIRE_CHECK) -I/usr/include/$(MULTIARCH) -c -o $${f%.c}.bpf.o $$f; done
+# Code is made, and complained about, only for what is called.
+build/wire/wire_callers.c: build/wire/wire_all.c tests/lint/wire-callers
+	$(Q)$(BPF_CC) -E $< | perl tests/lint/wire-callers wire_all.c >$@
+
+check-bpf: $(WIRE_UNITS) build/wire/wire_callers.c
+	$(Q)set -e; for f in $^; do $(BPF_CC) -c -o $${f%.c}.bpf.o $$f; done
 check-host: $(WIRE_UNITS)
 	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
@@ -199,11 +204,15 @@ check-cppcheck:
 	@mkdir -p build/cppcheck
 	$(Q)$(if $(SRC_C),cppcheck -q -j$(JOBS) $(CPPCHECK) $(SRC_C))
 
+# The virtio header of TUN devices and packet sockets is in the host's byte order, unlike
+# what its types say, hence __virtio*.
+SPARSE := -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
+	-D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
 # -Wsparse-error: without it sparse says what is wrong and exits with 0.
 check-sparse:
-	$(Q)set -e; for f in $(SRC_C); do \
-		sparse -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
-		$(CV_CPPFLAGS) $$f; done
+	$(Q)rc=0; for f in $(SRC_C); do \
+		sparse $(SPARSE) \
+		$(CV_CPPFLAGS) $$f || rc=1; done; exit $$rc
 
 check-man:
 	$(Q)$(if $(wildcard doc/*.8),mandoc -T lint -W warning $(wildcard doc/*.8))

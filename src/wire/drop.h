@@ -60,7 +60,10 @@
 	X(RECEIVE_OVERFLOW, "receive-overflow", "the kernel's receive buffer was full")          \
 	X(ICMP_NOT_OURS, "icmp-not-ours", "an ICMP error that quotes a packet we cannot have sent") \
 	X(ICMP_RATE_LIMIT, "icmp-rate-limit", "an ICMP message of ours held back by the rate limit") \
-	X(FRAGMENT_NOT_ALLOWED, "cannot-fragment", "too big for the path and impossible to fragment")
+	X(FRAGMENT_NOT_ALLOWED, "cannot-fragment",                                               \
+	  "too big for the path and impossible to fragment")                                     \
+	X(FRAGMENT_INVALID, "fragment-invalid",                                                  \
+	  "an outer fragment without payload, of odd size, or ending beyond 65535 bytes")
 /* clang-format on */
 
 enum cv_drop {
@@ -75,7 +78,7 @@ enum cv_drop {
 CV_INLINE const char *cv_drop_name(enum cv_drop reason)
 {
 	static const char *const names[] = {
-#define CV_DROP_NAME(id, name, text) [CV_DROP_##id] = name,
+#define CV_DROP_NAME(id, name, text) [CV_DROP_##id] = (name),
 		CV_DROP_REASONS(CV_DROP_NAME)
 #undef CV_DROP_NAME
 	};
@@ -87,7 +90,7 @@ CV_INLINE const char *cv_drop_name(enum cv_drop reason)
 CV_INLINE const char *cv_drop_text(enum cv_drop reason)
 {
 	static const char *const texts[] = {
-#define CV_DROP_TEXT(id, name, text) [CV_DROP_##id] = text,
+#define CV_DROP_TEXT(id, name, text) [CV_DROP_##id] = (text),
 		CV_DROP_REASONS(CV_DROP_TEXT)
 #undef CV_DROP_TEXT
 	};

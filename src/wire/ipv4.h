@@ -454,7 +454,6 @@ CV_INLINE __u32 cv_ipv4_fragment_header(const void *packet,
 	struct cv_ipv4_header header;
 	__u8 *options = (__u8 *)ret_header + CV_IPV4_HEADER_MIN;
 	__u16 flags_offset;
-	__u32 i;
 
 	__builtin_memcpy(&header, packet, sizeof(header));
 	flags_offset = cv_ntohs(header.flags_offset) & (CV_IPV4_RESERVED | CV_IPV4_DF);
@@ -469,8 +468,9 @@ CV_INLINE __u32 cv_ipv4_fragment_header(const void *packet,
 		cv_bytes_copy(options, (const __u8 *)packet + CV_IPV4_HEADER_MIN,
 			      plan->header_length - CV_IPV4_HEADER_MIN);
 	} else {
-		for (i = CV_IPV4_HEADER_MIN; i < fragment.header_length; i++)
-			options[i - CV_IPV4_HEADER_MIN] = CV_IPV4_OPTION_END;
+		/* All 40 bytes: of a constant length, or eBPF would have to call memset(). */
+		__builtin_memset(options, CV_IPV4_OPTION_END,
+				 CV_IPV4_HEADER_MAX - CV_IPV4_HEADER_MIN);
 		cv_ipv4_copied_options(packet, plan->header_length, options);
 	}
 	cv_ipv4_set_checksum(ret_header, fragment.header_length);
