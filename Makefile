@@ -59,7 +59,7 @@ SAN_C := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN_LD := $(SAN_C)
 endif
 # `make CFLAGS=…` may change optimisation and debugging; the rest is the project's.
-CV_CPPFLAGS := -Isrc -D_GNU_SOURCE -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
 LIBS := -lmnl -levent -levent_pthreads -ljansson -lsystemd
@@ -98,9 +98,10 @@ tools: $(TOOLS)
 
 # Everything is rebuilt when the compiler or its flags change.
 FLAGS_NOW := $(CC) | $(CV_CPPFLAGS) | $(CV_CFLAGS) | $(CV_LDFLAGS) | $(LIBS) $(TEST_LIBS)
+$(O)/.flags: export FLAGS_NOW := $(FLAGS_NOW)
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
-	$(file >$@.new,$(FLAGS_NOW))@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+	@echo "$$FLAGS_NOW" | cmp -s - $@ || echo "$$FLAGS_NOW" >$@
 
 # The archive is rebuilt when a source comes or goes, too.
 $(O)/.sources: FORCE
@@ -114,7 +115,7 @@ $(O)/obj/%.o: %.c $(O)/.flags
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+	$(Q)rm -f $@.new && $(AR) rcs $@.new $(filter %.o,$^) && mv $@.new $@
 
 define program
 $(1): $(2) $(LIB)
@@ -279,11 +280,9 @@ clean:
 	rm -rf build compile_commands.json
 
 # For editors and clang tools: one entry for each source, as the gcc build compiles it.
+compdb: export COMMAND := $(CC) $(CV_CPPFLAGS) $(CV_CFLAGS)
 compdb:
-	@{ echo '['; sep=; for f in $(sort $(ALL_SRC)); do \
-		printf '%s{ "directory": "%s", "file": "%s", "command": "%s" }' "$$sep" '$(CURDIR)' \
-		"$$f" '$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -c -o $(O)/obj/'"$${f%.c}.o $$f"; \
-		sep=',\n'; done | sed 's/\\n/\n/g'; echo; echo ']'; } >compile_commands.json
+	@perl mk/compdb $(O) $(sort $(ALL_SRC)) >compile_commands.json
 	@echo "wrote compile_commands.json"
 
 help:
