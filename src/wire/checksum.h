@@ -79,6 +79,10 @@ CV_INLINE __u64 cv_checksum_add(const void *data, __u32 length, __u64 sum)
 		__builtin_memcpy(&word, at + i, sizeof(word));
 		sum = cv_checksum_combine(sum, word);
 	}
+	if (length - i >= sizeof(__u32)) {
+		sum = cv_checksum_combine(sum, (CV_FORCE __u32)cv_bytes_load32(at + i));
+		i += sizeof(__u32);
+	}
 #endif
 	for (; i + 1 < length; i += 2)
 		sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(at + i));

@@ -260,8 +260,7 @@ CV_INLINE __u32 cv_icmp_path_mtu(__u32 reported, const struct cv_ipv4 *quoted, _
 	__u32 mtu = reported;
 
 	if (reported < CV_IPV4_MTU_MIN) {
-		if (total_length > current_mtu &&
-		    total_length - quoted->header_length > CV_IPV4_MTU_MIN)
+		if (total_length >= current_mtu)
 			total_length -= quoted->header_length;
 		mtu = cv_icmp_plateau(total_length);
 	}
