@@ -10,30 +10,43 @@
 
 #include "net/netlink.h"
 
-enum { CV_LINK_ALIAS_MAX = 256, CV_LINK_KIND_MAX = 32 };
+enum {
+	CV_LINK_ALIAS_MAX = 256,
+	CV_LINK_KIND_MAX = 32
+};
 
 struct cv_link {
 	int index;
 	char name[IFNAMSIZ];
-	char kind[CV_LINK_KIND_MAX];   /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" when it has none */
+	char kind[CV_LINK_KIND_MAX];   /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" when it has none
+					*/
 	char alias[CV_LINK_ALIAS_MAX]; /* IFLA_IFALIAS, "" when it has none */
 	uint32_t mtu;
-	uint32_t flags; /* IFF_* */
+	uint32_t flags;	 /* IFF_* */
 	bool tun_is_tun; /* kind tun: a TUN (not TAP) device */
 	bool tun_multi_queue;
 	bool tun_persist;
 	bool tun_vnet_hdr;
 };
 
-/* Find a device by name, or by index. 0, -ENODEV, -errno. */
+/* Find a device by name (alternative names count), or by index. 0, -ENODEV, -errno. */
 int cv_link_get(struct cv_nl *nl, const char *name, struct cv_link *ret_link);
 int cv_link_get_by_index(struct cv_nl *nl, int index, struct cv_link *ret_link);
 
-/* Call cb for every device of this namespace; a non-zero return of cb stops and is returned. */
+/*
+ * Only the MTU of a device, in bytes: never cached, below a microsecond, without the
+ * kernel's rtnl lock. 0, -ENODEV, -errno.
+ */
+int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu);
+
+/*
+ * Call cb for every device of this namespace; a non-zero return of cb stops and is returned.
+ * The list is complete before the first call: cb may use nl.
+ */
 int cv_link_for_each(struct cv_nl *nl, int (*cb)(const struct cv_link *link, void *data),
 		     void *data);
 
-/* Change a device. 0 or -errno. */
+/* Change a device. 0, -ENODEV, -errno. An alias longer than CV_LINK_ALIAS_MAX - 1 is -EINVAL. */
 int cv_link_set_up(struct cv_nl *nl, int index, bool up);
 int cv_link_set_mtu(struct cv_nl *nl, int index, uint32_t mtu);
 int cv_link_set_alias(struct cv_nl *nl, int index, const char *alias);
@@ -47,7 +60,7 @@ struct cv_address {
 	__be32 broadcast; /* 0 when there is none */
 };
 
-/* Call cb for every IPv4 address of this namespace; a non-zero return stops and is returned. */
+/* Call cb, which may use nl, for every IPv4 address; a non-zero return stops and is returned. */
 int cv_address_for_each(struct cv_nl *nl, int (*cb)(const struct cv_address *address, void *data),
 			void *data);
 

@@ -10,21 +10,37 @@
 
 struct cv_nl;
 
-/* Open. -errno. The caller owns *ret_nl: cv_nl_destroy. Strict checking and extended acks are on. */
+/* Open. -errno. The caller owns *ret_nl: cv_nl_destroy. Strict checking and extended acks are on.
+ */
 int cv_nl_create(struct cv_nl **ret_nl);
 
 /* Close. NULL is fine. */
 void cv_nl_destroy(struct cv_nl *nl);
 
+/* Its descriptor, for ioctls on devices of the socket's network namespace. Stays with nl. */
+int cv_nl_fd(const struct cv_nl *nl);
+
 /* The buffer in which to build the next request (MNL_SOCKET_BUFFER_SIZE or more bytes). */
 void *cv_nl_buffer(struct cv_nl *nl);
 
 /*
- * Send the request built in cv_nl_buffer (type, flags and body; the sequence number
- * is set here) and call cb for every answer. Returns 0, or the kernel's or the
- * socket's -errno; cb returns MNL_CB_OK to go on, MNL_CB_STOP, or -errno to give up.
- * A dump that was interrupted (NLM_F_DUMP_INTR) returns -EINTR: ask again.
+ * Send the request built in cv_nl_buffer (type, flags and body; the sequence number,
+ * NLM_F_REQUEST and, for anything but a question, NLM_F_ACK are set here) and call cb
+ * (NULL: nobody) for every answer. Returns 0, or the kernel's or the socket's -errno;
+ * cb returns MNL_CB_OK to go on, MNL_CB_STOP, or -errno to give up, and must not use nl.
+ * A dump that was interrupted (NLM_F_DUMP_INTR) returns -EINTR: ask again; the
+ * for-each functions of link.h and route.h do, CV_NL_DUMP_ATTEMPTS times.
  */
 int cv_nl_talk(struct cv_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *data);
+
+enum {
+	CV_NL_DUMP_ATTEMPTS = 16
+};
+
+/*
+ * The kernel's own words on why the last request failed (extended ack), "" when it
+ * gave none. Valid until the next request.
+ */
+const char *cv_nl_error_text(const struct cv_nl *nl);
 
 #endif

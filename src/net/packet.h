@@ -13,6 +13,10 @@
 #include <sys/socket.h>
 
 /*
+ * A message is a struct virtio_net_hdr (10 bytes, host byte order), then the frame from its
+ * link header on. recvmsg returns -EINVAL for a packet that such a header cannot
+ * describe; that one is then gone, and the socket goes on.
+ *
  * Open a socket and join fan-out group *group; with *group 0 on entry, a group id that nobody
  * in this network namespace uses is chosen and stored (PACKET_FANOUT_FLAG_UNIQUEID). Bound to all
  * devices: one that is removed and created again needs nothing. Returns a non-blocking
@@ -23,11 +27,13 @@ int cv_packet_open(uint16_t *group);
 /* What recvmsg said of one packet. */
 struct cv_packet_info {
 	int ifindex;		 /* where it arrived */
-	uint32_t network_offset; /* bytes from the start of the data (behind the vnet header) to the IP header */
+	uint32_t network_offset; /* bytes from behind the vnet header to the IP header */
 	bool to_host;		 /* PACKET_HOST */
 };
 
-enum { CV_PACKET_CONTROL_SIZE = 64 }; /* msg_control bytes that cv_packet_info needs */
+enum {
+	CV_PACKET_CONTROL_SIZE = 64, /* msg_control bytes that cv_packet_info needs */
+};
 
 /* Read sockaddr_ll (msg_name) and PACKET_AUXDATA of a received message. 0, or -EBADMSG. */
 int cv_packet_info(struct msghdr *message, struct cv_packet_info *ret_info);

@@ -12,30 +12,45 @@
 #include <stdint.h>
 #include <linux/types.h>
 
-/* Open an IPPROTO_RAW socket for sendmmsg of complete IPv4 packets. Descriptor or -errno. */
+/*
+ * Open an IPPROTO_RAW socket for sendmmsg of complete IPv4 packets. Blocking (MSG_DONTWAIT is
+ * the caller's choice); no ICMP error is ever pending on it. The kernel fragments what has no
+ * DF and does not fit; -EMSGSIZE means that it has, or is larger than the device's MTU.
+ * Descriptor, which the caller closes, or -errno.
+ */
 int cv_raw_open_sender(void);
 
-/* Open the guard: protocol 4, drop-all filter, IP_HDRINCL, IP_RECVERR. Non-blocking. Descriptor or -errno. */
+/*
+ * Open the guard: protocol 4, drop-all filter, IP_HDRINCL, IP_RECVERR. Non-blocking. poll()
+ * says POLLERR (always on) when an error is queued. Descriptor, which the caller closes, or -errno.
+ */
 int cv_raw_open_guard(void);
 
-enum { CV_RAW_QUOTE_MAX = 1024 };
+enum {
+	CV_RAW_QUOTE_MAX = 1024, /* the rest of a longer quote is cut off */
+};
 
 /* An ICMP error about an outer packet. */
 struct cv_raw_error {
 	uint8_t type;
 	uint8_t code;
-	uint32_t info;	  /* next-hop MTU, or parameter problem pointer */
-	__be32 offender;  /* who sent the ICMP message */
-	uint32_t quoted;  /* bytes in quote */
+	uint32_t info;			 /* next-hop MTU, or parameter problem pointer */
+	__be32 offender;		 /* who sent the ICMP message */
+	uint32_t quoted;		 /* bytes in quote */
 	uint8_t quote[CV_RAW_QUOTE_MAX]; /* from the outer IP header on */
 };
 
-/* Take one error off the guard's queue. 0; -EAGAIN when there is none; -ENOMSG: one of another origin was skipped; -errno. */
+/*
+ * Take one error off the guard's queue. 0; -EAGAIN when there is none; -ENOMSG: one of another
+ * origin was skipped; -errno. Read until -EAGAIN: that also ends POLLERR. The kernel
+ * keeps redirects and time exceeded in reassembly (code 1) to itself.
+ */
 int cv_raw_read_error(int guard, struct cv_raw_error *ret_error);
 
 /*
- * Send one ICMP message to destination by a raw ICMP socket (opened by cv_raw_open_icmp): the kernel
- * chooses the source address and the route. 0 or -errno.
+ * Send one ICMP message, its checksum filled in, to destination by a raw ICMP socket (opened by
+ * cv_raw_open_icmp; non-blocking, receives nothing): the kernel chooses the source address and
+ * the route, DF is off, the TOS 0xc0 (RFC 1812, 4.3.2.5). 0 or -errno; -EAGAIN: queue full.
  */
 int cv_raw_open_icmp(void);
 int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t length);

@@ -14,24 +14,31 @@
 
 #include "net/netlink.h"
 
-/* A flow. Zero means "not given" for every field but destination. */
+/*
+ * A flow. Zero means "not given" for every field but destination.
+ *
+ * The kernel asks back the questions of a real packet: a source without iif must be an
+ * address of this host, with iif it must be none and pass rp_filter (-EINVAL, -EXDEV), and
+ * iif must forward (-EHOSTUNREACH).
+ */
 struct cv_route_flow {
 	__be32 destination;
 	__be32 source;
-	uint8_t tos; /* DSCP bits only */
-	uint8_t protocol;
-	__be16 source_port; /* given only together with protocol TCP, UDP (or ICMP: not asked) */
+	uint8_t tos;	    /* the whole octet; its ECN bits are not asked with */
+	uint8_t protocol;   /* the kernel knows TCP, UDP and ICMP; others are asked as UDP */
+	__be16 source_port; /* TCP and UDP; not asked with other protocols */
 	__be16 destination_port;
 	int iif; /* forwarded packets: the device they arrived on */
-	int oif;
+	int oif; /* never for a forwarding decision: it is not the kernel's own (facts) */
 };
 
 struct cv_route {
-	uint8_t type;	 /* RTN_UNICAST, RTN_LOCAL, … */
-	int oif;	 /* 0 when there is none */
-	__be32 gateway;	 /* 0: on link */
-	__be32 source;	 /* the source address that the kernel would take, 0 if none */
-	uint32_t mtu;	 /* in bytes: PMTU exception, route metric, else the device's; 0 unknown */
+	uint8_t type;	/* RTN_UNICAST, RTN_LOCAL, … */
+	int oif;	/* 0 when there is none */
+	__be32 gateway; /* 0: on link */
+	__be32 source;	/* the source address that the kernel would take; 0 with iif */
+	uint32_t mtu;	/* in bytes, at most 65535: PMTU exception, route metric, else the device's
+			   now */
 	uint32_t expires_ms; /* of a PMTU exception; 0: does not expire */
 };
 
@@ -42,7 +49,9 @@ struct cv_route {
  */
 int cv_route_get(struct cv_nl *nl, const struct cv_route_flow *flow, struct cv_route *ret_route);
 
-enum { CV_ROUTE_NEXT_HOPS_MAX = 256 };
+enum {
+	CV_ROUTE_NEXT_HOPS_MAX = 256
+};
 
 struct cv_next_hop {
 	int oif;
@@ -60,15 +69,19 @@ struct cv_route_entry {
 
 /*
  * The most specific entry that matches a flow, policy rules included, all next hops listed
- * (nexthop objects resolved, also with net.ipv4.nexthop_compat_mode=0). Entries that
- * refuse return 0 with their type where the kernel tells it, else as cv_route_get.
+ * (nexthop objects resolved, also with net.ipv4.nexthop_compat_mode=0). Next hops with a
+ * gateway of another family are left out. Entries that refuse return the kernel's error, as
+ * cv_route_get; a local entry returns 0 with its type. An entry whose next hops do not fit
+ * into the kernel's answer (about 230) is -EMSGSIZE.
  */
 int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 		   struct cv_route_entry *ret_entry);
 
 /*
- * Call cb with the gateway of every IPv4 route, in every table, that leaves through
- * oif and has one (each next hop of a multipath route, nexthop objects resolved). A non-zero return stops.
+ * Call cb with the gateway of every IPv4 route, in every table, that leaves through oif and
+ * has one (each next hop of a multipath route, nexthop objects resolved): each gateway
+ * once, in no order that means anything. A non-zero return stops and is returned. The list
+ * is complete before the first call: cb may use nl.
  */
 int cv_route_for_each_gateway(struct cv_nl *nl, int oif, int (*cb)(__be32 gateway, void *data),
 			      void *data);

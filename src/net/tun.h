@@ -17,9 +17,9 @@ enum {
 /*
  * Open one queue of TUN device name, which is created when it does not exist: then
  * persistent. Header size 10 (struct virtio_net_hdr), offloads CSUM, TSO4, TSO_ECN and
- * where the kernel has it USO4. Non-blocking, close-on-exec. Returns the descriptor, which the caller closes,
- * or -errno: -ENOENT/-ENODEV no /dev/net/tun, -EPERM no CAP_NET_ADMIN, -EBUSY/-EINVAL the
- * name is taken by something that is not such a device.
+ * where the kernel has it USO4. Non-blocking, close-on-exec. Returns the descriptor, which the
+ * caller closes, or -errno: -ENOENT/-ENODEV no /dev/net/tun, -EPERM no CAP_NET_ADMIN,
+ * -EBUSY/-EINVAL the name is taken by something that is not such a device.
  */
 int cv_tun_open(const char *name);
 

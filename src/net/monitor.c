@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's notices on links, IPv4 addresses, routes, rules and nexthop objects.
+ *
+ * Only that something changed is told, not what: whoever caches answers of the
+ * kernel drops them. Notices are queued before the request that caused them returns
+ * to its sender, so a drain after `ip route replace` sees the change.
+ *
+ * All kinds are needed. A link that goes down takes its routes along with a
+ * NEWLINK alone, and a changed nexthop object may say so by a NEWNEXTHOP alone.
+ */
+#include "net/monitor.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	RECEIVE_BUFFER = 16 << 20, /* about 20,000 route notices; beyond: OVERFLOW */
+	MESSAGE_SIZE = 16384,
+	DRAIN_MAX = 8192, /* notices of one call: a storm must not hold the caller for ever */
+};
+
+static const int groups[] = {
+	RTNLGRP_LINK,
+	RTNLGRP_IPV4_IFADDR,
+	RTNLGRP_IPV4_ROUTE,
+	RTNLGRP_IPV4_RULE,
+	/* Forwarding, rp_filter, ignore_routes_with_linkdown: they change what a route says. */
+	RTNLGRP_IPV4_NETCONF,
+	RTNLGRP_NEXTHOP,
+};
+
+int cv_monitor_open(void)
+{
+	int size = RECEIVE_BUFFER;
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	/* A smaller buffer, for want of privilege, only overflows sooner. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		goto close_fd;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			       sizeof(groups[i])) < 0)
+			goto close_fd;
+	}
+	return fd;
+close_fd:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int change_of(unsigned int type)
+{
+	switch (type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+	case RTM_SETLINK:
+		return CV_MONITOR_LINK;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return CV_MONITOR_ADDRESS;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+	case RTM_NEWNETCONF:
+	case RTM_DELNETCONF:
+		return CV_MONITOR_ROUTE;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return CV_MONITOR_RULE;
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+	case RTM_NEWNEXTHOPBUCKET:
+	case RTM_DELNEXTHOPBUCKET:
+		return CV_MONITOR_NEXT_HOP;
+	default:
+		return 0;
+	}
+}
+
+static int changes_in(const void *message, size_t length)
+{
+	const struct nlmsghdr *nlh = message;
+	int left = (int)length;
+	int changes = 0;
+
+	while (mnl_nlmsg_ok(nlh, left)) {
+		changes |= change_of(nlh->nlmsg_type);
+		nlh = mnl_nlmsg_next(nlh, &left);
+	}
+	return changes;
+}
+
+int cv_monitor_drain(int fd)
+{
+	_Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
+	int changes = 0;
+
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		/* MSG_TRUNC: the true length, so that a cut message is seen. */
+		ssize_t length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT | MSG_TRUNC);
+
+		if (length < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno == ENOBUFS) {
+				changes |= CV_MONITOR_OVERFLOW;
+				continue;
+			}
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				break;
+			return -errno;
+		}
+		if ((size_t)length > sizeof(buffer))
+			changes |= CV_MONITOR_OVERFLOW;
+		else
+			changes |= changes_in(buffer, (size_t)length);
+	}
+	return changes;
+}
