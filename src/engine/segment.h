@@ -51,8 +51,8 @@ struct cv_segment {
  * a super-packet's checksums are always computed, whether or not it says NEEDS_CSUM, as
  * the kernel's own segmentation does (tcp4_gso_segment, udp4_ufo_fragment).
  *
- * Returns CV_DROP_NONE, or CV_DROP_BAD_OFFLOAD, with nothing written, when the header
- * does not fit the packet: a gso_type other than TCPV4 (with or without ECN) and UDP_L4,
+ * Returns CV_DROP_NONE, or CV_DROP_BAD_OFFLOAD, the packet untouched, when the header
+ * does not fit it: a gso_type other than TCPV4 (with or without ECN) and UDP_L4,
  * another protocol than it says, gso_size 0, a TCP or UDP header that is too short, a
  * checksum field outside of the packet or inside of the IPv4 header, a super-packet
  * whose checksum field is not TCP's or UDP's, an IPv4 fragment with any offload.

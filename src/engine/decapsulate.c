@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way in: an outer packet is checked and its inner packet delivered.
+ *
+ * The order is the security: addresses first (whose tunnel?), then the inner header, then who may
+ * send it
+ * ("nothing from strangers", design.md), and only then anything that answers,
+ * changes or remembers. Exactly one layer is removed (RFC 2003, 3.2).
+ */
+#include "engine/decapsulate.h"
+
+#include <string.h>
+
+#include "engine/encapsulate.h"
+#include "wire/ecn.h"
+
+/* What the kernel said of the outer packet's offloads, said of the inner one. */
+static enum cv_drop inner_offload(const struct virtio_net_hdr *vnet, uint32_t outer_length,
+				  const struct cv_ipv4 *inner, const uint8_t *packet,
+				  struct virtio_net_hdr *ret)
+{
+	uint32_t start;
+
+	memset(ret, 0, sizeof(*ret));
+	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+		if (vnet->csum_start < outer_length + inner->header_length)
+			return CV_DROP_BAD_OFFLOAD;
+		start = vnet->csum_start - outer_length;
+		if (start + vnet->csum_offset + 2 > inner->total_length)
+			return CV_DROP_BAD_OFFLOAD;
+		ret->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		ret->csum_start = (uint16_t)start;
+		ret->csum_offset = vnet->csum_offset;
+	}
+	if (vnet->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return CV_DROP_NONE;
+	ret->gso_type = vnet->gso_type;
+	ret->gso_size = vnet->gso_size;
+	/* hdr_len as given may be the linear part of the buffer (facts.md): computed instead. */
+	if (inner->protocol == CV_IPV4_PROTO_TCP && inner->payload_length >= 20)
+		ret->hdr_len = (uint16_t)(inner->header_length +
+					  (packet[inner->header_length + 12] >> 4) * 4);
+	else
+		ret->hdr_len = (uint16_t)(inner->header_length + 8);
+	return CV_DROP_NONE;
+}
+
+/* May this inner packet come from this outer source? */
+static enum cv_drop check_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+				 const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
+				 const uint8_t *packet)
+{
+	struct cv_flow flow;
+
+	if (cv_ipv4_is_martian_source(inner->source) ||
+	    cv_router_is_broadcast(lane->router, inner->source))
+		return CV_DROP_SOURCE_MARTIAN;
+	if (cv_router_is_own(lane->router, inner->source))
+		return CV_DROP_SOURCE_OWN;
+	if (!tunnel->config.strict)
+		return CV_DROP_NONE;
+	cv_flow_read(&flow, inner, packet);
+	return cv_router_authorise(lane->router, tunnel, outer->source, &flow);
+}
+
+/* RFC 6040, 4.2. */
+static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			      const struct cv_ipv4 *outer, struct cv_ipv4 *inner, uint8_t *packet)
+{
+	struct cv_ecn_result result = cv_ecn_decapsulate(inner->tos, outer->tos);
+
+	if (result.note == CV_ECN_UNUSED)
+		cv_lane_count(lane, tunnel, CV_EVENT_ECN_UNUSED, 1);
+	if (result.note == CV_ECN_DANGEROUS)
+		cv_lane_count(lane, tunnel, CV_EVENT_ECN_DANGEROUS, 1);
+	if (result.drop)
+		return CV_DROP_ECN_CE_NOT_ECT;
+	if (result.ecn != (inner->tos & 3)) {
+		inner->tos = (uint8_t)((inner->tos & ~3) | result.ecn);
+		cv_ipv4_set_tos(packet, inner->tos);
+	}
+	return CV_DROP_NONE;
+}
+
+/* UDP super-packets, which not every kernel's TUN takes: one segment after the other. */
+static void deliver_segments(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			     const struct virtio_net_hdr *vnet, uint8_t *packet,
+			     const struct cv_ipv4 *ip)
+{
+	const struct virtio_net_hdr plain = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
+	struct cv_segmenter segmenter;
+	struct cv_segment segment;
+	struct cv_ipv4 one;
+
+	if (cv_segment_init(&segmenter, vnet, packet, ip)) {
+		cv_lane_drop(lane, tunnel, CV_DROP_BAD_OFFLOAD);
+		return;
+	}
+	while (cv_segment_next(&segmenter, lane->scratch, &segment)) {
+		memcpy(lane->scratch + segment.header_length, segment.payload,
+		       segment.payload_length);
+		if (cv_ipv4_parse(lane->scratch, segment.header_length + segment.payload_length,
+				  &one))
+			continue;
+		cv_coalesce_add(lane->coalescer, tunnel, &plain, lane->scratch, &one);
+		cv_coalesce_flush(lane->coalescer);
+	}
+}
+
+static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			  const struct virtio_net_hdr *vnet, const struct cv_ipv4 *outer,
+			  uint8_t *packet)
+{
+	struct virtio_net_hdr inner_vnet;
+	struct cv_ipv4 inner;
+	enum cv_drop drop;
+
+	drop = cv_ipip_parse_inner(packet, outer->payload_length, &inner);
+	if (!drop)
+		drop = inner_offload(vnet, outer->header_length, &inner, packet, &inner_vnet);
+	if (!drop)
+		drop = check_source(lane, tunnel, outer, &inner, packet);
+	if (!drop)
+		drop = merge_ecn(lane, tunnel, outer, &inner, packet);
+	if (drop) {
+		cv_lane_drop(lane, tunnel, drop);
+		return;
+	}
+	if (cv_segment_is_super(&inner_vnet) && inner.protocol == CV_IPV4_PROTO_UDP)
+		deliver_segments(lane, tunnel, &inner_vnet, packet, &inner);
+	else
+		cv_coalesce_add(lane->coalescer, tunnel, &inner_vnet, packet, &inner);
+}
+
+/* Outer fragments reach us only through a TUN: packet sockets deliver whole datagrams. */
+static void take_fragment(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			  const uint8_t *packet, const struct cv_ipv4 *outer)
+{
+	const struct virtio_net_hdr plain = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
+	enum cv_reassembly_result result;
+	enum cv_drop reason = CV_DROP_NONE;
+	struct cv_ipv4 whole;
+	uint32_t length = 0, expired = 0;
+
+	result = cv_reassembly_add(lane->shared->reassembly, packet, outer, lane->now_ms,
+				   lane->reassembled, &length, &reason, &expired);
+	if (expired)
+		lane->engine_counters.drops[CV_DROP_FRAGMENT_TIMEOUT] += expired;
+	if (result == CV_REASSEMBLY_DROP)
+		cv_lane_drop(lane, tunnel, reason);
+	if (result != CV_REASSEMBLY_COMPLETE)
+		return;
+	cv_lane_count(lane, tunnel, CV_EVENT_REASSEMBLED, 1);
+	if (cv_ipv4_parse(lane->reassembled, length, &whole)) {
+		cv_lane_drop(lane, tunnel, CV_DROP_TRUNCATED);
+		return;
+	}
+	deliver_inner(lane, tunnel, &plain, &whole, lane->reassembled + whole.header_length);
+	/* The buffer serves the next datagram: nothing may point into it any more. */
+	cv_coalesce_flush(lane->coalescer);
+}
+
+void cv_decapsulate(struct cv_lane *lane, const struct virtio_net_hdr *vnet, uint8_t *packet,
+		    uint32_t length, int ifindex)
+{
+	struct cv_live_tunnel *tunnel;
+	struct cv_ipv4 outer;
+	enum cv_drop drop;
+	bool own;
+
+	/* What came out of a tunnel of ours was decapsulated once, and that is enough. */
+	if (ifindex && cv_live_is_device(lane->shared->live, ifindex))
+		return;
+	drop = cv_ipv4_parse(packet, length, &outer);
+	if (!drop && !cv_ipv4_checksum_ok(packet, outer.header_length))
+		drop = CV_DROP_BAD_CHECKSUM;
+	if (drop) {
+		cv_lane_drop(lane, NULL, drop);
+		return;
+	}
+	own = cv_router_is_own(lane->router, outer.destination);
+	tunnel = cv_live_lookup(lane->shared->live, lane->worker, outer.source, outer.destination,
+				ifindex, own);
+	if (!tunnel) {
+		if (own)
+			cv_lane_drop(lane, NULL, CV_DROP_NO_TUNNEL);
+		return;
+	}
+	if (cv_ipv4_is_fragment(&outer))
+		take_fragment(lane, tunnel, packet, &outer);
+	else
+		deliver_inner(lane, tunnel, vnet, &outer, packet + outer.header_length);
+}
+
+void cv_take_from_device(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			 const struct virtio_net_hdr *vnet, uint8_t *packet, uint32_t length)
+{
+	struct cv_ipv4 ip;
+
+	if (!cv_ipv4_parse(packet, length, &ip) && ip.protocol == CV_IPV4_PROTO_IPIP &&
+	    cv_router_is_own(lane->router, ip.destination)) {
+		cv_lane_count(lane, tunnel, CV_EVENT_HANDED_OVER, 1);
+		cv_decapsulate(lane, vnet, packet, length, 0);
+		return;
+	}
+	cv_encapsulate(lane, tunnel, vnet, packet, length);
+}

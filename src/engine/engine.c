@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: workers, and changes to what they carry.
+ *
+ * A change stops the world: all workers' locks are taken, which each gives up between two
+ * batches (the gate keeps a busy worker from taking its own back first). Batches take well below
+ * a millisecond, changes are rare, and packets wait in their queues meanwhile.
+ */
+#define _GNU_SOURCE
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "engine/worker.h"
+#include "net/raw.h"
+
+struct cv_engine {
+	struct cv_worker_shared shared;
+	struct cv_live live;
+	unsigned int count;
+	struct cv_worker *workers[CV_ENGINE_WORKERS_MAX];
+};
+
+static void stop_world(struct cv_engine *engine)
+{
+	pthread_mutex_lock(&engine->shared.gate);
+	__atomic_store_n(&engine->shared.pausing, true, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_lock(engine->workers[i]);
+}
+
+static void start_world(struct cv_engine *engine)
+{
+	__atomic_store_n(&engine->shared.pausing, false, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_unlock(engine->workers[i]);
+	pthread_mutex_unlock(&engine->shared.gate);
+}
+
+static int create_shared(struct cv_engine *engine)
+{
+	struct cv_worker_shared *shared = &engine->shared;
+
+	pthread_mutex_init(&shared->gate, NULL);
+	shared->guard = -1;
+	shared->lane.live = &engine->live;
+	shared->lane.remotes = cv_remotes_create();
+	shared->lane.limit = cv_limit_create();
+	shared->lane.reassembly = cv_reassembly_create();
+	if (!shared->lane.remotes || !shared->lane.limit || !shared->lane.reassembly)
+		return -ENOMEM;
+	/* A restart must not repeat the identifications of a moment ago (RFC 6864, 4.2). */
+	if (getrandom(shared->lane.next_id, sizeof(shared->lane.next_id), 0) < 0)
+		return -errno;
+	shared->guard = cv_raw_open_guard();
+	return shared->guard < 0 ? shared->guard : 0;
+}
+
+static unsigned int count_workers(unsigned int wanted)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!wanted)
+		wanted = cpus > 0 ? (unsigned int)cpus : 1;
+	return wanted < CV_ENGINE_WORKERS_MAX ? wanted : CV_ENGINE_WORKERS_MAX;
+}
+
+int cv_engine_create(unsigned int workers, struct cv_engine **ret_engine)
+{
+	struct cv_engine *engine = calloc(1, sizeof(*engine));
+	unsigned int wanted = count_workers(workers);
+	int err;
+
+	if (!engine)
+		return -ENOMEM;
+	err = create_shared(engine);
+	if (err)
+		goto destroy_engine;
+	for (; engine->count < wanted; engine->count++) {
+		err = cv_worker_create(&engine->shared, engine->count,
+				       &engine->workers[engine->count]);
+		if (err)
+			goto destroy_engine;
+	}
+	for (unsigned int i = 0; i < engine->count; i++) {
+		err = cv_worker_start(engine->workers[i]);
+		if (err)
+			goto destroy_engine;
+	}
+	*ret_engine = engine;
+	return 0;
+
+destroy_engine:
+	cv_engine_destroy(engine);
+	return err;
+}
+
+static void destroy_tunnel(struct cv_engine *engine, struct cv_live_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < engine->count; i++)
+		close(tunnel->lanes[i].queue);
+	free(tunnel);
+}
+
+void cv_engine_destroy(struct cv_engine *engine)
+{
+	if (!engine)
+		return;
+	__atomic_store_n(&engine->shared.stopping, true, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_destroy(engine->workers[i]);
+	for (unsigned int i = 0; i < CV_ENGINE_TUNNELS_MAX; i++) {
+		if (engine->live.slots[i])
+			destroy_tunnel(engine, engine->live.slots[i]);
+	}
+	if (engine->shared.guard >= 0)
+		close(engine->shared.guard);
+	cv_remotes_destroy(engine->shared.lane.remotes);
+	cv_limit_destroy(engine->shared.lane.limit);
+	cv_reassembly_destroy(engine->shared.lane.reassembly);
+	pthread_mutex_destroy(&engine->shared.gate);
+	free(engine);
+}
+
+unsigned int cv_engine_workers(const struct cv_engine *engine)
+{
+	return engine->count;
+}
+
+/* Everything that depends on the configuration of tunnels is found again. World stopped. */
+static void configuration_changed(struct cv_engine *engine)
+{
+	for (unsigned int i = 0; i < engine->count; i++) {
+		cv_live_resolve_devices(&engine->live, i);
+		cv_worker_forget(engine->workers[i]);
+	}
+}
+
+/* World stopped. On failure no worker serves the tunnel. */
+static int attach_all(struct cv_engine *engine, const struct cv_live_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < engine->count; i++) {
+		int err = cv_worker_attach(engine->workers[i], tunnel);
+
+		if (err) {
+			while (i--)
+				cv_worker_detach(engine->workers[i], tunnel);
+			return err;
+		}
+	}
+	return 0;
+}
+
+int cv_engine_tunnel_add(struct cv_engine *engine, const struct cv_engine_tunnel *tunnel,
+			 const int *queues)
+{
+	struct cv_live_tunnel *live;
+	int err;
+
+	if (!cv_ipip_params_valid(&tunnel->ipip))
+		return -EINVAL;
+	live = aligned_alloc(64, sizeof(*live));
+	if (!live)
+		return -ENOMEM;
+	memset(live, 0, sizeof(*live));
+	live->config = *tunnel;
+	for (unsigned int i = 0; i < engine->count; i++)
+		live->lanes[i].queue = queues[i];
+	stop_world(engine);
+	err = cv_live_add(&engine->live, live);
+	if (!err) {
+		err = attach_all(engine, live);
+		if (err)
+			cv_live_remove(&engine->live, live);
+		configuration_changed(engine);
+	}
+	start_world(engine);
+	if (err)
+		free(live);
+	return err;
+}
+
+int cv_engine_tunnel_change(struct cv_engine *engine, const struct cv_engine_tunnel *tunnel)
+{
+	struct cv_live_tunnel *live = cv_live_find(&engine->live, tunnel->ifindex);
+	int err;
+
+	if (!live)
+		return -ENOENT;
+	if (!cv_ipip_params_valid(&tunnel->ipip))
+		return -EINVAL;
+	stop_world(engine);
+	err = cv_live_change(&engine->live, live, tunnel);
+	configuration_changed(engine);
+	start_world(engine);
+	return err;
+}
+
+int cv_engine_tunnel_delete(struct cv_engine *engine, int ifindex)
+{
+	struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+
+	if (!live)
+		return -ENOENT;
+	stop_world(engine);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_detach(engine->workers[i], live);
+	cv_live_remove(&engine->live, live);
+	configuration_changed(engine);
+	start_world(engine);
+	destroy_tunnel(engine, live);
+	return 0;
+}
+
+int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_counters *ret)
+{
+	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+
+	if (!live)
+		return -ENOENT;
+	memset(ret, 0, sizeof(*ret));
+	stop_world(engine);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_counters_add(ret, &live->lanes[i].counters);
+	start_world(engine);
+	return 0;
+}
+
+void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	stop_world(engine);
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_counters(engine->workers[i], ret);
+	start_world(engine);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The live tunnels: what the workers look at for every packet.
+ *
+ * Changed only while all workers stand still (engine.c), read without locks.
+ */
+#ifndef CV_ENGINE_LIVE_H
+#define CV_ENGINE_LIVE_H
+
+#include "engine/engine.h"
+
+/* One worker's share of a tunnel; on cache lines of its own. */
+struct cv_live_lane {
+	int queue;     /* descriptor of the TUN queue */
+	int dev_index; /* of config.dev, 0 while there is none; kept by the worker */
+	struct cv_counters counters;
+} __attribute__((aligned(64)));
+
+struct cv_live_tunnel {
+	struct cv_engine_tunnel config;
+	unsigned int slot; /* index in cv_live.slots, never changes */
+	struct cv_live_lane lanes[CV_ENGINE_WORKERS_MAX];
+};
+
+enum {
+	CV_LIVE_HASH_SIZE = 4 * CV_ENGINE_TUNNELS_MAX
+};
+
+struct cv_live {
+	struct cv_live_tunnel *slots[CV_ENGINE_TUNNELS_MAX]; /* NULL: free */
+	unsigned int count;
+	uint16_t
+		hash[CV_LIVE_HASH_SIZE]; /* open addressing by (remote, local): slot + 1, 0 empty */
+};
+
+/* Add a tunnel (the table takes ownership on success): 0, -EEXIST, -ENOSPC. */
+int cv_live_add(struct cv_live *live, struct cv_live_tunnel *tunnel);
+
+/* Change a tunnel's configuration: 0, or -EEXIST when another one has its (remote, local). */
+int cv_live_change(struct cv_live *live, struct cv_live_tunnel *tunnel,
+		   const struct cv_engine_tunnel *config);
+
+/* Take a tunnel out; the caller owns it again. */
+void cv_live_remove(struct cv_live *live, struct cv_live_tunnel *tunnel);
+
+/* The tunnel with this device, or NULL. */
+struct cv_live_tunnel *cv_live_find(const struct cv_live *live, int ifindex);
+
+/* True if ifindex is the device of one of our tunnels. */
+bool cv_live_is_device(const struct cv_live *live, int ifindex);
+
+/* The tunnel with exactly these addresses (0: any), or NULL. */
+struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, __be32 local);
+
+/*
+ * The tunnel of an outer packet that came from source to destination, in the order of Linux
+ * (ip_tunnel_lookup): (remote, local), (remote, any), (any, local), (any, any). ifindex: the device
+ * it arrived on, 0 when unknown; a tunnel bound to another device is passed over. own: destination
+ * is an address of this host, without which "local any" does not match. worker: whose share
+ * knows the devices. NULL: none.
+ */
+struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int worker,
+				      __be32 source, __be32 destination, int ifindex, bool own);
+
+/* Find the devices that tunnels are bound to again, for one worker's share. */
+void cv_live_resolve_devices(struct cv_live *live, unsigned int worker);
+
+#endif

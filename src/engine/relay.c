@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ICMP errors about outer packets.
+ *
+ * Anybody can send one, so it is believed only if what it quotes is a packet we can have
+ * sent: from an outer address of ours, through a tunnel, to a remote that this tunnel sends to; and
+ * if the inner header is quoted, one that routing takes into that tunnel and to that remote. Then
+ * it changes soft state (RFC 2003, 5) and is relayed by the rules of section 4. An error that
+ * quotes too little to know the inner sender waits for the next packet to that remote.
+ */
+#include "engine/relay.h"
+
+#include "wire/icmp.h"
+
+/* Can the quoted packet have left through this tunnel? *ret_mtu: the path MTU used so far. */
+static bool was_sent(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+		     const struct cv_ipip_quote *quote, const uint8_t *bytes, uint32_t *ret_mtu)
+{
+	struct cv_way_out way;
+	struct cv_flow flow;
+
+	*ret_mtu = quote->outer.total_length;
+	if (!quote->has_inner) {
+		if (!tunnel->config.remote)
+			return cv_router_is_peer(lane->router, tunnel, quote->outer.destination);
+		return true;
+	}
+	cv_flow_read(&flow, &quote->inner, bytes + quote->inner_offset);
+	if (tunnel->config.remote && !cv_router_is_routed_into(lane->router, tunnel, &flow))
+		return false;
+	if (cv_router_way_out(lane->router, tunnel, &flow, &way))
+		return false;
+	if (way.mtu && way.mtu < *ret_mtu)
+		*ret_mtu = way.mtu;
+	return way.destination == quote->outer.destination;
+}
+
+/* The error cannot be told to anybody yet: RFC 2003, 4, last paragraphs, and 5. */
+static void keep(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+		 const struct cv_ipip_quote *quote, const struct cv_icmp_relay *relay)
+{
+	const struct cv_remote_error error = {
+		.type = relay->type,
+		.code = relay->code,
+		.rest = 0,
+	};
+
+	if (relay->soft_state_unreachable)
+		cv_remotes_set_error(lane->shared->remotes, quote->outer.destination, &error,
+				     lane->now_ms);
+	if (relay->soft_state_unreachable || relay->soft_state_mtu)
+		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_SOFT_STATE, 1);
+	else
+		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_ABSORBED, 1);
+}
+
+static void relay_about(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+			const struct cv_raw_error *error, const struct cv_ipip_quote *quote,
+			uint32_t current_mtu)
+{
+	struct cv_icmp_relay relay;
+	uint32_t info = error->info;
+	uint32_t rest;
+
+	if (error->type == CV_ICMP_DEST_UNREACHABLE && error->code == CV_ICMP_FRAGMENTATION_NEEDED)
+		info = cv_icmp_path_mtu(info, &quote->outer, current_mtu);
+	relay = cv_icmp_relay_rule(error->type, error->code, info, &tunnel->config.ipip);
+	if (relay.soft_state_mtu &&
+	    cv_remotes_lower_mtu(lane->shared->remotes, quote->outer.destination, info,
+				 lane->now_ms, lane->shared->pmtu_lifetime_ms))
+		cv_lane_count(lane, tunnel, CV_EVENT_PMTU_LOWERED, 1);
+	if (relay.action == CV_ICMP_RELAY_NONE) {
+		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_ABSORBED, 1);
+		return;
+	}
+	if (!quote->has_inner) {
+		keep(lane, tunnel, quote, &relay);
+		return;
+	}
+	rest = relay.type == CV_ICMP_PARAMETER_PROBLEM ? relay.pointer : relay.mtu;
+	if (cv_lane_answer(lane, tunnel, &quote->inner, error->quote + quote->inner_offset,
+			   quote->inner_length, relay.type, relay.code, rest))
+		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_RELAYED, 1);
+}
+
+void cv_relay_error(struct cv_lane *lane, const struct cv_raw_error *error)
+{
+	struct cv_live_tunnel *tunnel;
+	struct cv_ipip_quote quote;
+	uint32_t current_mtu;
+
+	/* The kernel tells our own socket too when a packet is too big for our own device. */
+	if (cv_router_is_own(lane->router, error->offender))
+		return;
+	if (cv_ipip_parse_quote(error->quote, error->quoted, &quote) ||
+	    !cv_router_is_own(lane->router, quote.outer.source)) {
+		cv_lane_drop(lane, NULL, CV_DROP_ICMP_NOT_OURS);
+		return;
+	}
+	/* The tunnel of a packet we sent is the one that would take its answer. */
+	tunnel = cv_live_lookup(lane->shared->live, lane->worker, quote.outer.destination,
+				quote.outer.source, 0, true);
+	if (!tunnel || !was_sent(lane, tunnel, &quote, error->quote, &current_mtu)) {
+		cv_lane_drop(lane, NULL, CV_DROP_ICMP_NOT_OURS);
+		return;
+	}
+	relay_about(lane, tunnel, error, &quote, current_mtu);
+}

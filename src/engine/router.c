@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's questions to the kernel's routing, and their answers remembered.
+ *
+ * Two caches per worker, one each way, of the same shape: 2-way sets by a hash of the
+ * question. An answer is valid only with the generation it was given in; the generation
+ * moves with every notice of the kernel, with the remotes' soft state, and on demand.
+ * Refusals are remembered like permissions, so that a flood of strangers costs one
+ * question per flow and second, not per packet.
+ *
+ * What is asked, and why in these words:
+ * - the next hop of an inner packet: RTM_GETROUTE with the flow's ports and, for a forwarded
+ *   packet, `iif`. With `iif` the kernel hashes a flow over the next hops of a multipath
+ *   route as it does for the packet itself; `oif` would restrict the choice instead. The
+ *   device that a packet arrived on is not known behind a TUN; the device of the route
+ *   back to its source is, and with rp_filter it is the only one possible.
+ * - authorisation: RTM_GETROUTE with RTM_F_FIB_MATCH for the reverse packet: the whole entry.
+ */
+#include "engine/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/monitor.h"
+
+enum {
+	SETS = 4096,
+	WAYS = 2,
+	ANSWER_LIFETIME_MS = 1000, /* sysctls such as fib_multipath_hash_policy send no notice */
+	ADDRESSES_MAX = 65536,
+	PEERS_MAX = 65536,
+};
+
+/* A question. No padding that is not zeroed: compared and hashed as bytes. */
+struct question {
+	struct cv_flow flow;
+	__be32 outer_source; /* on the way in */
+	uint32_t slot;	     /* the tunnel's */
+};
+
+struct answer {
+	struct question question;
+	uint32_t generation; /* 0: never used */
+	enum cv_drop drop;
+	uint64_t given_ms;
+	struct cv_way_out way; /* on the way out */
+};
+
+/* A sorted set of addresses. */
+struct address_set {
+	__be32 *members;
+	size_t count;
+	size_t capacity;
+};
+
+struct cv_router {
+	struct cv_router_source source;
+	struct cv_live *live;
+	struct cv_remotes *remotes;
+	unsigned int worker;
+	uint64_t now_ms;
+	uint32_t generation;	     /* never 0 */
+	uint32_t remotes_generation; /* that generation belongs to */
+	bool addresses_stale;
+	struct address_set own;
+	struct address_set broadcast;
+	/* the gateways of one NBMA device, as of peers_generation */
+	struct address_set peers;
+	int peers_ifindex;
+	uint32_t peers_generation;
+	struct cv_route_entry entry; /* 3 KB: too much for the stack of every call */
+	struct answer out[SETS][WAYS];
+	struct answer in[SETS][WAYS];
+};
+
+static int compare_addresses(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int set_add(struct address_set *set, __be32 address, size_t max)
+{
+	if (set->count == set->capacity) {
+		size_t capacity = set->capacity ? 2 * set->capacity : 64;
+		__be32 *members;
+
+		if (capacity > max)
+			return -ENOSPC;
+		members = realloc(set->members, capacity * sizeof(*members));
+		if (!members)
+			return -ENOMEM;
+		set->members = members;
+		set->capacity = capacity;
+	}
+	set->members[set->count++] = address;
+	return 0;
+}
+
+static void set_sort(struct address_set *set)
+{
+	if (set->count)
+		qsort(set->members, set->count, sizeof(*set->members), compare_addresses);
+}
+
+static bool set_has(const struct address_set *set, __be32 address)
+{
+	return set->count &&
+	       bsearch(&address, set->members, set->count, sizeof(address), compare_addresses);
+}
+
+struct cv_router *cv_router_create(const struct cv_router_source *source, struct cv_live *live,
+				   struct cv_remotes *remotes, unsigned int worker)
+{
+	struct cv_router *router = calloc(1, sizeof(*router));
+
+	if (!router) {
+		source->destroy(source->context);
+		errno = ENOMEM;
+		return NULL;
+	}
+	router->source = *source;
+	router->live = live;
+	router->remotes = remotes;
+	router->worker = worker;
+	router->generation = 1;
+	router->addresses_stale = true;
+	return router;
+}
+
+void cv_router_destroy(struct cv_router *router)
+{
+	if (!router)
+		return;
+	router->source.destroy(router->source.context);
+	free(router->own.members);
+	free(router->broadcast.members);
+	free(router->peers.members);
+	free(router);
+}
+
+static int add_address(const struct cv_address *address, void *data)
+{
+	struct cv_router *router = data;
+	int err = set_add(&router->own, address->address, ADDRESSES_MAX);
+	__be32 mask;
+
+	if (err)
+		return err;
+	if (address->broadcast)
+		err = set_add(&router->broadcast, address->broadcast, ADDRESSES_MAX);
+	/* The kernel treats a subnet's all-ones address as broadcast also where none was set. */
+	if (!err && address->prefix_length && address->prefix_length < 31) {
+		mask = cv_htonl(~0U << (32 - address->prefix_length));
+		err = set_add(&router->broadcast, address->address | ~mask, ADDRESSES_MAX);
+	}
+	return err;
+}
+
+static void reload_addresses(struct cv_router *router)
+{
+	int err;
+
+	/* An interrupted dump is asked for again; notices arrive meanwhile anyway. */
+	for (int attempt = 0; attempt < 5; attempt++) {
+		router->own.count = 0;
+		router->broadcast.count = 0;
+		err = router->source.addresses(router->source.context, add_address, router);
+		if (err != -EINTR)
+			break;
+	}
+	set_sort(&router->own);
+	set_sort(&router->broadcast);
+	router->addresses_stale = err != 0;
+}
+
+void cv_router_forget(struct cv_router *router)
+{
+	if (++router->generation == 0)
+		router->generation = 1;
+}
+
+void cv_router_refresh(struct cv_router *router, uint64_t now_ms)
+{
+	int changes = router->source.changes(router->source.context);
+	uint32_t remotes_generation = cv_remotes_generation(router->remotes);
+
+	router->now_ms = now_ms;
+	if (changes < 0)
+		changes = CV_MONITOR_OVERFLOW;
+	if (changes & (CV_MONITOR_ADDRESS | CV_MONITOR_LINK | CV_MONITOR_OVERFLOW))
+		router->addresses_stale = true;
+	if (changes & (CV_MONITOR_LINK | CV_MONITOR_OVERFLOW))
+		cv_live_resolve_devices(router->live, router->worker);
+	if (changes || remotes_generation != router->remotes_generation)
+		cv_router_forget(router);
+	router->remotes_generation = remotes_generation;
+	if (router->addresses_stale)
+		reload_addresses(router);
+}
+
+bool cv_router_is_own(const struct cv_router *router, __be32 address)
+{
+	return set_has(&router->own, address);
+}
+
+bool cv_router_is_broadcast(const struct cv_router *router, __be32 address)
+{
+	return set_has(&router->broadcast, address);
+}
+
+void cv_flow_read(struct cv_flow *ret_flow, const struct cv_ipv4 *ip, const void *packet)
+{
+	const uint8_t *ports = (const uint8_t *)packet + ip->header_length;
+
+	memset(ret_flow, 0, sizeof(*ret_flow));
+	ret_flow->source = ip->source;
+	ret_flow->destination = ip->destination;
+	ret_flow->protocol = ip->protocol;
+	ret_flow->tos = ip->tos & 0xfc;
+	if (ip->protocol != CV_IPV4_PROTO_TCP && ip->protocol != CV_IPV4_PROTO_UDP)
+		return;
+	if (cv_ipv4_is_fragment(ip) || ip->payload_length < 4)
+		return;
+	memcpy(&ret_flow->source_port, ports, 2);
+	memcpy(&ret_flow->destination_port, ports + 2, 2);
+}
+
+static uint32_t question_hash(const struct question *question)
+{
+	const uint8_t *bytes = (const uint8_t *)question;
+	uint64_t hash = 0;
+
+	_Static_assert(sizeof(*question) == 24 && sizeof(struct cv_flow) == 16,
+		       "hashed as three words; cv_flow_read zeroes the padding");
+	for (unsigned int i = 0; i < sizeof(*question); i += 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes + i, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 29;
+	}
+	return (uint32_t)(hash >> 32);
+}
+
+static bool answer_is_valid(const struct cv_router *router, const struct answer *answer)
+{
+	return answer->generation == router->generation &&
+	       router->now_ms - answer->given_ms < ANSWER_LIFETIME_MS;
+}
+
+/* The answer to question, or the place for one; *ret_valid says which. */
+static struct answer *answer_find(const struct cv_router *router, struct answer (*cache)[WAYS],
+				  const struct question *question, bool *ret_valid)
+{
+	struct answer *set = cache[question_hash(question) % SETS];
+	struct answer *place = &set[0];
+
+	for (unsigned int i = 0; i < WAYS; i++) {
+		bool valid = answer_is_valid(router, &set[i]);
+
+		if (valid && !memcmp(&set[i].question, question, sizeof(*question))) {
+			*ret_valid = true;
+			return &set[i];
+		}
+		if (!valid || set[i].given_ms < place->given_ms)
+			place = &set[i];
+	}
+	*ret_valid = false;
+	place->question = *question;
+	place->generation = router->generation;
+	place->given_ms = router->now_ms;
+	return place;
+}
+
+/* Ports go into a question only with the protocol whose ports they are. */
+static void flow_to_route(const struct cv_flow *flow, struct cv_route_flow *ret)
+{
+	*ret = (struct cv_route_flow){
+		.destination = flow->destination,
+		.source = flow->source,
+		.tos = flow->tos,
+		.protocol = flow->protocol,
+		.source_port = flow->source_port,
+		.destination_port = flow->destination_port,
+	};
+}
+
+/* The device that packets from address arrive on: that of the route back to it. 0: unknown. */
+static int device_towards(const struct cv_router *router, __be32 address)
+{
+	const struct cv_route_flow back = {.destination = address};
+	struct cv_route route;
+
+	if (router->source.get(router->source.context, &back, &route))
+		return 0;
+	return route.type == RTN_UNICAST ? route.oif : 0;
+}
+
+/*
+ * The kernel's choice for the inner packet itself. Where the answer leads elsewhere (a rule
+ * on fwmark, a socket bound to the device: things that a question cannot say), the
+ * packet is here all the same: then ask for a route through this device.
+ */
+static int next_hop_get(const struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			const struct cv_flow *flow, struct cv_route *ret_route)
+{
+	const struct cv_router_source *source = &router->source;
+	struct cv_route_flow question;
+	int err;
+
+	flow_to_route(flow, &question);
+	if (!cv_router_is_own(router, flow->source))
+		question.iif = device_towards(router, flow->source);
+	if (!question.iif && !cv_router_is_own(router, flow->source))
+		question.source = 0;
+	err = source->get(source->context, &question, ret_route);
+	if (!err && ret_route->type == RTN_UNICAST && ret_route->oif == tunnel->config.ifindex)
+		return 0;
+	question.iif = 0;
+	question.oif = tunnel->config.ifindex;
+	if (!cv_router_is_own(router, flow->source))
+		question.source = 0;
+	err = source->get(source->context, &question, ret_route);
+	if (err)
+		return err;
+	return ret_route->type == RTN_UNICAST ? 0 : -ENETUNREACH;
+}
+
+static bool is_outer_destination(const struct cv_router *router, __be32 address)
+{
+	return !cv_ipv4_is_martian_source(address) && !cv_router_is_broadcast(router, address);
+}
+
+/* The route of outer packets to way->destination. */
+static enum cv_drop outer_route(const struct cv_router *router, const struct cv_live_tunnel *tunnel,
+				struct cv_way_out *way)
+{
+	const struct cv_engine_tunnel *config = &tunnel->config;
+	struct cv_route_flow question = {.destination = way->destination};
+	struct cv_route route;
+	uint32_t soft_mtu;
+
+	if (config->local && !cv_router_is_own(router, config->local))
+		return CV_DROP_NO_OUTER_ROUTE;
+	if (config->dev[0]) {
+		question.oif = tunnel->lanes[router->worker].dev_index;
+		if (!question.oif)
+			return CV_DROP_NO_OUTER_ROUTE;
+	}
+	question.source = config->local;
+	question.protocol = CV_IPV4_PROTO_IPIP;
+	if (router->source.get(router->source.context, &question, &route))
+		return CV_DROP_NO_OUTER_ROUTE;
+	if (cv_live_is_device(router->live, route.oif))
+		return CV_DROP_UNDERLAY_LOOP;
+	if (route.type != RTN_UNICAST)
+		return CV_DROP_NO_OUTER_ROUTE;
+	way->source = config->local ? config->local : route.source;
+	if (!way->source)
+		return CV_DROP_NO_OUTER_ROUTE;
+	way->oif = question.oif;
+	way->mtu = route.mtu;
+	cv_remotes_read(router->remotes, way->destination, router->now_ms, &soft_mtu,
+			&way->error_waits);
+	if (soft_mtu && soft_mtu < way->mtu)
+		way->mtu = soft_mtu;
+	return CV_DROP_NONE;
+}
+
+static enum cv_drop find_way_out(const struct cv_router *router,
+				 const struct cv_live_tunnel *tunnel, const struct cv_flow *flow,
+				 struct cv_way_out *ret_way)
+{
+	struct cv_route route;
+
+	memset(ret_way, 0, sizeof(*ret_way));
+	ret_way->destination = tunnel->config.remote;
+	if (!ret_way->destination) {
+		if (next_hop_get(router, tunnel, flow, &route))
+			return CV_DROP_NO_NEXT_HOP;
+		ret_way->destination = route.gateway ? route.gateway : flow->destination;
+		if (!is_outer_destination(router, ret_way->destination))
+			return CV_DROP_NO_NEXT_HOP;
+	}
+	return outer_route(router, tunnel, ret_way);
+}
+
+enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			       const struct cv_flow *flow, struct cv_way_out *ret_way)
+{
+	struct question question;
+	struct answer *answer;
+	bool valid;
+
+	/* A fixed remote has one way for all flows: one question, one cache line. */
+	memset(&question, 0, sizeof(question));
+	question.slot = tunnel->slot;
+	if (!tunnel->config.remote)
+		question.flow = *flow;
+	answer = answer_find(router, router->out, &question, &valid);
+	if (!valid)
+		answer->drop = find_way_out(router, tunnel, flow, &answer->way);
+	*ret_way = answer->way;
+	return answer->drop;
+}
+
+static int add_peer(__be32 gateway, void *data)
+{
+	struct cv_router *router = data;
+
+	return set_add(&router->peers, gateway, PEERS_MAX);
+}
+
+bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+		       __be32 address)
+{
+	int ifindex = tunnel->config.ifindex;
+	int err = 0;
+
+	if (tunnel->config.remote)
+		return tunnel->config.remote == address;
+	if (router->peers_ifindex != ifindex || router->peers_generation != router->generation) {
+		router->peers_ifindex = ifindex;
+		router->peers_generation = router->generation;
+		for (int attempt = 0; attempt < 5; attempt++) {
+			router->peers.count = 0;
+			err = router->source.gateways(router->source.context, ifindex, add_peer,
+						      router);
+			if (err != -EINTR)
+				break;
+		}
+		if (err)
+			router->peers.count = 0;
+		set_sort(&router->peers);
+	}
+	return set_has(&router->peers, address);
+}
+
+/*
+ * The entry that a packet back to flow->source would match. Asked as for that packet
+ * (source and arrival device of the reverse direction, for policy rules); where the kernel
+ * would not forward it at all (forwarding off, rp_filter), asked by destination alone.
+ */
+static int route_back(struct cv_router *router, const struct cv_flow *flow)
+{
+	const struct cv_router_source *source = &router->source;
+	struct cv_route_flow back = {.destination = flow->source, .tos = flow->tos};
+	bool is_own = cv_router_is_own(router, flow->destination);
+	int err;
+
+	if (!is_own)
+		back.iif = device_towards(router, flow->destination);
+	if (is_own || back.iif) {
+		back.source = flow->destination;
+		err = source->match(source->context, &back, &router->entry);
+		if (!err || err == -ENETUNREACH)
+			return err;
+	}
+	back.source = 0;
+	back.iif = 0;
+	return source->match(source->context, &back, &router->entry);
+}
+
+static enum cv_drop check_source(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+				 __be32 outer_source, const struct cv_flow *flow)
+{
+	const struct cv_route_entry *entry = &router->entry;
+	bool is_fixed = tunnel->config.remote != 0;
+
+	/* Hosts talk to each other through the tunnel too: from the peer's own outer address. */
+	if (flow->source == outer_source && cv_router_is_peer(router, tunnel, outer_source))
+		return CV_DROP_NONE;
+	if (route_back(router, flow) || entry->type != RTN_UNICAST)
+		return CV_DROP_SOURCE_ROUTE_REFUSES;
+	for (unsigned int i = 0; i < entry->count; i++) {
+		const struct cv_next_hop *hop = &entry->next_hops[i];
+
+		if (hop->oif != tunnel->config.ifindex)
+			continue;
+		if (is_fixed || hop->gateway == outer_source)
+			return CV_DROP_NONE;
+		if (!hop->gateway && flow->source == outer_source)
+			return CV_DROP_NONE;
+	}
+	if (!is_fixed && !cv_router_is_peer(router, tunnel, outer_source))
+		return CV_DROP_NOT_A_PEER;
+	return CV_DROP_SOURCE_NOT_ROUTED_BACK;
+}
+
+enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+				 __be32 outer_source, const struct cv_flow *flow)
+{
+	struct question question;
+	struct answer *answer;
+	bool valid;
+
+	memset(&question, 0, sizeof(question));
+	question.slot = tunnel->slot;
+	question.outer_source = outer_source;
+	question.flow.source = flow->source;
+	question.flow.destination = flow->destination;
+	question.flow.tos = flow->tos;
+	answer = answer_find(router, router->in, &question, &valid);
+	if (!valid)
+		answer->drop = check_source(router, tunnel, outer_source, flow);
+	return answer->drop;
+}
+
+bool cv_router_is_routed_into(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			      const struct cv_flow *flow)
+{
+	const struct cv_route_flow question = {.destination = flow->destination, .tos = flow->tos};
+	const struct cv_route_entry *entry = &router->entry;
+
+	if (router->source.match(router->source.context, &question, &router->entry))
+		return false;
+	for (unsigned int i = 0; i < entry->count; i++) {
+		if (entry->next_hops[i].oif == tunnel->config.ifindex)
+			return entry->type == RTN_UNICAST;
+	}
+	return false;
+}
