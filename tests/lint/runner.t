@@ -121,4 +121,6 @@ check "the clean-up trap ran" test -s "$dir/trap"
 check "SIGTERM ignored: killed in the end" runs 1 "1 passed, 1 failed" stubborn.t
 check "and is gone" gone "$dir/stubborn.pid"
 check "everything adds up" runs 1 "8 passed, 2 failed, 1 skipped" good.t notok.t dies.t groups.t
+CULVERT_TEST_DEADLINE=1 check "nothing runs beyond the deadline" runs 1 "0 passed, 1 failed" good.t
+check "and what did not run is named" says "1 not run, the time is up, from ${dir##*/}/good.t on"
 echo "1..$count"
