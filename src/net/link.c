@@ -11,6 +11,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/if_tunnel.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -60,6 +61,18 @@ static void parse_tun(const struct nlattr *info_data, struct cv_link *link)
 	}
 }
 
+/* Kinds ipip and sit. */
+static void parse_ip_tunnel(const struct nlattr *info_data, struct cv_link *link)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info_data)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_IPTUN_PROTO)
+			link->tunnel_protocol = get_u8(attr);
+	}
+}
+
 static void parse_link_info(const struct nlattr *link_info, struct cv_link *link)
 {
 	const struct nlattr *data = NULL;
@@ -74,6 +87,8 @@ static void parse_link_info(const struct nlattr *link_info, struct cv_link *link
 	}
 	if (data && !strcmp(link->kind, "tun"))
 		parse_tun(data, link);
+	if (data && (!strcmp(link->kind, "ipip") || !strcmp(link->kind, "sit")))
+		parse_ip_tunnel(data, link);
 }
 
 static int parse_link(const struct nlmsghdr *nlh, void *data)

@@ -27,6 +27,7 @@ struct cv_link {
 	bool tun_multi_queue;
 	bool tun_persist;
 	bool tun_vnet_hdr;
+	uint8_t tunnel_protocol; /* kinds ipip and sit: what they carry, 0: anything, or not told */
 };
 
 /* Find a device by name (alternative names count), or by index. 0, -ENODEV, -errno. */
