@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct cv_counters) ==
 const char *cv_event_name(enum cv_event event)
 {
 	static const char *const names[] = {
-#define CV_EVENT_NAME(id, name, text) [CV_EVENT_##id] = name,
+#define CV_EVENT_NAME(id, name, text) [CV_EVENT_##id] = (name),
 		CV_EVENTS(CV_EVENT_NAME)
 #undef CV_EVENT_NAME
 	};
@@ -24,7 +24,7 @@ const char *cv_event_name(enum cv_event event)
 const char *cv_event_text(enum cv_event event)
 {
 	static const char *const texts[] = {
-#define CV_EVENT_TEXT(id, name, text) [CV_EVENT_##id] = text,
+#define CV_EVENT_TEXT(id, name, text) [CV_EVENT_##id] = (text),
 		CV_EVENTS(CV_EVENT_TEXT)
 #undef CV_EVENT_TEXT
 	};

@@ -34,7 +34,9 @@ static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 	/* 0 leaves it to the kernel, which gives atomic packets 0. */
 	if (parcel->tunnel->config.ipip.pmtudisc || parcel->ip.dont_fragment)
 		return 0;
-	counter = &lane->shared->next_id[((uint32_t)parcel->way.destination * 0x9e3779b1U) >> 24];
+	counter =
+		&lane->shared->next_id[((CV_FORCE uint32_t)parcel->way.destination * 0x9e3779b1U) >>
+				       24];
 	do {
 		id = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
 	} while (!id);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "wire/types.h"
+
 enum {
 	BUCKETS = 1024,
 	TOKEN = 1000
@@ -61,7 +63,7 @@ static bool bucket_has(struct bucket *bucket, uint32_t per_second, uint32_t burs
 
 bool cv_limit_allows(struct cv_limit *limit, __be32 address, uint64_t now_ms)
 {
-	struct bucket *one = &limit->one[((uint32_t)address * 0x9e3779b1U) >> 22];
+	struct bucket *one = &limit->one[((CV_FORCE uint32_t)address * 0x9e3779b1U) >> 22];
 	bool allowed;
 
 	pthread_mutex_lock(&limit->lock);

@@ -11,7 +11,8 @@
 
 static unsigned int hash_pair(__be32 remote, __be32 local)
 {
-	uint64_t x = ((uint64_t)(uint32_t)remote << 32 | (uint32_t)local) * 0x9e3779b97f4a7c15ULL;
+	uint64_t x = ((uint64_t)(CV_FORCE uint32_t)remote << 32 | (CV_FORCE uint32_t)local) *
+		     0x9e3779b97f4a7c15ULL;
 
 	return (unsigned int)(x >> 40) % CV_LIVE_HASH_SIZE;
 }

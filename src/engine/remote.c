@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "wire/types.h"
+
 enum {
 	SETS = 256,
 	WAYS = 8,
@@ -50,7 +52,7 @@ void cv_remotes_destroy(struct cv_remotes *remotes)
 
 static struct entry *entry_set(struct cv_remotes *remotes, __be32 address)
 {
-	return remotes->entries[((uint32_t)address * 0x9e3779b1U) >> 24];
+	return remotes->entries[((CV_FORCE uint32_t)address * 0x9e3779b1U) >> 24];
 }
 
 static struct entry *entry_find(struct cv_remotes *remotes, __be32 address)

@@ -188,9 +188,9 @@ static void write_tcp(const struct cv_segmenter *segmenter, uint8_t *tcp, uint64
 	__be32 sequence = cv_htonl(segmenter->sequence + segmenter->offset);
 
 	if (segmenter->count)
-		tcp[CV_TCP_FLAGS] &= (uint8_t)~CV_TCP_CWR;
+		tcp[CV_TCP_FLAGS] &= 0xff & ~CV_TCP_CWR;
 	if (segmenter->count + 1 < segmenter->total)
-		tcp[CV_TCP_FLAGS] &= (uint8_t) ~(CV_TCP_FIN | CV_TCP_PSH);
+		tcp[CV_TCP_FLAGS] &= 0xff & ~(CV_TCP_FIN | CV_TCP_PSH);
 	cv_bytes_store32(tcp + CV_TCP_SEQUENCE, sequence);
 	sum = cv_checksum_combine(sum, (CV_FORCE __u32)sequence);
 	sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(tcp + CV_TCP_DATA_OFFSET));

@@ -103,7 +103,7 @@ void cv_tx_add(struct cv_tx *tx, struct cv_live_tunnel *tunnel, const struct cv_
 	message->tunnel = tunnel;
 	message->inner_length = header_length + payload_length;
 	message->outer = *outer;
-	message->to.sin_addr.s_addr = way->destination;
+	message->to.sin_addr.s_addr = (CV_FORCE uint32_t)way->destination;
 	message->pieces[1].iov_len = header_length;
 	message->pieces[2].iov_base = (void *)(uintptr_t)payload;
 	message->pieces[2].iov_len = payload_length;

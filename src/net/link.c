@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 
 #include "net/vector.h"
+#include "wire/types.h"
 
 /* ---- reading ------------------------------------------------------------------ */
 
@@ -247,9 +248,9 @@ static int collect_address(const struct nlmsghdr *nlh, void *data)
 	{
 		/* IFA_ADDRESS is the peer's on a point-to-point device; IFA_LOCAL is ours. */
 		if (mnl_attr_get_type(attr) == IFA_LOCAL)
-			address.address = get_u32(attr);
+			address.address = (CV_FORCE __be32)get_u32(attr);
 		else if (mnl_attr_get_type(attr) == IFA_BROADCAST)
-			address.broadcast = get_u32(attr);
+			address.broadcast = (CV_FORCE __be32)get_u32(attr);
 	}
 	err = cv_vector_append(data, &address);
 	return err < 0 ? err : MNL_CB_OK;

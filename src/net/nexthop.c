@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "wire/types.h"
+
 /* One object: a group, or a next hop. */
 struct object {
 	uint32_t members[CV_ROUTE_NEXT_HOPS_MAX];
@@ -55,7 +57,7 @@ static int parse_object(const struct nlmsghdr *nlh, void *data)
 			break;
 		case NHA_GATEWAY:
 			if (mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
-				object->hop.gateway = mnl_attr_get_u32(attr);
+				object->hop.gateway = (CV_FORCE __be32)mnl_attr_get_u32(attr);
 			break;
 		}
 	}

@@ -21,6 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "wire/types.h"
+
 enum {
 	RECEIVE_BUFFER = 16 << 20,
 	IP_PROTOCOL_OFFSET = 9, /* RFC 791, 3.1 */
@@ -85,7 +87,7 @@ static int join(int fd, uint16_t group)
 /* One attempt: a descriptor, with its group in *ret_group, or -errno. */
 static int open_member(uint16_t group, int *ret_group)
 {
-	struct sockaddr_ll any = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	struct sockaddr_ll any = {.sll_family = AF_PACKET, .sll_protocol = cv_htons(ETH_P_IP)};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int joined, err;
 

@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "wire/types.h"
+
 /* <netinet/ip.h> has it too, but clashes with <linux/ip.h> of other includers. */
 enum {
 	TOS_INTERNETWORK_CONTROL = 0xc0
@@ -146,7 +148,7 @@ int cv_raw_read_error(int guard, struct cv_raw_error *ret_error)
 	ret_error->type = extended->ee_type;
 	ret_error->code = extended->ee_code;
 	ret_error->info = extended->ee_info;
-	ret_error->offender = offender->sin_addr.s_addr;
+	ret_error->offender = (CV_FORCE __be32)offender->sin_addr.s_addr;
 	ret_error->quoted = (uint32_t)length;
 	memcpy(ret_error->quote, quote, (size_t)length);
 	return 0;
@@ -178,7 +180,8 @@ int cv_raw_open_icmp(void)
 
 int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t length)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = destination};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = (CV_FORCE uint32_t)destination};
 
 	/*
 	 * An error that is pending from earlier is returned once, in place of sending, and

@@ -22,6 +22,7 @@
 #include "net/link.h"
 #include "net/nexthop.h"
 #include "net/vector.h"
+#include "wire/types.h"
 
 enum {
 	DSCP_MASK = 0xfc,
@@ -44,9 +45,9 @@ static void put_protocol(struct nlmsghdr *nlh, const struct cv_route_flow *flow)
 	if (has_ports || flow->protocol == IPPROTO_ICMP)
 		mnl_attr_put_u8(nlh, RTA_IP_PROTO, flow->protocol);
 	if (has_ports && flow->source_port)
-		mnl_attr_put_u16(nlh, RTA_SPORT, flow->source_port);
+		mnl_attr_put_u16(nlh, RTA_SPORT, (CV_FORCE uint16_t)flow->source_port);
 	if (has_ports && flow->destination_port)
-		mnl_attr_put_u16(nlh, RTA_DPORT, flow->destination_port);
+		mnl_attr_put_u16(nlh, RTA_DPORT, (CV_FORCE uint16_t)flow->destination_port);
 }
 
 static struct nlmsghdr *flow_request(struct cv_nl *nl, const struct cv_route_flow *flow,
@@ -60,10 +61,10 @@ static struct nlmsghdr *flow_request(struct cv_nl *nl, const struct cv_route_flo
 	rtm->rtm_dst_len = 32;
 	rtm->rtm_tos = flow->tos & DSCP_MASK;
 	rtm->rtm_flags = flags;
-	mnl_attr_put_u32(nlh, RTA_DST, flow->destination);
+	mnl_attr_put_u32(nlh, RTA_DST, (CV_FORCE uint32_t)flow->destination);
 	if (flow->source) {
 		rtm->rtm_src_len = 32;
-		mnl_attr_put_u32(nlh, RTA_SRC, flow->source);
+		mnl_attr_put_u32(nlh, RTA_SRC, (CV_FORCE uint32_t)flow->source);
 	}
 	put_protocol(nlh, flow);
 	if (flow->iif)
@@ -84,7 +85,7 @@ static int parse_gateway(const struct nlattr *attr, __be32 *ret_gateway)
 	if (mnl_attr_get_type(attr) == RTA_GATEWAY) {
 		if (length != sizeof(*ret_gateway))
 			return -EBADMSG;
-		*ret_gateway = mnl_attr_get_u32(attr);
+		*ret_gateway = (CV_FORCE __be32)mnl_attr_get_u32(attr);
 		return 0;
 	}
 	if (length < sizeof(*via) || via->rtvia_family != AF_INET)
@@ -155,7 +156,7 @@ static int parse_choice(const struct nlmsghdr *nlh, void *data)
 			err = parse_gateway(attr, &route->gateway);
 			break;
 		case RTA_PREFSRC:
-			route->source = get_u32(attr);
+			route->source = (CV_FORCE __be32)get_u32(attr);
 			break;
 		case RTA_METRICS:
 			route->mtu = parse_mtu_metric(attr);
@@ -216,7 +217,7 @@ static void parse_entry(const struct nlmsghdr *nlh, const struct rtmsg *rtm, str
 	{
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_DST:
-			entry->prefix = get_u32(attr);
+			entry->prefix = (CV_FORCE __be32)get_u32(attr);
 			break;
 		case RTA_OIF:
 			entry->hop.oif = (int)get_u32(attr);
@@ -316,7 +317,7 @@ static __be32 mask_of(uint8_t prefix_length)
 {
 	if (!prefix_length)
 		return 0;
-	return htonl(prefix_length < 32 ? ~(UINT32_MAX >> prefix_length) : UINT32_MAX);
+	return cv_htonl(prefix_length < 32 ? ~(UINT32_MAX >> prefix_length) : UINT32_MAX);
 }
 
 static int parse_match(const struct nlmsghdr *nlh, void *data)
