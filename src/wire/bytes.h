@@ -57,4 +57,18 @@ CV_INLINE void cv_bytes_copy(void *to, const void *from, __u32 length)
 	}
 }
 
+/* Zeroes length bytes: option padding. For eBPF as cv_bytes_copy(). */
+CV_INLINE void cv_bytes_zero(void *to, __u32 length)
+{
+	__u8 *target = to;
+	__u32 i;
+
+	for (i = 0; i < length; i++) {
+		target[i] = 0;
+#ifdef __bpf__
+		__asm__ volatile("" : : : "memory");
+#endif
+	}
+}
+
 #endif

@@ -70,7 +70,7 @@ enum cv_drop {
 #define CV_DROP_ENUM(id, name, text) CV_DROP_##id,
 	CV_DROP_REASONS(CV_DROP_ENUM)
 #undef CV_DROP_ENUM
-		CV_DROP_MAX
+	CV_DROP_MAX
 };
 
 #ifndef __bpf__

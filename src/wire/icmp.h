@@ -218,7 +218,7 @@ CV_INLINE __u32 cv_icmp_build_error(void *out, __u32 capacity, __u8 type, __u8 c
 	if (type == CV_ICMP_DEST_UNREACHABLE && code == CV_ICMP_FRAGMENTATION_NEEDED)
 		header.mtu = cv_htons((__u16)rest);
 	if (type == CV_ICMP_PARAMETER_PROBLEM && code == CV_ICMP_POINTER_INDICATES)
-		header.pointer = (__u8)rest;
+		header.pointer = rest & 0xff;
 	__builtin_memcpy(out, &header, sizeof(header));
 	cv_bytes_copy((__u8 *)out + CV_ICMP_HEADER, datagram, quoted);
 	header.checksum = cv_checksum_fold(cv_checksum_add(out, CV_ICMP_HEADER + quoted, 0));
@@ -349,7 +349,7 @@ CV_INLINE struct cv_icmp_relay cv_icmp_relay_parameter(__u8 code, __u32 pointer,
 	if (code != CV_ICMP_POINTER_INDICATES || pointer > 255)
 		return relay;
 	if (pointer >= CV_IPIP_OVERHEAD)
-		relay.pointer = (__u8)(pointer - CV_IPIP_OVERHEAD);
+		relay.pointer = (pointer - CV_IPIP_OVERHEAD) & 0xff;
 	else if (pointer == tos_offset && tos_inherit)
 		relay.pointer = (__u8)tos_offset;
 	else

@@ -210,6 +210,8 @@ CV_INLINE enum cv_drop cv_ipip_parse_quote(const void *data, __u32 length,
 		return CV_DROP_ICMP_NOT_OURS;
 
 	quote.inner_length = length - CV_IPIP_OVERHEAD;
+	if (quote.inner_length > quote.outer.payload_length)
+		quote.inner_length = quote.outer.payload_length;
 	drop = cv_ipv4_parse_header(bytes, quote.inner_length, &quote.inner);
 	if (drop && drop != CV_DROP_TRUNCATED)
 		return CV_DROP_ICMP_NOT_OURS;

@@ -334,8 +334,8 @@ struct cv_ipv4_fragment {
 };
 
 /*
- * Copies the options with the flag "copied" to ret_options (40 bytes, zeroed by the
- * caller; NULL: only counts). Returns their length, rounded up to a multiple of 4 as
+ * Copies the options with the flag "copied" to ret_options (up to 40 bytes, zeroed by
+ * the caller; NULL: only counts). Returns their length, rounded up to a multiple of 4 as
  * headers are, or -1 where an option does not fit the header.
  */
 CV_INLINE int cv_ipv4_copied_options(const void *packet, __u32 header_length, __u8 *ret_options)
@@ -443,8 +443,9 @@ CV_INLINE struct cv_ipv4_fragment cv_ipv4_fragment_get(const struct cv_ipv4_frag
 
 /*
  * Writes the complete header of the k-th fragment, with its checksum, to ret_header
- * (60 bytes). packet is the one that the plan was made of; its identification, TOS,
- * TTL, protocol and addresses are kept. Returns the header's length.
+ * (up to 60 bytes; nothing after the header is written). packet is the one that the
+ * plan was made of; its identification, TOS, TTL, protocol and addresses are kept.
+ * Returns the header's length.
  */
 CV_INLINE __u32 cv_ipv4_fragment_header(const void *packet,
 					const struct cv_ipv4_fragment_plan *plan, __u32 k,
@@ -468,9 +469,7 @@ CV_INLINE __u32 cv_ipv4_fragment_header(const void *packet,
 		cv_bytes_copy(options, (const __u8 *)packet + CV_IPV4_HEADER_MIN,
 			      plan->header_length - CV_IPV4_HEADER_MIN);
 	} else {
-		/* All 40 bytes: of a constant length, or eBPF would have to call memset(). */
-		__builtin_memset(options, CV_IPV4_OPTION_END,
-				 CV_IPV4_HEADER_MAX - CV_IPV4_HEADER_MIN);
+		cv_bytes_zero(options, fragment.header_length - CV_IPV4_HEADER_MIN);
 		cv_ipv4_copied_options(packet, plan->header_length, options);
 	}
 	cv_ipv4_set_checksum(ret_header, fragment.header_length);

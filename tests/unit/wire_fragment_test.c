@@ -101,8 +101,11 @@ static struct packet make_fragment(struct packet packet, const struct cv_ipv4_fr
 	struct packet fragment;
 	uint8_t header[60];
 
+	memset(header, 0xee, sizeof(header));
 	fragment.header_length = cv_ipv4_fragment_header(packet.bytes, plan, k, header);
 	assert_int_equal(fragment.header_length, slice.header_length);
+	for (uint32_t i = slice.header_length; i < sizeof(header); i++)
+		assert_int_equal(header[i], 0xee);
 	assert_true(slice.offset + slice.length <= packet.length - packet.header_length);
 	fragment.length = fragment.header_length + slice.length;
 	fragment.bytes = malloc(fragment.length);
