@@ -112,7 +112,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 			  uint8_t *packet)
 {
 	struct virtio_net_hdr inner_vnet;
-	struct cv_ipv4 inner;
+	struct cv_ipv4 inner = {0};
 	enum cv_drop drop;
 
 	drop = cv_ipip_parse_inner(packet, outer->payload_length, &inner);

@@ -32,7 +32,7 @@ enum {
 	PEERS_MAX = 65536,
 };
 
-/* A question. No padding that is not zeroed: compared and hashed as bytes. */
+/* A question. Compared and hashed as bytes, hence no padding. */
 struct question {
 	struct cv_flow flow;
 	__be32 outer_source; /* on the way in */
@@ -234,7 +234,7 @@ static uint32_t question_hash(const struct question *question)
 	uint64_t hash = 0;
 
 	_Static_assert(sizeof(*question) == 24 && sizeof(struct cv_flow) == 16,
-		       "hashed as three words; cv_flow_read zeroes the padding");
+		       "hashed and compared as three words, without padding");
 	for (unsigned int i = 0; i < sizeof(*question); i += 8) {
 		uint64_t word;
 

@@ -62,7 +62,8 @@ struct cv_flow {
 	__be16 source_port; /* 0 unless TCP or UDP, and not a fragment */
 	__be16 destination_port;
 	uint8_t protocol;
-	uint8_t tos; /* DSCP bits in place */
+	uint8_t tos;	 /* DSCP bits in place */
+	uint16_t unused; /* 0: flows are hashed and compared as bytes */
 };
 
 /* Read a flow from a parsed packet. */
