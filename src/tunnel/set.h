@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tunnels of one daemon: created, changed, deleted, kept over restarts, and followed
+ * as the network changes around them.
+ *
+ * For one thread. Every change is one transaction: all of it happens, or nothing.
+ */
+#ifndef CV_TUNNEL_SET_H
+#define CV_TUNNEL_SET_H
+
+#include "engine/engine.h"
+#include "net/netlink.h"
+#include "tunnel/config.h"
+#include "tunnel/error.h"
+#include "tunnel/plan.h"
+
+struct cv_tunnel_set;
+
+struct cv_tunnel_set_options {
+	const char *run_dir;	  /* absolute; copied */
+	struct cv_engine *engine; /* the caller's; outlives the set */
+	struct cv_nl *nl;	  /* the caller's; outlives the set */
+	/* Told what changed without a command, and why. priority: LOG_* of syslog(3). */
+	void (*log)(int priority, const char *text);
+};
+
+/*
+ * Create the set and take up again what the state file lists: devices of ours keep their
+ * addresses and routes, missing ones are made. A tunnel that cannot start now is kept, with the
+ * reason, and tried again by cv_tunnel_set_refresh. Devices of ours that the file does not list
+ * are what a crash left of a deletion: deleted. 0 or -errno. The caller owns *ret_set.
+ */
+int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
+			 struct cv_tunnel_set **ret_set, struct cv_error *error);
+
+/* Stop to carry all tunnels; devices and state file stay. NULL is fine. */
+void cv_tunnel_set_destroy(struct cv_tunnel_set *set);
+
+/*
+ * Make all changes, in the order given as far as one can tell from outside, or none.
+ * Existing tunnels that are deleted and added again are changed: they keep their devices. 0, or
+ * -errno with the index of the change that is at fault in *ret_index (count: none in particular):
+ * -EINVAL, -EEXIST (name, pair of addresses, or device taken), -ENOENT (no such tunnel), -ENODEV
+ * (no such underlay device), -EBUSY (a kernel tunnel is up), -ENOSPC (too many tunnels, or a full
+ * disk), ….
+ */
+int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change *changes,
+			size_t count, size_t *ret_index, struct cv_error *error);
+
+/*
+ * Look again at devices, routes and kernel tunnels: MTUs follow, devices that somebody deleted take
+ * their tunnel along, tunnels that could not start are tried again. To be called after
+ * cv_monitor_drain saw anything.
+ */
+void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
+
+size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
+
+struct cv_tunnel_status {
+	const struct cv_tunnel_config *config; /* valid until the set changes */
+	int ifindex;			       /* 0: no device */
+	uint32_t mtu;			       /* the device's, in bytes; 0: no device */
+	bool mtu_by_hand;		       /* somebody else set it; it is not followed */
+	bool up;			       /* the device is (IFF_UP) */
+	bool active;			       /* the engine carries it */
+	const char *reason;		       /* why it is not active; "" */
+};
+
+/* How tunnel index (0 … count - 1) is now, in the order of creation. */
+void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
+			  struct cv_tunnel_status *ret_status);
+
+/* Name of a kernel tunnel that is up and takes protocol 4 beside us, or "". */
+const char *cv_tunnel_set_kernel_tunnel(const struct cv_tunnel_set *set);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tunnel: device and engine.
+ *
+ * Invariants: a device is ours if and only if it is a TUN device whose alias names our run
+ * directory; no other is ever changed or deleted. A device that we made is complete (alias,
+ * MTU, queue length) before the engine carries it, and gone again if it cannot be made so.
+ */
+#include "tunnel/tunnel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/tun.h"
+
+bool cv_tunnel_owns(const struct cv_tunnel_host *host, const struct cv_link *link)
+{
+	return !strcmp(link->kind, "tun") && link->tun_is_tun && !strcmp(link->alias, host->alias);
+}
+
+int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
+			  struct cv_link *ret_link, struct cv_error *error)
+{
+	struct cv_link link;
+	int rc = cv_link_get(host->nl, name, &link);
+
+	if (rc == -ENODEV)
+		return 0;
+	if (rc)
+		return cv_error_set(error, rc, "cannot ask the kernel for device %s: %s", name,
+				    strerror(-rc));
+	if (!cv_tunnel_owns(host, &link))
+		return cv_error_set(error, -EEXIST,
+				    "a device %s exists already and is not ours; choose another "
+				    "name, or `ip link del %s`",
+				    name, name);
+	*ret_link = link;
+	return 1;
+}
+
+/* ---- starting ------------------------------------------------------------------ */
+
+static int tun_error(const char *name, int rc, struct cv_error *error)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return cv_error_set(error, rc,
+				    "there is no /dev/net/tun; `modprobe tun`, or `mknod "
+				    "/dev/net/tun c 10 200`");
+	case -EPERM:
+	case -EACCES:
+		return cv_error_set(error, rc,
+				    "no permission to make devices; run culvertd as root, or with "
+				    "CAP_NET_ADMIN");
+	case -EMFILE:
+	case -ENFILE:
+		return cv_error_set(error, rc,
+				    "too many open files; raise culvertd's limit (LimitNOFILE=)");
+	case -EBUSY:
+		return cv_error_set(error, rc,
+				    "another program holds device %s; end it, or choose another "
+				    "name",
+				    name);
+	default:
+		return cv_error_set(error, rc, "cannot open TUN device %s: %s", name,
+				    strerror(-rc));
+	}
+}
+
+static void close_queues(int *queues, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		close(queues[i]);
+}
+
+static int open_queues(const char *name, int *queues, unsigned int count, struct cv_error *error)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		queues[i] = cv_tun_open(name);
+		if (queues[i] < 0) {
+			int rc = queues[i];
+
+			close_queues(queues, i);
+			return tun_error(name, rc, error);
+		}
+	}
+	return 0;
+}
+
+/*
+ * A tunnel carries IPv4 only, and the kernel's ipip devices have no IPv6: without this every
+ * device would begin its life with router solicitations that are dropped. A kernel
+ * without IPv6 has no such file, and needs none.
+ */
+static void disable_ipv6(const char *name)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) != 1) {
+		/* Noise in the counters, no more. */
+	}
+	close(fd);
+}
+
+/* What a new device needs; its alias first, by which a restart knows it. */
+static int set_up_device(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
+			 struct cv_error *error)
+{
+	int rc = cv_link_set_alias(host->nl, tunnel->ifindex, host->alias);
+
+	if (!rc)
+		rc = cv_link_set_tx_queue_length(host->nl, tunnel->ifindex, CV_TUN_TX_QUEUE_LENGTH);
+	if (!rc && mtu)
+		rc = cv_link_set_mtu(host->nl, tunnel->ifindex, mtu);
+	if (rc)
+		return cv_error_set(error, rc, "cannot set up device %s: %s", tunnel->config.name,
+				    strerror(-rc));
+	tunnel->mtu = mtu;
+	disable_ipv6(tunnel->config.name);
+	return 0;
+}
+
+static void describe(const struct cv_tunnel *tunnel, const struct cv_tunnel_config *config,
+		     struct cv_engine_tunnel *ret)
+{
+	*ret = (struct cv_engine_tunnel){
+		.ifindex = tunnel->ifindex,
+		.remote = config->remote,
+		.local = config->local,
+		.ipip = config->ipip,
+		.strict = config->strict,
+	};
+	memcpy(ret->name, config->name, sizeof(ret->name));
+	memcpy(ret->dev, config->dev, sizeof(ret->dev));
+}
+
+static int engine_error(int rc, struct cv_error *error)
+{
+	if (rc == -EEXIST)
+		return cv_error_set(error, rc,
+				    "another tunnel has this remote and local; choose others");
+	return cv_error_set(error, rc, "the engine refuses the tunnel: %s", strerror(-rc));
+}
+
+/* The device is there, ours or just made; hand its queues to the engine. */
+static int attach(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, bool made,
+		  uint32_t mtu, int *queues, struct cv_error *error)
+{
+	struct cv_engine_tunnel engine_tunnel;
+	struct cv_link link;
+	int rc = cv_link_get(host->nl, tunnel->config.name, &link);
+
+	if (rc)
+		return cv_error_set(error, rc, "device %s vanished: %s", tunnel->config.name,
+				    strerror(-rc));
+	tunnel->ifindex = link.index;
+	if (made)
+		rc = set_up_device(tunnel, host, mtu, error);
+	if (rc)
+		return rc;
+	describe(tunnel, &tunnel->config, &engine_tunnel);
+	rc = cv_engine_tunnel_add(host->engine, &engine_tunnel, queues);
+	return rc ? engine_error(rc, error) : 0;
+}
+
+int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
+		    struct cv_error *error)
+{
+	unsigned int workers = cv_engine_workers(host->engine);
+	int queues[CV_ENGINE_WORKERS_MAX];
+	struct cv_link link;
+	int found = cv_tunnel_find_device(host, tunnel->config.name, &link, error);
+	int rc;
+
+	if (found < 0)
+		return found;
+	rc = open_queues(tunnel->config.name, queues, workers, error);
+	if (rc)
+		goto delete_device;
+	rc = attach(tunnel, host, !found, mtu, queues, error);
+	if (rc)
+		goto close_all;
+	tunnel->active = true;
+	tunnel->reason.text[0] = '\0';
+	return 0;
+close_all:
+	close_queues(queues, workers);
+delete_device:
+	if (found)
+		return rc;
+	/* The first queue may have made it. */
+	if (!cv_link_get(host->nl, tunnel->config.name, &link) && !strcmp(link.kind, "tun"))
+		cv_link_delete(host->nl, link.index);
+	tunnel->ifindex = 0;
+	tunnel->mtu = 0;
+	return rc;
+}
+
+/* ---- ending, changing ------------------------------------------------------------ */
+
+void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
+{
+	if (tunnel->active)
+		cv_engine_tunnel_delete(host->engine, tunnel->ifindex);
+	tunnel->active = false;
+}
+
+int cv_tunnel_remove(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
+{
+	struct cv_link link;
+	int rc = 0;
+
+	cv_tunnel_stop(tunnel, host);
+	/* A tunnel that never started has no index, but perhaps a device of an earlier life. */
+	if (!tunnel->ifindex) {
+		if (cv_tunnel_find_device(host, tunnel->config.name, &link, NULL) != 1)
+			return 0;
+		tunnel->ifindex = link.index;
+	}
+	rc = cv_link_delete(host->nl, tunnel->ifindex);
+	tunnel->ifindex = 0;
+	tunnel->mtu = 0;
+	return rc == -ENODEV ? 0 : rc;
+}
+
+int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+		     const struct cv_tunnel_config *config, struct cv_error *error)
+{
+	struct cv_engine_tunnel engine_tunnel;
+	int rc;
+
+	if (tunnel->active) {
+		describe(tunnel, config, &engine_tunnel);
+		rc = cv_engine_tunnel_change(host->engine, &engine_tunnel);
+		if (rc)
+			return engine_error(rc, error);
+	}
+	tunnel->config = *config;
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One live tunnel: its TUN device and its place in the engine. tunnel/set.h keeps all of
+ * them, and their state file.
+ */
+#ifndef CV_TUNNEL_TUNNEL_H
+#define CV_TUNNEL_TUNNEL_H
+
+#include "engine/engine.h"
+#include "net/link.h"
+#include "net/netlink.h"
+#include "tunnel/config.h"
+#include "tunnel/error.h"
+
+/* What every tunnel of a daemon needs. */
+struct cv_tunnel_host {
+	struct cv_engine *engine;
+	struct cv_nl *nl;
+	char alias[CV_LINK_ALIAS_MAX]; /* of our devices: "culvert <run-dir>" */
+};
+
+struct cv_tunnel {
+	struct cv_tunnel_config config;
+	int ifindex;		/* 0: there is no device */
+	bool active;		/* the engine carries it */
+	uint32_t mtu;		/* bytes; what we last gave the device, 0: nothing yet */
+	struct cv_error reason; /* why it is not active */
+};
+
+/* True if the device was made by a daemon of this run directory. */
+bool cv_tunnel_owns(const struct cv_tunnel_host *host, const struct cv_link *link);
+
+/* Look for the tunnel's device: 1 it exists and is ours, 0 it does not exist, -EEXIST, -errno. */
+int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
+			  struct cv_link *ret_link, struct cv_error *error);
+
+/*
+ * Make the device, or take up the one that is ours, and let the engine carry it. A new device gets
+ * mtu (bytes; 0: leave it). On failure nothing is left behind that was not there. 0 or -errno.
+ */
+int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
+		    struct cv_error *error);
+
+/* The engine carries it no longer; the device stays, without carrier. */
+void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host);
+
+/* Stop it and delete its device. 0 or -errno (the tunnel is stopped anyway). */
+int cv_tunnel_remove(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host);
+
+/* Carry it in another way from now on (the name stays). 0, or -errno and nothing has changed. */
+int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+		     const struct cv_tunnel_config *config, struct cv_error *error);
+
+#endif
