@@ -167,13 +167,16 @@ struct cv_ipip_quote {
 CV_INLINE bool cv_ipip_quote_agrees(const void *inner, const struct cv_ipv4 *outer)
 {
 	const __u8 *bytes = inner;
+	__u32 header_length = (bytes[0] & 0xfU) * 4;
 	__u32 total_length =
 		cv_ntohs(cv_bytes_load16(bytes + offsetof(struct cv_ipv4_header, total_length)));
 
-	if (bytes[0] >> 4 != 4 || (bytes[0] & 0xf) < 5)
+	if (bytes[0] >> 4 != 4 || header_length < CV_IPV4_HEADER_MIN ||
+	    total_length < header_length)
 		return false;
+	/* A router made a fragment of it, which has 8 bytes at least (RFC 791, 3.2). */
 	if (outer->more_fragments)
-		return total_length > outer->payload_length;
+		return total_length > outer->payload_length && outer->payload_length >= 8;
 	return total_length == outer->payload_length ||
 	       total_length + CV_IPIP_OVERHEAD == outer->payload_length;
 }

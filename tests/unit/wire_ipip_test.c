@@ -484,6 +484,25 @@ static void quotes_we_cannot_have_sent(void **state)
 	}
 }
 
+/* An inner total length that has no room for the inner header, in quotes too short for it. */
+static void quotes_of_impossible_lengths(void **state)
+{
+	struct tunnelled packet;
+	struct cv_ipip_quote quote;
+
+	(void)state;
+	for (uint32_t length = 0; length < 60; length++) {
+		struct oracle_ip outer = outer_packet(length);
+
+		make(&packet, 0, 0);
+		oracle_header(packet.bytes, &outer);
+		packet.inner[0] = 0x46;
+		oracle_put16(packet.inner + 2, length);
+		assert_int_equal(quote_of(packet.bytes, 28, &quote),
+				 length >= 24 ? CV_DROP_NONE : CV_DROP_ICMP_NOT_OURS);
+	}
+}
+
 /* A router that fragments quotes the fragment: MF, and less than the inner length. */
 static void quotes_of_a_first_fragment(void **state)
 {
@@ -500,9 +519,13 @@ static void quotes_of_a_first_fragment(void **state)
 	/* What follows the quoted fragment (RFC 4884 pads to 128 bytes) is not of it. */
 	assert_int_equal(quote_of(packet.bytes, 128, &quote), CV_DROP_NONE);
 	assert_int_equal(quote.inner_length, 64);
-	outer.payload_length = 120;
-	oracle_header(packet.bytes, &outer);
-	assert_int_equal(quote_of(packet.bytes, 84, &quote), CV_DROP_ICMP_NOT_OURS);
+	for (uint32_t length = 0; length < 130; length++) {
+		outer.payload_length = length;
+		oracle_header(packet.bytes, &outer);
+		assert_int_equal(quote_of(packet.bytes, 84, &quote),
+				 length >= 8 && length < 120 ? CV_DROP_NONE
+							     : CV_DROP_ICMP_NOT_OURS);
+	}
 }
 
 int main(void)
@@ -522,6 +545,7 @@ int main(void)
 		cmocka_unit_test(quotes_of_every_length),
 		cmocka_unit_test(quotes_with_inner_options),
 		cmocka_unit_test(quotes_we_cannot_have_sent),
+		cmocka_unit_test(quotes_of_impossible_lengths),
 		cmocka_unit_test(quotes_of_a_first_fragment),
 	};
 
