@@ -18,8 +18,7 @@ enum {
 struct cv_link {
 	int index;
 	char name[IFNAMSIZ];
-	char kind[CV_LINK_KIND_MAX];   /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" when it has none
-					*/
+	char kind[CV_LINK_KIND_MAX];   /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" without */
 	char alias[CV_LINK_ALIAS_MAX]; /* IFLA_IFALIAS, "" when it has none */
 	uint32_t mtu;
 	uint32_t flags;	 /* IFF_* */

@@ -10,8 +10,7 @@
 
 struct cv_nl;
 
-/* Open. -errno. The caller owns *ret_nl: cv_nl_destroy. Strict checking and extended acks are on.
- */
+/* Open, strict checking and extended acks on. -errno. The caller owns *ret_nl: cv_nl_destroy. */
 int cv_nl_create(struct cv_nl **ret_nl);
 
 /* Close. NULL is fine. */

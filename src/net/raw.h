@@ -14,8 +14,11 @@
 
 /*
  * Open an IPPROTO_RAW socket for sendmmsg of complete IPv4 packets. Blocking (MSG_DONTWAIT is
- * the caller's choice); no ICMP error is ever pending on it. The kernel fragments what has no
- * DF and does not fit; -EMSGSIZE means that it has, or is larger than the device's MTU.
+ * the caller's choice); no ICMP error is ever pending on it. The kernel routes by msg_name and,
+ * where an IP_PKTINFO control message is given, by its ipi_spec_dst (the source, needed for
+ * `ip rule from`) and ipi_ifindex; never by the header. It writes the total length, the header
+ * checksum and an identification that is 0. It fragments a packet without DF that exceeds the
+ * path's MTU; -EMSGSIZE: it has DF, or exceeds the device's MTU.
  * Descriptor, which the caller closes, or -errno.
  */
 int cv_raw_open_sender(void);

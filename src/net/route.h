@@ -33,12 +33,11 @@ struct cv_route_flow {
 };
 
 struct cv_route {
-	uint8_t type;	/* RTN_UNICAST, RTN_LOCAL, … */
-	int oif;	/* 0 when there is none */
-	__be32 gateway; /* 0: on link */
-	__be32 source;	/* the source address that the kernel would take; 0 with iif */
-	uint32_t mtu;	/* in bytes, at most 65535: PMTU exception, route metric, else the device's
-			   now */
+	uint8_t type;	     /* RTN_UNICAST, RTN_LOCAL, … */
+	int oif;	     /* 0 when there is none */
+	__be32 gateway;	     /* 0: on link */
+	__be32 source;	     /* the source address that the kernel would take; 0 with iif */
+	uint32_t mtu;	     /* bytes, <= 65535: PMTU exception, route metric, else device */
 	uint32_t expires_ms; /* of a PMTU exception; 0: does not expire */
 };
 
