@@ -380,8 +380,8 @@ static void flows_limit(void **state)
 
 	(void)state;
 	trace_begin(&trace);
-	for (uint16_t i = 0; i < CV_COALESCE_FLOWS; i++) {
-		spec.source_port = i;
+	for (unsigned int i = 0; i < CV_COALESCE_FLOWS; i++) {
+		spec.source_port = (uint16_t)i;
 		give(tags, &no_offload, &spec);
 	}
 	assert_int_equal(trace.out_count, 0);

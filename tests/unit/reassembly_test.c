@@ -199,6 +199,7 @@ static const struct piece overlaps[][3] = {
 	{{64, 16, false, false}, {32, 8, false, false}, {0}}, /* an earlier last */
 	{{64, 16, true, false}, {32, 8, false, false}, {0}},  /* a last before what is there */
 	{{0, 8, true, false}, {512, 8, true, false}, {0, 16, true, false}},  /* far apart */
+	{{504, 8, true, false}, {504, 16, true, false}, {0}},		     /* one word is free */
 	{{504, 16, true, false}, {0, 8, true, false}, {512, 8, true, true}}, /* word border */
 };
 
@@ -225,6 +226,17 @@ static void overlaps_drop_all(void **state)
 		assert_waits(give(0, 8, true));
 		assert_completes(give(8, 8, false));
 	}
+}
+
+/* Bytes that have not come are no copy, even where they are what the buffer holds. */
+static void copy_of_nothing(void **state)
+{
+	(void)state;
+	memset(payload + 504, 0, 16);
+	assert_waits(give(512, 8, true));
+	assert_drops(give(504, 16, true), OVERLAP);
+	assert_waits(give(504, 8, true));
+	assert_drops(give(504, 16, true), OVERLAP);
 }
 
 static void impossible_fragments(void **state)
@@ -478,12 +490,12 @@ static void *thread_main(void *argument)
 	uint32_t done = 0;
 
 	ip.source = (uint32_t)(uintptr_t)argument;
-	for (uint16_t i = 0; i < THREAD_DATAGRAMS; i++) {
+	for (unsigned int i = 0; i < THREAD_DATAGRAMS; i++) {
 		uint8_t packet[20 + 64], buffer[CV_REASSEMBLY_BYTES];
 		uint32_t length, lost = 0;
 		enum cv_drop why;
 
-		ip.id = i;
+		ip.id = (uint16_t)i;
 		for (uint16_t part = 0; part < 3; part++) {
 			struct cv_ipv4 parsed;
 
@@ -531,6 +543,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(exact_copies_are_ignored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(copies_have_no_ecn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(overlaps_drop_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(copy_of_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(impossible_fragments, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ecn_of_the_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_runs_out, set_up, tear_down),

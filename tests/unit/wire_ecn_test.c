@@ -114,7 +114,7 @@ static void a_quiet_tunnel_changes_nothing(void **state)
 {
 	(void)state;
 	for (uint8_t ecn = 0; ecn < 4; ecn++) {
-		for (uint8_t mode = CV_ECN_NORMAL; mode <= CV_ECN_COMPATIBLE; mode++) {
+		for (unsigned int mode = CV_ECN_NORMAL; mode <= CV_ECN_COMPATIBLE; mode++) {
 			struct cv_ecn_result result =
 				cv_ecn_decapsulate(ecn, cv_ecn_encapsulate(ecn, mode));
 
