@@ -537,6 +537,19 @@ size_t cv_tunnel_set_count(const struct cv_tunnel_set *set)
 	return set->count;
 }
 
+const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *set, size_t index)
+{
+	return &set->tunnels[index]->config;
+}
+
+const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
+						  const char *name)
+{
+	const struct cv_tunnel *tunnel = find(set, name);
+
+	return tunnel ? &tunnel->config : NULL;
+}
+
 void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 			  struct cv_tunnel_status *ret_status)
 {

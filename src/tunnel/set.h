@@ -56,6 +56,12 @@ void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
 
 size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
 
+/* Tunnel index (0 … count - 1), in the order of creation; or by name: NULL: none. Valid until the
+ * set changes. */
+const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *set, size_t index);
+const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
+						  const char *name);
+
 struct cv_tunnel_status {
 	const struct cv_tunnel_config *config; /* valid until the set changes */
 	int ifindex;			       /* 0: no device */
@@ -66,7 +72,7 @@ struct cv_tunnel_status {
 	const char *reason;		       /* why it is not active; "" */
 };
 
-/* How tunnel index (0 … count - 1) is now, in the order of creation. */
+/* How tunnel index is now; asks the kernel. */
 void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 			  struct cv_tunnel_status *ret_status);
 

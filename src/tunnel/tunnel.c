@@ -49,7 +49,7 @@ static int tun_error(const char *name, int rc, struct cv_error *error)
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
-		return cv_error_set(error, rc,
+		return cv_error_set(error, -ENODEV,
 				    "there is no /dev/net/tun; `modprobe tun`, or `mknod "
 				    "/dev/net/tun c 10 200`");
 	case -EPERM:

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a line of the control protocol to its answer; protocol.md has both. */
+#include "agent/commands.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/log.h"
+#include "agent/request.h"
+#include "model/tunnel.h"
+
+/* ---- looking ------------------------------------------------------------------- */
+
+static json_t *drops_to_json(const struct cv_counters *counters)
+{
+	json_t *json = json_object();
+
+	for (unsigned int i = CV_DROP_NONE + 1; i < CV_DROP_MAX; i++)
+		json_object_set_new(json, cv_drop_name(i),
+				    json_integer((json_int_t)counters->drops[i]));
+	return json;
+}
+
+static json_t *events_to_json(const struct cv_counters *counters)
+{
+	json_t *json = json_object();
+
+	for (unsigned int i = 0; i < CV_EVENT_MAX; i++)
+		json_object_set_new(json, cv_event_name(i),
+				    json_integer((json_int_t)counters->events[i]));
+	return json;
+}
+
+static json_t *counters_to_json(const struct cv_counters *counters)
+{
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:o, s:o}", "rx_packets", (json_int_t)counters->rx_packets,
+		"rx_bytes", (json_int_t)counters->rx_bytes, "tx_packets",
+		(json_int_t)counters->tx_packets, "tx_bytes", (json_int_t)counters->tx_bytes,
+		"drops", drops_to_json(counters), "events", events_to_json(counters));
+}
+
+static json_t *status_to_json(const struct cv_tunnel_status *status)
+{
+	json_t *json = cv_tunnel_config_to_json(status->config);
+
+	json_object_set_new(json, "ifindex",
+			    status->ifindex ? json_integer(status->ifindex) : json_null());
+	json_object_set_new(json, "mtu", status->mtu ? json_integer(status->mtu) : json_null());
+	json_object_set_new(json, "mtu_by_hand", json_boolean(status->mtu_by_hand));
+	json_object_set_new(json, "up", json_boolean(status->up));
+	json_object_set_new(json, "state", json_string(status->active ? "active" : "suspended"));
+	if (!status->active)
+		json_object_set_new(json, "reason", json_string(status->reason));
+	return json;
+}
+
+static json_t *show(const struct cv_commands *commands, const struct cv_request *request)
+{
+	json_t *tunnels = json_array();
+
+	for (size_t i = 0; i < cv_tunnel_set_count(commands->set); i++) {
+		struct cv_tunnel_status status;
+		struct cv_counters counters;
+		json_t *tunnel;
+
+		if (!cv_tunnel_config_matches(cv_tunnel_set_config(commands->set, i),
+					      &request->filter))
+			continue;
+		cv_tunnel_set_status(commands->set, i, &status);
+		tunnel = status_to_json(&status);
+		if (request->counters) {
+			if (!status.active ||
+			    cv_engine_tunnel_counters(commands->engine, status.ifindex, &counters))
+				memset(&counters, 0, sizeof(counters));
+			json_object_set_new(tunnel, "counters", counters_to_json(&counters));
+		}
+		json_array_append_new(tunnels, tunnel);
+	}
+	return json_pack("{s:o}", "tunnels", tunnels);
+}
+
+static json_t *status(const struct cv_commands *commands)
+{
+	const char *kernel_tunnel = cv_tunnel_set_kernel_tunnel(commands->set);
+	struct cv_counters counters;
+
+	cv_engine_counters(commands->engine, &counters);
+	return json_pack(
+		"{s:s, s:i, s:s, s:i, s:i, s:s?, s:o}", "version", CV_VERSION, "pid", (int)getpid(),
+		"run_dir", commands->run_dir, "workers", (int)cv_engine_workers(commands->engine),
+		"tunnels", (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
+		*kernel_tunnel ? kernel_tunnel : NULL, "counters", counters_to_json(&counters));
+}
+
+/* ---- changing ------------------------------------------------------------------ */
+
+static void log_changes(struct cv_tunnel_set *set, const struct cv_request *request,
+			const struct cv_peer *peer)
+{
+	static const char *const done[] = {
+		[CV_TUNNEL_ADD] = "added",
+		[CV_TUNNEL_CHANGE] = "changed",
+		[CV_TUNNEL_REPLACE] = "replaced",
+		[CV_TUNNEL_DELETE] = "deleted",
+	};
+
+	for (size_t i = 0; i < request->count; i++) {
+		const struct cv_tunnel_change *change = &request->changes[i];
+		const char *name = change->patch.config.name;
+		const struct cv_tunnel_config *config = cv_tunnel_set_find(set, name);
+		char words[CV_TUNNEL_TEXT_MAX];
+
+		if (change->verb == CV_TUNNEL_DELETE || !config) {
+			cv_log(LOG_INFO, "%s: %s, as process %d asked", name, done[change->verb],
+			       (int)peer->pid);
+			continue;
+		}
+		cv_tunnel_print_words(config, words);
+		cv_log(LOG_INFO, "%s: %s, as process %d asked: %s", name, done[change->verb],
+		       (int)peer->pid, words);
+	}
+}
+
+static int change(const struct cv_commands *commands, const struct cv_request *request,
+		  const struct cv_peer *peer, long *ret_index, struct cv_error *error)
+{
+	size_t index;
+	int rc =
+		cv_tunnel_set_apply(commands->set, request->changes, request->count, &index, error);
+
+	if (rc) {
+		*ret_index = request->batch && index < request->count ? (long)index : -1;
+		return rc;
+	}
+	log_changes(commands->set, request, peer);
+	return 0;
+}
+
+/* ---- all ------------------------------------------------------------------------ */
+
+static int perform(const struct cv_commands *commands, const struct cv_request *request,
+		   const struct cv_peer *peer, json_t **ret_result, long *ret_index,
+		   struct cv_error *error)
+{
+	json_t *result = NULL;
+	int rc;
+
+	switch (request->kind) {
+	case CV_REQUEST_STATUS:
+		result = status(commands);
+		break;
+	case CV_REQUEST_SHOW:
+		result = show(commands, request);
+		break;
+	case CV_REQUEST_CHANGES:
+		rc = change(commands, request, peer, ret_index, error);
+		if (rc)
+			return rc;
+		result = json_object();
+		break;
+	}
+	if (!result)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	*ret_result = result;
+	return 0;
+}
+
+char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *line, size_t length,
+			 bool *ret_close)
+{
+	const struct cv_commands *commands = context;
+	struct cv_request request;
+	struct cv_error error;
+	json_t *id, *result = NULL;
+	long index;
+	char *answer;
+	int rc = cv_request_parse(line, length, &request, &id, &index, &error);
+
+	if (!rc) {
+		rc = perform(commands, &request, peer, &result, &index, &error);
+		cv_request_fini(&request);
+	} else {
+		*ret_close = rc == -EBADMSG;
+	}
+	answer = rc ? cv_answer_error(id, rc, error.text, index) : cv_answer_result(id, result);
+	json_decref(id);
+	return answer;
+}

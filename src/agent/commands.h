@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What culvertd does when it is asked. */
+#ifndef CV_AGENT_COMMANDS_H
+#define CV_AGENT_COMMANDS_H
+
+#include "agent/server.h"
+#include "engine/engine.h"
+#include "tunnel/set.h"
+
+/* What requests work on; all the caller's. */
+struct cv_commands {
+	struct cv_engine *engine;
+	struct cv_tunnel_set *set;
+	const char *run_dir;
+};
+
+/* A cv_server_handler; context: struct cv_commands. */
+char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *line, size_t length,
+			 bool *ret_close);
+
+#endif

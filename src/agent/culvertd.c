@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* culvertd(8): its command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/control.h"
+#include "agent/daemon.h"
+#include "engine/engine.h"
+
+enum {
+	EXIT_USAGE = 2
+};
+
+static const char usage[] =
+	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N] [--foreground]\n"
+	"       culvertd --version | --help\n"
+	"\n"
+	"  --run-dir DIR  control socket and state (default " CV_CONTROL_RUN_DIR ")\n"
+	"  --config DIR   resources (default /etc/culvert); nothing is read from it yet\n"
+	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
+	"  --foreground   stay in the foreground, which it always does\n"
+	"\n"
+	"See culvertd(8).\n";
+
+static const struct option long_options[] = {
+	{"run-dir", required_argument, NULL, 'r'},
+	{"config", required_argument, NULL, 'c'},
+	{"workers", required_argument, NULL, 'w'},
+	{"foreground", no_argument, NULL, 'f'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static int parse_workers(const char *text, unsigned int *ret_workers)
+{
+	char *end;
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || number > CV_ENGINE_WORKERS_MAX)
+		return -EINVAL;
+	*ret_workers = (unsigned int)number;
+	return 0;
+}
+
+static int complain(const char *what, const char *word)
+{
+	fprintf(stderr, "culvertd: %s%s; try \"culvertd --help\"\n", what, word);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct cv_daemon_options options = {.run_dir = CV_CONTROL_RUN_DIR};
+	int option;
+
+	/* One line for a wrong option, which getopt's own words are not always. */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":Vh", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'r':
+			options.run_dir = optarg;
+			break;
+		case 'c':
+			options.config_dir = optarg;
+			break;
+		case 'w':
+			if (parse_workers(optarg, &options.workers))
+				return complain("--workers takes a number from 0 to 8, not ",
+						optarg);
+			break;
+		case 'f':
+			break;
+		case 'V':
+			puts("culvertd " CV_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case ':':
+			return complain("a value is missing behind ", argv[optind - 1]);
+		default:
+			return complain("unknown option ", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return complain("unknown word ", argv[optind]);
+	return cv_daemon_run(&options);
+}

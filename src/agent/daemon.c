@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon: what it needs, its main loop, its end.
+ *
+ * One thread runs this loop: control socket, network changes, timers, signals. The engine's
+ * threads carry packets; they are created with all signals blocked, so that signals
+ * come here.
+ */
+#include "agent/daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "agent/commands.h"
+#include "agent/log.h"
+#include "agent/rundir.h"
+#include "agent/server.h"
+#include "net/monitor.h"
+
+enum {
+	/* A burst of notices (a routing daemon's) is looked at once. */
+	REFRESH_DELAY_MS = 50,
+	/* Whatever no notice tells of, and a state file that could not be written. */
+	REFRESH_PERIOD_S = 30,
+};
+
+struct daemon {
+	struct cv_rundir rundir;
+	struct cv_nl *nl;
+	struct cv_engine *engine;
+	struct cv_tunnel_set *set;
+	struct cv_commands commands;
+	struct cv_server *server;
+	int monitor;
+	struct event_base *base;
+	struct event *signals[3];
+	struct event *changed; /* the monitor can be read */
+	struct event *refresh; /* a moment after that */
+	struct event *period;
+	struct event *watchdog;
+};
+
+/* ---- what it needs ------------------------------------------------------------- */
+
+static bool has_capability(unsigned int capability)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+static int check_machine(struct cv_error *error)
+{
+	int fd;
+
+	if (!has_capability(CAP_NET_ADMIN) || !has_capability(CAP_NET_RAW))
+		return cv_error_set(
+			error, -EPERM,
+			"no permission to make devices and send packets; run culvertd as "
+			"root, or with CAP_NET_ADMIN and CAP_NET_RAW");
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno == EACCES || errno == EPERM)
+		return cv_error_set(
+			error, -errno,
+			"no permission to open /dev/net/tun; allow it for this container "
+			"or service");
+	return cv_error_set(
+		error, -errno,
+		"there is no /dev/net/tun (%s); `modprobe tun`, or `mknod /dev/net/tun c "
+		"10 200`",
+		strerror(errno));
+}
+
+static int check_config_dir(const char *path, struct cv_error *error)
+{
+	struct stat st;
+
+	if (!path)
+		return 0;
+	if (stat(path, &st) || access(path, R_OK | X_OK))
+		return cv_error_set(error, -errno,
+				    "cannot read configuration directory %s: %s; make it, or leave "
+				    "--config out",
+				    path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return cv_error_set(
+			error, -ENOTDIR,
+			"configuration directory %s is not a directory; make it one, or "
+			"leave --config out",
+			path);
+	return 0;
+}
+
+/* Every tunnel takes one descriptor per worker. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* ---- the main loop ------------------------------------------------------------- */
+
+static void on_signal(evutil_socket_t number, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)what;
+	if (number == SIGHUP) {
+		cv_log(LOG_INFO, "SIGHUP: there is no configuration to read again yet");
+		return;
+	}
+	cv_log(LOG_INFO, "stopping, as %s came; the tunnels' devices stay",
+	       number == SIGTERM ? "SIGTERM" : "SIGINT");
+	event_base_loopbreak(d->base);
+}
+
+static void on_changed(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval delay = {.tv_usec = REFRESH_DELAY_MS * 1000};
+	struct daemon *d = data;
+	int changes = cv_monitor_drain(fd);
+
+	(void)what;
+	if (changes < 0) {
+		cv_log(LOG_ERR, "cannot read the kernel's notices: %s; looking every %d s now",
+		       strerror(-changes), REFRESH_PERIOD_S);
+		event_del(d->changed);
+	}
+	/* Not postponed by more notices: under a steady stream it would never come. */
+	if (changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
+		event_add(d->refresh, &delay);
+}
+
+static void on_refresh(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_tunnel_set_refresh(d->set);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	(void)data;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static int add_watchdog(struct daemon *d)
+{
+	struct timeval period;
+	uint64_t limit_us = 0;
+
+	if (sd_watchdog_enabled(0, &limit_us) <= 0)
+		return 0;
+	/* Half the limit, as sd_watchdog_enabled(3) says. */
+	period.tv_sec = (time_t)(limit_us / 2 / 1000000);
+	period.tv_usec = (suseconds_t)(limit_us / 2 % 1000000);
+	d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+	return d->watchdog && !event_add(d->watchdog, &period) ? 0 : -ENOMEM;
+}
+
+static int add_events(struct daemon *d)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	static const struct timeval period = {.tv_sec = REFRESH_PERIOD_S};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
+		if (!d->signals[i] || event_add(d->signals[i], NULL))
+			return -ENOMEM;
+	}
+	d->changed = event_new(d->base, d->monitor, EV_READ | EV_PERSIST, on_changed, d);
+	d->refresh = evtimer_new(d->base, on_refresh, d);
+	d->period = event_new(d->base, -1, EV_PERSIST, on_refresh, d);
+	if (!d->changed || !d->refresh || !d->period || event_add(d->changed, NULL) ||
+	    event_add(d->period, &period))
+		return -ENOMEM;
+	return add_watchdog(d);
+}
+
+/* ---- beginning and end ------------------------------------------------------------ */
+
+static int create_engine(struct daemon *d, unsigned int workers, struct cv_error *error)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = cv_engine_create(workers, &d->engine);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc)
+		return cv_error_set(error, rc, "cannot start the engine: %s", strerror(-rc));
+	return 0;
+}
+
+/* The monitor comes before the tunnels: no change goes unseen. */
+static int open_kernel(struct daemon *d, struct cv_error *error)
+{
+	int rc = cv_nl_create(&d->nl);
+
+	if (rc)
+		return cv_error_set(error, rc, "cannot talk to the kernel: %s", strerror(-rc));
+	d->monitor = cv_monitor_open();
+	if (d->monitor < 0)
+		return cv_error_set(error, d->monitor, "cannot follow the kernel's changes: %s",
+				    strerror(-d->monitor));
+	return 0;
+}
+
+static int create_set(struct daemon *d, struct cv_error *error)
+{
+	const struct cv_tunnel_set_options options = {
+		.run_dir = d->rundir.path,
+		.engine = d->engine,
+		.nl = d->nl,
+		.log = cv_log_text,
+	};
+
+	return cv_tunnel_set_create(&options, &d->set, error);
+}
+
+static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
+{
+	int rc = check_machine(error);
+
+	if (!rc)
+		rc = check_config_dir(options->config_dir, error);
+	if (!rc)
+		rc = cv_rundir_open(&d->rundir, options->run_dir, error);
+	if (!rc)
+		rc = open_kernel(d, error);
+	if (!rc)
+		rc = create_engine(d, options->workers, error);
+	if (!rc)
+		rc = create_set(d, error);
+	if (rc)
+		return rc;
+	d->base = event_base_new();
+	if (!d->base || add_events(d))
+		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
+	d->commands = (struct cv_commands){
+		.engine = d->engine,
+		.set = d->set,
+		.run_dir = d->rundir.path,
+	};
+	return cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
+				&d->server, error);
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void stop(struct daemon *d)
+{
+	cv_server_destroy(d->server);
+	cv_tunnel_set_destroy(d->set);
+	cv_engine_destroy(d->engine);
+	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
+		free_event(d->signals[i]);
+	free_event(d->changed);
+	free_event(d->refresh);
+	free_event(d->period);
+	free_event(d->watchdog);
+	if (d->base)
+		event_base_free(d->base);
+	if (d->monitor >= 0)
+		close(d->monitor);
+	cv_nl_destroy(d->nl);
+	cv_rundir_close(&d->rundir);
+	libevent_global_shutdown();
+}
+
+int cv_daemon_run(const struct cv_daemon_options *options)
+{
+	struct daemon d = {.rundir = {.lock = -1}, .monitor = -1};
+	struct cv_error error;
+	int rc;
+
+	cv_log_init();
+	umask(0022);
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	rc = start(&d, options, &error);
+	if (!rc) {
+		cv_log(LOG_INFO, "version %s runs in %s with %u workers and %zu tunnels",
+		       CV_VERSION, d.rundir.path, cv_engine_workers(d.engine),
+		       cv_tunnel_set_count(d.set));
+		sd_notify(0, "READY=1");
+		if (event_base_dispatch(d.base) < 0)
+			rc = cv_error_set(&error, -EIO, "the main loop failed");
+		sd_notify(0, "STOPPING=1");
+	}
+	if (rc)
+		cv_log(LOG_ERR, "%s", error.text);
+	stop(&d);
+	return rc ? 1 : 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* culvertd from the first look at the machine to the clean stop. */
+#ifndef CV_AGENT_DAEMON_H
+#define CV_AGENT_DAEMON_H
+
+struct cv_daemon_options {
+	const char *run_dir;
+	const char *config_dir; /* NULL: not given */
+	unsigned int workers;	/* 0: one per CPU */
+};
+
+/* Run until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it could not start (the log says
+ * why). */
+int cv_daemon_run(const struct cv_daemon_options *options);
+
+#endif

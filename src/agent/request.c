@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and answers as JSON. Everything a client may send is judged here, before
+ * anything is done: types, unknown members, lengths.
+ */
+#include "agent/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+/* ---- answers ------------------------------------------------------------------- */
+
+static const struct {
+	int err;
+	const char *code;
+} codes[] = {
+	{-EBADMSG, "malformed"},
+	{-EMSGSIZE, "too-long"},
+	{-ETIMEDOUT, "too-slow"},
+	{-EPROTONOSUPPORT, "version"},
+	{-EOPNOTSUPP, "unknown-command"},
+	{-EINVAL, "invalid"},
+	{-E2BIG, "too-many"},
+	{-EEXIST, "exists"},
+	{-ENOENT, "not-found"},
+	{-ENODEV, "no-device"},
+	{-EBUSY, "busy"},
+	{-EPERM, "not-permitted"},
+	{-EACCES, "not-permitted"},
+	{-ENOSPC, "no-space"},
+	{-ENOMEM, "no-memory"},
+};
+
+const char *cv_answer_code(int err)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (codes[i].err == err)
+			return codes[i].code;
+	}
+	return "failed";
+}
+
+/* Dump and free. */
+static char *to_line(json_t *answer)
+{
+	size_t length = answer ? json_dumpb(answer, NULL, 0, JSON_COMPACT) : 0;
+	char *line = length ? malloc(length + 2) : NULL;
+
+	if (line) {
+		json_dumpb(answer, line, length, JSON_COMPACT);
+		line[length] = '\n';
+		line[length + 1] = '\0';
+	}
+	json_decref(answer);
+	return line;
+}
+
+/* jansson's reference counts are no part of a value. */
+static json_t *share(const json_t *json)
+{
+	return json_incref((json_t *)(uintptr_t)json);
+}
+
+char *cv_answer_result(const json_t *id, json_t *result)
+{
+	return to_line(json_pack("{s:i, s:o, s:b, s:o}", "version", CV_CONTROL_VERSION, "id",
+				 share(id), "ok", 1, "result", result));
+}
+
+char *cv_answer_error(const json_t *id, int err, const char *message, long index)
+{
+	json_t *error = json_pack("{s:s, s:s}", "code", cv_answer_code(err), "message", message);
+
+	if (index >= 0)
+		json_object_set_new(error, "index", json_integer(index));
+	return to_line(json_pack("{s:i, s:o, s:b, s:o}", "version", CV_CONTROL_VERSION, "id",
+				 share(id), "ok", 0, "error", error));
+}
+
+/* ---- requests ------------------------------------------------------------------ */
+
+/* The parsed line, what it asks for, and what is to be filled. */
+struct parser {
+	json_t *root;
+	struct cv_request *request;
+	long index;
+	struct cv_error *error;
+};
+
+/* Members of root beyond version, id and command must be among those allowed. */
+static int check_members(struct parser *p, const char *allowed_1, const char *allowed_2)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(p->root, key, value)
+	{
+		if (!strcmp(key, "version") || !strcmp(key, "id") || !strcmp(key, "command") ||
+		    (allowed_1 && !strcmp(key, allowed_1)) ||
+		    (allowed_2 && !strcmp(key, allowed_2)))
+			continue;
+		return cv_error_set(p->error, -EINVAL, "unknown member \"%.64s\" of the request",
+				    key);
+	}
+	return 0;
+}
+
+static int parse_status(struct parser *p)
+{
+	p->request->kind = CV_REQUEST_STATUS;
+	return check_members(p, NULL, NULL);
+}
+
+static int parse_show(struct parser *p)
+{
+	const json_t *tunnel = json_object_get(p->root, "tunnel");
+	const json_t *counters = json_object_get(p->root, "counters");
+	int rc = check_members(p, "tunnel", "counters");
+
+	p->request->kind = CV_REQUEST_SHOW;
+	if (rc)
+		return rc;
+	if (counters && !json_is_boolean(counters))
+		return cv_error_set(p->error, -EINVAL, "\"counters\" must be true or false");
+	p->request->counters = json_is_true(counters);
+	return tunnel ? cv_tunnel_patch_from_json(tunnel, &p->request->filter, p->error) : 0;
+}
+
+static int parse_change(const json_t *tunnel, enum cv_tunnel_verb verb,
+			struct cv_tunnel_change *ret_change, struct cv_error *error)
+{
+	int rc = cv_tunnel_patch_from_json(tunnel, &ret_change->patch, error);
+
+	if (rc)
+		return rc;
+	if (!(ret_change->patch.given & CV_TUNNEL_NAME))
+		return cv_error_set(error, -EINVAL, "a tunnel without a name; give one");
+	ret_change->verb = verb;
+	return 0;
+}
+
+static int allocate_changes(struct parser *p, size_t count)
+{
+	p->request->kind = CV_REQUEST_CHANGES;
+	p->request->changes = calloc(count + 1, sizeof(*p->request->changes));
+	if (!p->request->changes)
+		return cv_error_set(p->error, -ENOMEM, "out of memory");
+	p->request->count = count;
+	return 0;
+}
+
+static int parse_one_change(struct parser *p, enum cv_tunnel_verb verb)
+{
+	int rc = check_members(p, "tunnel", NULL);
+
+	if (!rc)
+		rc = allocate_changes(p, 1);
+	if (rc)
+		return rc;
+	return parse_change(json_object_get(p->root, "tunnel"), verb, p->request->changes,
+			    p->error);
+}
+
+static int parse_add(struct parser *p)
+{
+	return parse_one_change(p, CV_TUNNEL_ADD);
+}
+
+static int parse_tunnel_change(struct parser *p)
+{
+	return parse_one_change(p, CV_TUNNEL_CHANGE);
+}
+
+static int parse_replace(struct parser *p)
+{
+	return parse_one_change(p, CV_TUNNEL_REPLACE);
+}
+
+static int parse_del(struct parser *p)
+{
+	return parse_one_change(p, CV_TUNNEL_DELETE);
+}
+
+static const struct {
+	const char *name;
+	enum cv_tunnel_verb verb;
+} verbs[] = {
+	{"add", CV_TUNNEL_ADD},
+	{"change", CV_TUNNEL_CHANGE},
+	{"replace", CV_TUNNEL_REPLACE},
+	{"del", CV_TUNNEL_DELETE},
+};
+
+/* {"verb": …, "tunnel": {…}}, and nothing else. */
+static int parse_batch_item(const json_t *item, struct cv_tunnel_change *ret_change,
+			    struct cv_error *error)
+{
+	const char *name = json_string_value(json_object_get(item, "verb"));
+
+	if (!name || !json_object_get(item, "tunnel") || json_object_size(item) != 2)
+		return cv_error_set(error, -EINVAL,
+				    "a change must be an object of \"verb\" and \"tunnel\"");
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (!strcmp(verbs[i].name, name))
+			return parse_change(json_object_get(item, "tunnel"), verbs[i].verb,
+					    ret_change, error);
+	}
+	return cv_error_set(error, -EINVAL, "unknown verb \"%.64s\"", name);
+}
+
+static int parse_batch(struct parser *p)
+{
+	const json_t *changes = json_object_get(p->root, "changes");
+	size_t count = json_array_size(changes);
+	int rc = check_members(p, "changes", NULL);
+
+	p->request->batch = true;
+	if (rc)
+		return rc;
+	if (!json_is_array(changes))
+		return cv_error_set(p->error, -EINVAL, "\"changes\" must be a list");
+	if (count > CV_REQUEST_CHANGES_MAX)
+		return cv_error_set(p->error, -E2BIG, "%zu changes at once; at most %d are taken",
+				    count, CV_REQUEST_CHANGES_MAX);
+	rc = allocate_changes(p, count);
+	for (size_t i = 0; i < count && !rc; i++) {
+		rc = parse_batch_item(json_array_get(changes, i), &p->request->changes[i],
+				      p->error);
+		p->index = rc ? (long)i : -1;
+	}
+	return rc;
+}
+
+static const struct {
+	const char *name;
+	int (*parse)(struct parser *p);
+} commands[] = {
+	{"status", parse_status},	   {"tunnel.show", parse_show},
+	{"tunnel.add", parse_add},	   {"tunnel.change", parse_tunnel_change},
+	{"tunnel.replace", parse_replace}, {"tunnel.del", parse_del},
+	{"tunnel.batch", parse_batch},
+};
+
+static int parse_command(struct parser *p)
+{
+	const json_t *version = json_object_get(p->root, "version");
+	const char *name = json_string_value(json_object_get(p->root, "command"));
+
+	if (!json_is_integer(version))
+		return cv_error_set(p->error, -EBADMSG, "a request must have a \"version\"");
+	if (json_integer_value(version) != CV_CONTROL_VERSION)
+		return cv_error_set(p->error, -EPROTONOSUPPORT,
+				    "this culvertd speaks version %d of the protocol; use the "
+				    "culvert of the same release",
+				    CV_CONTROL_VERSION);
+	if (!name)
+		return cv_error_set(p->error, -EBADMSG, "a request must have a \"command\"");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(commands[i].name, name))
+			return commands[i].parse(p);
+	}
+	return cv_error_set(p->error, -EOPNOTSUPP, "unknown command \"%.64s\"", name);
+}
+
+/* A short string or a number; anything else is a reason to refuse. */
+static int take_id(json_t *root, json_t **ret_id)
+{
+	json_t *id = json_object_get(root, "id");
+
+	if (!id)
+		return 0;
+	if (!json_is_integer(id) && !json_is_null(id) &&
+	    !(json_is_string(id) && json_string_length(id) <= 128))
+		return -EBADMSG;
+	json_decref(*ret_id);
+	*ret_id = json_incref(id);
+	return 0;
+}
+
+int cv_request_parse(const char *line, size_t length, struct cv_request *ret_request,
+		     json_t **ret_id, long *ret_index, struct cv_error *error)
+{
+	struct cv_request request = {.kind = CV_REQUEST_STATUS};
+	struct parser parser = {.request = &request, .index = -1, .error = error};
+	json_error_t json_error;
+	int rc;
+
+	*ret_id = json_null();
+	*ret_index = -1;
+	parser.root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &json_error);
+	if (!parser.root)
+		return cv_error_set(error, -EBADMSG, "not JSON: %s", json_error.text);
+	if (!json_is_object(parser.root))
+		rc = cv_error_set(error, -EBADMSG, "a request must be a JSON object");
+	else if (take_id(parser.root, ret_id))
+		rc = cv_error_set(error, -EBADMSG, "\"id\" must be a number or a short string");
+	else
+		rc = parse_command(&parser);
+	json_decref(parser.root);
+	if (rc) {
+		cv_request_fini(&request);
+		*ret_index = parser.index;
+		return rc;
+	}
+	*ret_request = request;
+	return 0;
+}
+
+void cv_request_fini(struct cv_request *request)
+{
+	free(request->changes);
+	request->changes = NULL;
+	request->count = 0;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket.
+ *
+ * One client can harm nobody, by these invariants:
+ * - Only root and the daemon's own user are listened to, whatever the socket's mode.
+ * - A client's memory is bounded: one line in (reading stops at its limit), one answer out
+ *   (the next request is not looked at before the last answer was taken).
+ * - One request of a client is handled per turn of the loop.
+ * - Every state that waits for the client has a deadline that bytes do not prolong.
+ * - A full table cuts off the client that has been silent longest, so that nobody can keep
+ *   others out by sitting there.
+ */
+#include "agent/server.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/log.h"
+#include "agent/request.h"
+
+enum phase {
+	PHASE_IDLE,    /* waits for a request to begin */
+	PHASE_REQUEST, /* for the rest of a request */
+	PHASE_ANSWER,  /* for the client to take the answer */
+	PHASE_FAREWELL /* for the client to take the last answer */
+};
+
+struct client {
+	TAILQ_ENTRY(client) entry; /* the one that has been silent longest comes first */
+	struct cv_server *server;
+	struct bufferevent *stream;
+	struct event *deadline;
+	struct cv_peer peer;
+	enum phase phase;
+	size_t searched; /* bytes of the input that have no newline */
+	bool ended;	 /* the client has closed its sending side */
+};
+
+struct cv_server {
+	struct event_base *base;
+	struct evconnlistener *listener;
+	struct event *resume; /* accepting, after it failed */
+	cv_server_handler handler;
+	void *context;
+	char *path;
+	TAILQ_HEAD(, client) clients;
+	unsigned int count;
+};
+
+static const int limit_s[] = {
+	[PHASE_IDLE] = CV_SERVER_IDLE_S,
+	[PHASE_REQUEST] = CV_SERVER_REQUEST_S,
+	[PHASE_ANSWER] = CV_SERVER_ANSWER_S,
+	[PHASE_FAREWELL] = CV_SERVER_FAREWELL_S,
+};
+
+/* ---- clients ------------------------------------------------------------------- */
+
+static void cut(struct client *client)
+{
+	TAILQ_REMOVE(&client->server->clients, client, entry);
+	client->server->count--;
+	if (client->deadline)
+		event_free(client->deadline);
+	if (client->stream)
+		bufferevent_free(client->stream);
+	free(client);
+}
+
+static void enter(struct client *client, enum phase phase)
+{
+	const struct timeval limit = {.tv_sec = limit_s[phase]};
+
+	client->phase = phase;
+	event_add(client->deadline, &limit);
+}
+
+/* Takes text over. The client is cut, and gone, when there is no text. */
+static bool answer(struct client *client, char *text, enum phase phase)
+{
+	if (!text || bufferevent_write(client->stream, text, strlen(text))) {
+		free(text);
+		cut(client);
+		return false;
+	}
+	free(text);
+	bufferevent_disable(client->stream, EV_READ);
+	enter(client, phase);
+	return true;
+}
+
+static void dismiss(struct client *client, int err, const char *why)
+{
+	answer(client, cv_answer_error(json_null(), err, why, -1), PHASE_FAREWELL);
+}
+
+/* Length of the first line in the input, or -1: not all there. */
+static ssize_t find_line(struct client *client, struct evbuffer *input)
+{
+	struct evbuffer_ptr from, found;
+
+	if (evbuffer_ptr_set(input, &from, client->searched, EVBUFFER_PTR_SET))
+		return -1;
+	found = evbuffer_search(input, "\n", 1, &from);
+	if (found.pos < 0)
+		client->searched = evbuffer_get_length(input);
+	else
+		client->searched = 0;
+	return found.pos;
+}
+
+static void handle_line(struct client *client, struct evbuffer *input, size_t length)
+{
+	struct cv_server *server = client->server;
+	const char *line = (const char *)evbuffer_pullup(input, (ssize_t)length + 1);
+	bool close_after = false;
+	char *text;
+
+	/* Now it is the one that was heard last. */
+	TAILQ_REMOVE(&server->clients, client, entry);
+	TAILQ_INSERT_TAIL(&server->clients, client, entry);
+	text = line ? server->handler(server->context, &client->peer, line, length, &close_after)
+		    : NULL;
+	evbuffer_drain(input, length + 1);
+	answer(client, text, close_after ? PHASE_FAREWELL : PHASE_ANSWER);
+}
+
+/* Look at what there is to read; only while no answer is under way. */
+static void look(struct client *client)
+{
+	struct evbuffer *input = bufferevent_get_input(client->stream);
+	ssize_t length = find_line(client, input);
+
+	if (length >= 0 && length < CV_CONTROL_REQUEST_MAX)
+		return handle_line(client, input, (size_t)length);
+	if (length >= 0 || evbuffer_get_length(input) >= CV_CONTROL_REQUEST_MAX)
+		return dismiss(client, -EMSGSIZE, "the request is too long");
+	if (client->ended)
+		return cut(client);
+	if (evbuffer_get_length(input) == 0)
+		enter(client, PHASE_IDLE);
+	else if (client->phase != PHASE_REQUEST)
+		enter(client, PHASE_REQUEST);
+}
+
+static void on_read(struct bufferevent *stream, void *data)
+{
+	struct client *client = data;
+
+	(void)stream;
+	if (client->phase == PHASE_IDLE || client->phase == PHASE_REQUEST)
+		look(client);
+}
+
+/* The answer was taken. */
+static void on_written(struct bufferevent *stream, void *data)
+{
+	struct client *client = data;
+
+	if (client->phase == PHASE_FAREWELL)
+		return cut(client);
+	if (client->phase != PHASE_ANSWER)
+		return;
+	enter(client, PHASE_IDLE);
+	bufferevent_enable(stream, EV_READ);
+	look(client);
+}
+
+static void on_end(struct bufferevent *stream, short what, void *data)
+{
+	struct client *client = data;
+
+	(void)stream;
+	/* It may still be waiting for answers to what it sent before. */
+	if ((what & BEV_EVENT_EOF) && !(what & BEV_EVENT_ERROR)) {
+		client->ended = true;
+		if (client->phase == PHASE_IDLE || client->phase == PHASE_REQUEST)
+			look(client);
+		return;
+	}
+	cut(client);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *data)
+{
+	struct client *client = data;
+
+	(void)fd;
+	(void)what;
+	if (client->phase == PHASE_REQUEST)
+		return dismiss(client, -ETIMEDOUT, "the request took too long to arrive");
+	cut(client);
+}
+
+/* ---- accepting ----------------------------------------------------------------- */
+
+static bool is_trusted(int fd, struct cv_peer *ret_peer)
+{
+	struct ucred credentials;
+	socklen_t length = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length))
+		return false;
+	ret_peer->pid = credentials.pid;
+	ret_peer->uid = credentials.uid;
+	return credentials.uid == 0 || credentials.uid == geteuid();
+}
+
+static struct client *create_client(struct cv_server *server, int fd)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client) {
+		close(fd);
+		return NULL;
+	}
+	client->server = server;
+	TAILQ_INSERT_TAIL(&server->clients, client, entry);
+	server->count++;
+	client->deadline = evtimer_new(server->base, on_deadline, client);
+	client->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client->stream)
+		close(fd);
+	if (!client->stream || !client->deadline) {
+		cut(client);
+		return NULL;
+	}
+	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, CV_CONTROL_REQUEST_MAX);
+	return client;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+		      int length, void *data)
+{
+	struct cv_server *server = data;
+	struct client *client;
+	struct cv_peer peer = {.pid = 0};
+	bool trusted = is_trusted(fd, &peer);
+
+	(void)listener;
+	(void)address;
+	(void)length;
+	if (server->count >= CV_SERVER_CLIENTS_MAX)
+		cut(TAILQ_FIRST(&server->clients));
+	client = create_client(server, fd);
+	if (!client)
+		return;
+	client->peer = peer;
+	if (!trusted)
+		return dismiss(client, -EPERM, "only root may control culvertd");
+	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+	enter(client, PHASE_IDLE);
+}
+
+/* As when there are no file descriptors left: without a pause this would be a busy loop. */
+static void on_accept_error(struct evconnlistener *listener, void *data)
+{
+	static const struct timeval pause = {.tv_sec = 1};
+	struct cv_server *server = data;
+
+	cv_log(LOG_WARNING, "cannot accept a control connection: %s",
+	       evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	evconnlistener_disable(listener);
+	event_add(server->resume, &pause);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *data)
+{
+	struct cv_server *server = data;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(server->listener);
+}
+
+/* ---- the socket ---------------------------------------------------------------- */
+
+static int bind_socket(int fd, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path));
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	/* Nobody can connect before listen(). */
+	if (chmod(path, 0600) || listen(fd, 64)) {
+		int rc = -errno;
+
+		unlink(path);
+		return rc;
+	}
+	return 0;
+}
+
+static int listen_at(struct cv_server *server)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = bind_socket(fd, server->path);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	server->listener = evconnlistener_new(server->base, on_accept, server,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (!server->listener) {
+		unlink(server->path);
+		close(fd);
+		return -ENOMEM;
+	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	return 0;
+}
+
+int cv_server_create(struct event_base *base, const char *path, cv_server_handler handler,
+		     void *context, struct cv_server **ret_server, struct cv_error *error)
+{
+	struct cv_server *server = calloc(1, sizeof(*server));
+	int rc = -ENOMEM;
+
+	if (!server)
+		return cv_error_set(error, rc, "out of memory");
+	TAILQ_INIT(&server->clients);
+	server->base = base;
+	server->handler = handler;
+	server->context = context;
+	server->path = strdup(path);
+	server->resume = evtimer_new(base, on_resume, server);
+	if (server->path && server->resume)
+		rc = listen_at(server);
+	if (rc) {
+		cv_server_destroy(server);
+		return cv_error_set(error, rc, "cannot listen at %s: %s", path, strerror(-rc));
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void cv_server_destroy(struct cv_server *server)
+{
+	if (!server)
+		return;
+	while (!TAILQ_EMPTY(&server->clients))
+		cut(TAILQ_FIRST(&server->clients));
+	if (server->listener) {
+		evconnlistener_free(server->listener);
+		unlink(server->path);
+	}
+	if (server->resume)
+		event_free(server->resume);
+	free(server->path);
+	free(server);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: connections, lines, time limits. What a line means is the handler's. */
+#ifndef CV_AGENT_SERVER_H
+#define CV_AGENT_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "tunnel/error.h"
+
+struct event_base;
+struct cv_server;
+
+enum {
+	CV_SERVER_CLIENTS_MAX = 32,
+	CV_SERVER_IDLE_S = 60,	  /* a connection without a request */
+	CV_SERVER_REQUEST_S = 5,  /* from the first byte of a request to its last */
+	CV_SERVER_ANSWER_S = 10,  /* to take an answer */
+	CV_SERVER_FAREWELL_S = 1, /* to take the last one, before the connection is cut */
+};
+
+/* Who asks. */
+struct cv_peer {
+	pid_t pid;
+	uid_t uid;
+};
+
+/*
+ * Answer one line (without its newline; not terminated by NUL). Returns the answer with its
+ * newline, which the server frees; NULL: cut the connection. *ret_close (false on entry): cut it
+ * after the answer.
+ */
+typedef char *(*cv_server_handler)(void *context, const struct cv_peer *peer, const char *line,
+				   size_t length, bool *ret_close);
+
+/*
+ * Listen at path, which is replaced if it exists: the caller holds the run directory's lock. 0 or
+ * -errno. The caller owns *ret_server: cv_server_destroy, before base is freed.
+ */
+int cv_server_create(struct event_base *base, const char *path, cv_server_handler handler,
+		     void *context, struct cv_server **ret_server, struct cv_error *error);
+
+/* Cut all connections and remove the socket. NULL is fine. */
+void cv_server_destroy(struct cv_server *server);
+
+#endif
