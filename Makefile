@@ -189,6 +189,7 @@ build/wire/wire_callers.c: build/wire/wire_all.c tests/lint/wire-callers
 
 check-bpf: $(WIRE_UNITS) build/wire/wire_callers.c
 	$(Q)set -e; for f in $^; do $(BPF_CC) -c -o $${f%.c}.bpf.o $$f; done
+	$(Q)$(BPF_CC) -c -o build/wire/tests_wire_all.bpf.o tests/bpf/wire_all.c
 check-host: $(WIRE_UNITS)
 	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done

@@ -39,6 +39,17 @@ CV_INLINE void cv_bytes_store32(void *at, __be32 value)
 }
 
 /*
+ * In eBPF, hides from the compiler what it knows of a loop's counter. Else clang makes
+ * a memcpy() of the loop, which eBPF has not, or an end test by "!=", by which the
+ * verifier cannot see that the counter stays below the length.
+ */
+#ifdef __bpf__
+#define CV_BYTES_COUNTER(i) __asm__ volatile("" : "+r"(i) : : "memory")
+#else
+#define CV_BYTES_COUNTER(i) ((void)(i))
+#endif
+
+/*
  * Copies length bytes; the two areas must not overlap. For headers and quotes, not
  * for bulk: for eBPF it is a loop of single bytes, whose length the caller bounds.
  */
@@ -49,11 +60,8 @@ CV_INLINE void cv_bytes_copy(void *to, const void *from, __u32 length)
 	__u32 i;
 
 	for (i = 0; i < length; i++) {
+		CV_BYTES_COUNTER(i);
 		target[i] = source[i];
-#ifdef __bpf__
-		/* Else clang recognises a memcpy(), which eBPF has not. */
-		__asm__ volatile("" : : : "memory");
-#endif
 	}
 }
 
@@ -64,10 +72,8 @@ CV_INLINE void cv_bytes_zero(void *to, __u32 length)
 	__u32 i;
 
 	for (i = 0; i < length; i++) {
+		CV_BYTES_COUNTER(i);
 		target[i] = 0;
-#ifdef __bpf__
-		__asm__ volatile("" : : : "memory");
-#endif
 	}
 }
 

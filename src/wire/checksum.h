@@ -56,18 +56,34 @@ CV_INLINE __u64 cv_checksum_add_blocks(const __u8 *at, const __u8 *end, __u64 su
 }
 #endif
 
+/* The sum of the last bytes of data, below 4 of them. */
+CV_INLINE __u64 cv_checksum_add_tail(const __u8 *at, __u32 length, __u64 sum)
+{
+	__u8 last[2] = {0, 0};
+
+	if (length >= 2) {
+		sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(at));
+		at += 2;
+		length -= 2;
+	}
+	if (length) {
+		last[0] = *at;
+		sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(last));
+	}
+	return sum;
+}
+
 /*
  * Adds length bytes to a sum (0 to begin with). The piece must begin at an even
  * offset of what is summed, so only the last one may have an odd length; it counts
  * as padded with a zero byte. data needs no alignment.
  *
- * For eBPF a loop of two bytes a turn, which the verifier accepts when the caller has
- * bounded length.
+ * For eBPF a loop of four bytes a turn, which the verifier accepts when the caller
+ * has bounded length.
  */
 CV_INLINE __u64 cv_checksum_add(const void *data, __u32 length, __u64 sum)
 {
 	const __u8 *at = data;
-	__u8 last[2] = {0, 0};
 	__u32 i = 0;
 
 #ifndef __bpf__
@@ -79,18 +95,12 @@ CV_INLINE __u64 cv_checksum_add(const void *data, __u32 length, __u64 sum)
 		__builtin_memcpy(&word, at + i, sizeof(word));
 		sum = cv_checksum_combine(sum, word);
 	}
-	if (length - i >= sizeof(__u32)) {
-		sum = cv_checksum_combine(sum, (CV_FORCE __u32)cv_bytes_load32(at + i));
-		i += sizeof(__u32);
-	}
 #endif
-	for (; i + 1 < length; i += 2)
-		sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(at + i));
-	if (length & 1) {
-		last[0] = at[length - 1];
-		sum = cv_checksum_combine(sum, (CV_FORCE __u16)cv_bytes_load16(last));
+	for (; i + sizeof(__u32) <= length; i += sizeof(__u32)) {
+		CV_BYTES_COUNTER(i);
+		sum = cv_checksum_combine(sum, (CV_FORCE __u32)cv_bytes_load32(at + i));
 	}
-	return sum;
+	return cv_checksum_add_tail(at + i, length - i, sum);
 }
 
 /*

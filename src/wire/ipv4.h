@@ -333,39 +333,49 @@ struct cv_ipv4_fragment {
 	bool more_fragments;
 };
 
+/* The length of the option at an offset; 0 where it does not fit the header. */
+CV_INLINE __u32 cv_ipv4_option_length(const __u8 *bytes, __u32 at, __u32 header_length)
+{
+	__u32 length;
+
+	if (bytes[at] == CV_IPV4_OPTION_NOP)
+		return 1;
+	if (at + 1 >= header_length)
+		return 0;
+	length = bytes[at + 1];
+	return length < 2 || length > header_length - at ? 0 : length;
+}
+
 /*
  * Copies the options with the flag "copied" to ret_options (up to 40 bytes, zeroed by
  * the caller; NULL: only counts). Returns their length, rounded up to a multiple of 4 as
- * headers are, or -1 where an option does not fit the header.
+ * headers are, or -1 where an option does not fit the header. It goes byte by byte,
+ * which the verifier can follow, not option by option.
  */
 CV_INLINE int cv_ipv4_copied_options(const void *packet, __u32 header_length, __u8 *ret_options)
 {
 	const __u8 *bytes = packet;
-	__u32 at = CV_IPV4_HEADER_MIN;
+	__u32 next = CV_IPV4_HEADER_MIN;
 	__u32 copied = 0;
-	__u32 turn, length;
+	bool copying = false;
+	__u32 at, length;
 
-	/* Counting the turns lets the verifier see the end. */
-	for (turn = 0; turn < CV_IPV4_HEADER_MAX - CV_IPV4_HEADER_MIN; turn++) {
-		if (at >= header_length || at >= CV_IPV4_HEADER_MAX)
-			break;
-		if (bytes[at] == CV_IPV4_OPTION_END)
-			break;
-		if (bytes[at] == CV_IPV4_OPTION_NOP) {
-			at++;
+	for (at = CV_IPV4_HEADER_MIN; at < header_length && at < CV_IPV4_HEADER_MAX; at++) {
+		CV_BYTES_COUNTER(at);
+		if (at == next) {
+			if (bytes[at] == CV_IPV4_OPTION_END)
+				break;
+			length = cv_ipv4_option_length(bytes, at, header_length);
+			if (length == 0)
+				return -1;
+			next = at + length;
+			copying = bytes[at] & CV_IPV4_OPTION_COPIED;
+		}
+		if (!copying)
 			continue;
-		}
-		if (at + 1 >= header_length)
-			return -1;
-		length = bytes[at + 1];
-		if (length < 2 || length > header_length - at)
-			return -1;
-		if (bytes[at] & CV_IPV4_OPTION_COPIED) {
-			if (ret_options)
-				cv_bytes_copy(ret_options + copied, bytes + at, length);
-			copied += length;
-		}
-		at += length;
+		if (ret_options)
+			ret_options[copied] = bytes[at];
+		copied++;
 	}
 	return (int)((copied + 3) & ~3U);
 }
@@ -377,6 +387,9 @@ CV_INLINE int cv_ipv4_copied_options(const void *packet, __u32 header_length, __
  * Errors: TOO_BIG (larger than mtu, and DF is set); FRAGMENT_NOT_ALLOWED (larger, and
  * there is no room for a header and 8 bytes, an option is malformed, or the datagram
  * would end beyond the 65535 bytes that a datagram may have).
+ *
+ * In eBPF for headers without options only, which the caller must have made sure of:
+ * following every option there may be takes more steps than the verifier allows.
  */
 CV_INLINE enum cv_drop cv_ipv4_plan_fragments(const void *packet, const struct cv_ipv4 *ip,
 					      __u32 mtu, struct cv_ipv4_fragment_plan *ret_plan)
