@@ -73,15 +73,15 @@ static int prepare(int fd)
 /* Join group, or with 0 a new one. Returns its id, which may be 0, or -errno. */
 static int join(int fd, uint16_t group)
 {
-	int argument = group | FANOUT_TYPE << 16;
+	uint32_t argument = group | (uint32_t)FANOUT_TYPE << 16;
 	socklen_t length = sizeof(argument);
 
 	if (!group)
-		argument |= PACKET_FANOUT_FLAG_UNIQUEID << 16;
+		argument |= (uint32_t)PACKET_FANOUT_FLAG_UNIQUEID << 16;
 	if (setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &argument, sizeof(argument)) < 0 ||
 	    getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &argument, &length) < 0)
 		return -errno;
-	return argument & 0xffff;
+	return (int)(argument & 0xffff);
 }
 
 /* One attempt: a descriptor, with its group in *ret_group, or -errno. */

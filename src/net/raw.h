@@ -46,7 +46,7 @@ struct cv_raw_error {
 /*
  * Take one error off the guard's queue. 0; -EAGAIN when there is none; -ENOMSG: one of another
  * origin was skipped; -errno. Read until -EAGAIN: that also ends POLLERR. The kernel
- * keeps redirects and time exceeded in reassembly (code 1) to itself.
+ * keeps redirects, source quench and time exceeded in reassembly (code 1) to itself.
  */
 int cv_raw_read_error(int guard, struct cv_raw_error *ret_error);
 
