@@ -449,6 +449,9 @@ static void short_transport_headers(void **state)
 		cv_ipv4_parse(packet, 80, &ip);
 		assert_int_equal(cv_segment_init(&segmenter, &vnet, packet, &ip),
 				 CV_DROP_BAD_OFFLOAD);
+		packet[20 + 12] = 0x50; /* 20 bytes */
+		assert_int_equal(cv_segment_init(&segmenter, &vnet, packet, &ip),
+				 payload < 20 ? CV_DROP_BAD_OFFLOAD : CV_DROP_NONE);
 		spec.protocol = ORACLE_UDP;
 		oracle_header(packet, &spec);
 		cv_ipv4_parse(packet, 80, &ip);
