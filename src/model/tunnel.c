@@ -74,7 +74,7 @@ static int parse_device(const char *value, const char *what, char *ret_name, str
 	if (rc)
 		return rc;
 	memset(ret_name, 0, IFNAMSIZ);
-	memcpy(ret_name, value, strlen(value));
+	memcpy(ret_name, value, strlen(value) + 1);
 	return 0;
 }
 

@@ -118,7 +118,7 @@ int cv_tunnel_parse_address(const char *text, const char *what, __be32 *ret_addr
 		return 0;
 	}
 	if (inet_pton(AF_INET, text, &address) == 1) {
-		*ret_address = address.s_addr;
+		*ret_address = (CV_FORCE __be32)address.s_addr;
 		return 0;
 	}
 	if (strchr(text, ':'))
@@ -133,10 +133,10 @@ int cv_tunnel_parse_address(const char *text, const char *what, __be32 *ret_addr
 
 const char *cv_tunnel_format_address(__be32 address, char *buffer)
 {
-	struct in_addr in = {.s_addr = address};
+	struct in_addr in = {.s_addr = (CV_FORCE uint32_t)address};
 
 	if (address == 0)
-		return strcpy(buffer, "any");
+		return memcpy(buffer, "any", sizeof("any"));
 	return inet_ntop(AF_INET, &in, buffer, INET_ADDRSTRLEN);
 }
 
@@ -159,7 +159,7 @@ static int read_device(const json_t *json, const char *field, char *ret_name,
 	if (rc)
 		return rc;
 	memset(ret_name, 0, IFNAMSIZ);
-	memcpy(ret_name, text, strlen(text));
+	memcpy(ret_name, text, strlen(text) + 1);
 	return 0;
 }
 

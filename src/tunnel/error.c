@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#undef cv_error_set
 int cv_error_set(struct cv_error *error, int err, const char *format, ...)
 {
 	va_list args;
