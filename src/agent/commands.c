@@ -44,7 +44,7 @@ static json_t *counters_to_json(const struct cv_counters *counters)
 
 static json_t *status_to_json(const struct cv_tunnel_status *status)
 {
-	json_t *json = cv_tunnel_config_to_json(status->config);
+	json_t *json = json_pack("{s:o}", "config", cv_tunnel_config_to_json(status->config));
 
 	json_object_set_new(json, "ifindex",
 			    status->ifindex ? json_integer(status->ifindex) : json_null());

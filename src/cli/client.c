@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's end of the control protocol (src/agent/protocol.md). */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+
+enum {
+	TIMEOUT_S = 30,
+	ANSWER_MAX = 64 << 20, /* bytes; 1,024 tunnels with counters are 2 MB */
+};
+
+__attribute__((format(printf, 4, 5))) static int fail(struct cv_client_error *error, int rc,
+						      const char *code, const char *format, ...)
+{
+	char text[CV_ERROR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(error->code, sizeof(error->code), "%s", code);
+	error->index = -1;
+	return cv_error_set(&error->why, rc, "%s", text);
+}
+
+static int connect_error(int rc, const char *path, struct cv_client_error *error)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return fail(error, rc, "not-running",
+			    "culvertd is not running (no socket at %s); start it with `systemctl "
+			    "start culvertd` or `culvertd &`",
+			    path);
+	case -ECONNREFUSED:
+		return fail(error, rc, "not-running",
+			    "culvertd is not running (nobody listens at %s); start it with "
+			    "`systemctl start culvertd` or `culvertd &`",
+			    path);
+	case -EACCES:
+	case -EPERM:
+		return fail(error, rc, "not-permitted",
+			    "no permission to use %s; run culvert as root", path);
+	default:
+		return fail(error, rc, "failed", "cannot connect to %s: %s", path, strerror(-rc));
+	}
+}
+
+static int open_socket(const char *run_dir, struct cv_client_error *error)
+{
+	static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, n;
+
+	n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", run_dir,
+		     CV_CONTROL_SOCKET);
+	if (n >= (int)sizeof(address.sun_path))
+		return fail(error, -ENAMETOOLONG, "failed",
+			    "--run-dir %.128s: too long a name for a socket in it; give a shorter "
+			    "one",
+			    run_dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(error, -errno, "failed", "cannot open a socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		int rc = connect_error(-errno, address.sun_path, error);
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* A refusal may be waiting for us although the daemon no longer listens: not an error yet. */
+static void send_all(int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		left -= (size_t)n;
+	}
+}
+
+/* Up to the newline, which is cut off. The caller frees *ret_line. */
+static int receive_line(int fd, char **ret_line)
+{
+	size_t length = 0, size = 1 << 16;
+	char *line = malloc(size);
+	int rc = -ENOMEM;
+
+	while (line) {
+		ssize_t n;
+		char *larger;
+
+		n = recv(fd, line + length, size - length - 1, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		rc = n < 0 ? -errno : -ECONNRESET;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+		if (line[length - 1] == '\n') {
+			line[length - 1] = '\0';
+			*ret_line = line;
+			return 0;
+		}
+		if (length < size - 1)
+			continue;
+		rc = -EMSGSIZE;
+		if (size >= ANSWER_MAX)
+			break;
+		size *= 2;
+		rc = -ENOMEM;
+		larger = realloc(line, size);
+		if (!larger)
+			break;
+		line = larger;
+	}
+	free(line);
+	return rc;
+}
+
+static int exchange(const char *run_dir, const char *text, char **ret_line,
+		    struct cv_client_error *error)
+{
+	int fd = open_socket(run_dir, error);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	send_all(fd, text);
+	rc = receive_line(fd, ret_line);
+	close(fd);
+	if (rc == -EAGAIN)
+		return fail(error, rc, "failed",
+			    "culvertd does not answer; look at its log, or restart it");
+	if (rc)
+		return fail(error, rc, "failed",
+			    "culvertd ended the connection without an answer (%s); look at its log",
+			    strerror(-rc));
+	return 0;
+}
+
+static int read_answer(const char *line, json_t **ret_result, struct cv_client_error *error)
+{
+	json_t *answer = json_loads(line, 0, NULL);
+	json_t *why = json_object_get(answer, "error");
+	json_t *result = json_object_get(answer, "result");
+	json_t *index = json_object_get(why, "index");
+	const char *message = json_string_value(json_object_get(why, "message"));
+	const char *code = json_string_value(json_object_get(why, "code"));
+	int rc = 0;
+
+	if (json_is_true(json_object_get(answer, "ok")) && result) {
+		*ret_result = json_incref(result);
+	} else {
+		rc = fail(error, -EIO, code ? code : "failed", "%s",
+			  message ? message
+				  : "culvertd's answer makes no sense; use the culvert of the same "
+				    "release");
+		if (json_is_integer(index))
+			error->index = (long)json_integer_value(index);
+	}
+	json_decref(answer);
+	return rc;
+}
+
+/* The line to send; the caller frees it. NULL without memory. */
+static char *make_request(const char *command, json_t *arguments)
+{
+	json_t *request = json_pack("{s:i, s:i, s:s}", "version", CV_CONTROL_VERSION, "id", 1,
+				    "command", command);
+	char *text, *line = NULL;
+
+	if (json_object_update(request, arguments)) {
+		json_decref(request);
+		return NULL;
+	}
+	text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	if (!text || asprintf(&line, "%s\n", text) < 0)
+		line = NULL;
+	free(text);
+	return line;
+}
+
+int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
+		   json_t **ret_result, struct cv_client_error *error)
+{
+	char *request = make_request(command, arguments);
+	char *line = NULL;
+	int rc;
+
+	json_decref(arguments);
+	if (!request)
+		return fail(error, -ENOMEM, "failed", "out of memory");
+	if (strlen(request) > CV_CONTROL_REQUEST_MAX)
+		rc = fail(error, -E2BIG, "too-long", "too many commands at once; split the file");
+	else
+		rc = exchange(cli->run_dir, request, &line, error);
+	free(request);
+	if (rc)
+		return rc;
+	rc = read_answer(line, ret_result, error);
+	free(line);
+	return rc;
+}

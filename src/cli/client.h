@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request to culvertd and its answer. */
+#ifndef CV_CLI_CLIENT_H
+#define CV_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "cli/report.h"
+#include "tunnel/error.h"
+
+struct cv_client_error {
+	struct cv_error why;
+	char code[32]; /* the protocol's, or "not-running", "not-permitted", "failed" */
+	long index;    /* of the change at fault in a batch, or -1 */
+};
+
+/*
+ * Send command with the members of arguments (an object, taken over) to the culvertd of
+ * cli->run_dir. 0 and the result, which the caller owns; or -errno and what went wrong, in words
+ * for people.
+ */
+int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
+		   json_t **ret_result, struct cv_client_error *error);
+
+#endif

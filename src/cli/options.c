@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options by one table. As iproute2 does, one dash or two are the same, and any abbreviation is
+ * taken that begins like an option, the first of the table winning; letters may be joined (-js).
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/control.h"
+#include "model/nearest.h"
+
+static void set_json(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->json = true;
+}
+
+static void set_statistics(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->statistics = true;
+}
+
+static void set_version(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->version = true;
+}
+
+static void set_help(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->help = true;
+}
+
+static void set_file(struct cv_cli *cli, const char *value)
+{
+	cli->file = value;
+}
+
+static void set_run_dir(struct cv_cli *cli, const char *value)
+{
+	cli->run_dir = value;
+}
+
+struct option {
+	const char *name;
+	const char *value; /* what must follow, or NULL */
+	void (*set)(struct cv_cli *cli, const char *value);
+};
+
+static const struct option options[] = {
+	{"json", NULL, set_json},	 {"statistics", NULL, set_statistics},
+	{"stats", NULL, set_statistics}, {"Version", NULL, set_version},
+	{"version", NULL, set_version},	 {"help", NULL, set_help},
+	{"file", "FILE", set_file},	 {"run-dir", "DIR", set_run_dir},
+};
+
+enum {
+	OPTIONS = sizeof(options) / sizeof(options[0])
+};
+
+static const struct option *find_option(const char *name, size_t length)
+{
+	for (size_t i = 0; length && i < OPTIONS; i++) {
+		if (!strncmp(options[i].name, name, length))
+			return &options[i];
+	}
+	return NULL;
+}
+
+static int unknown_option(const char *text, const char *name, struct cv_error *error)
+{
+	struct cv_nearest nearest;
+
+	cv_nearest_init(&nearest, name);
+	for (size_t i = 0; i < OPTIONS; i++)
+		cv_nearest_offer(&nearest, options[i].name);
+	if (nearest.best)
+		return cv_error_set(error, -EINVAL, "unknown option \"%.64s\"; did you mean --%s?",
+				    text, nearest.best);
+	return cv_error_set(error, -EINVAL, "unknown option \"%.64s\"; try \"culvert help\"", text);
+}
+
+/* -js: every letter an option without a value. */
+static bool parse_letters(struct cv_cli *cli, const char *text)
+{
+	if (text[0] != '-' || strlen(text) < 3 || strspn(text + 1, "jsVh") != strlen(text + 1))
+		return false;
+	for (const char *p = text + 1; *p; p++)
+		find_option(p, 1)->set(cli, NULL);
+	return true;
+}
+
+/* Returns how many words were used, or -EINVAL. */
+static int parse_option(struct cv_cli *cli, int left, char **argv, struct cv_error *error)
+{
+	const char *text = argv[0];
+	const char *name = text + 1 + (text[1] == '-');
+	size_t length = strcspn(name, "=");
+	const struct option *option = find_option(name, length);
+	const char *value = name[length] ? name + length + 1 : NULL;
+	int used = 1;
+
+	if (!option && parse_letters(cli, text))
+		return 1;
+	if (!option)
+		return unknown_option(text, name, error);
+	if (!option->value && value)
+		return cv_error_set(error, -EINVAL,
+				    "option --%s takes no value; leave \"=%.64s\" out",
+				    option->name, value);
+	if (option->value && !value) {
+		if (left < 2)
+			return cv_error_set(error, -EINVAL,
+					    "option --%s: its value is missing; write --%s %s",
+					    option->name, option->name, option->value);
+		value = argv[1];
+		used = 2;
+	}
+	option->set(cli, value);
+	return used;
+}
+
+int cv_options_parse(struct cv_cli *cli, int argc, char **argv, struct cv_error *error)
+{
+	const char *run_dir = getenv("CULVERT_RUN_DIR");
+	int rc = 0;
+
+	cli->run_dir = run_dir && *run_dir ? run_dir : CV_CONTROL_RUN_DIR;
+	for (int i = 1; i < argc;) {
+		int used = 1;
+
+		if (argv[i][0] != '-' || !argv[i][1]) {
+			cli->words[cli->count++] = argv[i];
+		} else {
+			struct cv_error why;
+
+			used = parse_option(cli, argc - i, &argv[i], &why);
+			/* Go on: --json may follow. */
+			if (used < 0 && !rc)
+				rc = cv_error_set(error, used, "%s", why.text);
+			if (used < 0)
+				used = 1;
+		}
+		i += used;
+	}
+	return rc;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Printing. What `ip tunnel show` prints, is printed as it prints it. */
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/counters.h"
+#include "model/tunnel.h"
+#include "wire/drop.h"
+
+static int no_sense(const struct cv_cli *cli)
+{
+	return cv_report(cli, CV_CLI_FAILED, "failed",
+			 "culvertd's answer makes no sense; use the culvert of the same release");
+}
+
+static void print_json(const json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+/* ---- counters ------------------------------------------------------------------ */
+
+static long long number(const json_t *json, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(json, name));
+}
+
+static void print_directions(const json_t *counters, const char *indent)
+{
+	printf("%sRX: packets %lld bytes %lld\n", indent, number(counters, "rx_packets"),
+	       number(counters, "rx_bytes"));
+	printf("%sTX: packets %lld bytes %lld\n", indent, number(counters, "tx_packets"),
+	       number(counters, "tx_bytes"));
+}
+
+/* What is 0 is left out: there are dozens. */
+static void print_reasons(const json_t *counters, const char *indent)
+{
+	const json_t *drops = json_object_get(counters, "drops");
+	const json_t *events = json_object_get(counters, "events");
+
+	for (unsigned int i = CV_DROP_NONE + 1; i < CV_DROP_MAX; i++) {
+		long long count = number(drops, cv_drop_name(i));
+
+		if (count)
+			printf("%sdropped %s: %lld (%s)\n", indent, cv_drop_name(i), count,
+			       cv_drop_text(i));
+	}
+	for (unsigned int i = 0; i < CV_EVENT_MAX; i++) {
+		long long count = number(events, cv_event_name(i));
+
+		if (count)
+			printf("%sevent %s: %lld (%s)\n", indent, cv_event_name(i), count,
+			       cv_event_text(i));
+	}
+}
+
+/* ---- tunnels -------------------------------------------------------------------- */
+
+static int read_config(const json_t *tunnel, struct cv_tunnel_config *ret_config)
+{
+	struct cv_tunnel_patch patch;
+	int rc = cv_tunnel_patch_from_json(json_object_get(tunnel, "config"), &patch, NULL);
+
+	if (!rc)
+		*ret_config = patch.config;
+	return rc;
+}
+
+static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
+{
+	const char *reason = json_string_value(json_object_get(tunnel, "reason"));
+	const json_t *counters = json_object_get(tunnel, "counters");
+	struct cv_tunnel_config config;
+	char line[CV_TUNNEL_TEXT_MAX];
+
+	if (read_config(tunnel, &config))
+		return -1;
+	cv_tunnel_print_line(&config, line);
+	fputs(line, stdout);
+	if (json_is_integer(json_object_get(tunnel, "mtu")))
+		printf(" mtu %lld%s", number(tunnel, "mtu"),
+		       json_is_true(json_object_get(tunnel, "mtu_by_hand")) ? " (set by hand)"
+									    : "");
+	if (reason)
+		printf(" suspended\n    suspended: %s\n", reason);
+	else
+		printf(" %s\n", json_is_true(json_object_get(tunnel, "up")) ? "up" : "down");
+	if (cli->statistics) {
+		print_directions(counters, "    ");
+		print_reasons(counters, "    ");
+	}
+	return 0;
+}
+
+/* A flat object for each: what is configured, then how it is. */
+static void print_tunnels_json(const json_t *tunnels)
+{
+	json_t *list = json_array();
+	size_t i;
+	json_t *tunnel;
+
+	json_array_foreach(tunnels, i, tunnel)
+	{
+		json_t *flat = json_copy(json_object_get(tunnel, "config"));
+
+		json_object_update(flat, tunnel);
+		json_object_del(flat, "config");
+		json_array_append_new(list, flat);
+	}
+	print_json(list);
+	json_decref(list);
+}
+
+int cv_show_tunnels(const struct cv_cli *cli, const json_t *result)
+{
+	const json_t *tunnels = json_object_get(result, "tunnels");
+
+	if (!json_is_array(tunnels))
+		return no_sense(cli);
+	if (cli->json) {
+		print_tunnels_json(tunnels);
+		return CV_CLI_DONE;
+	}
+	for (size_t i = 0; i < json_array_size(tunnels); i++) {
+		if (print_tunnel(cli, json_array_get(tunnels, i)))
+			return no_sense(cli);
+	}
+	return CV_CLI_DONE;
+}
+
+int cv_show_commands(const struct cv_cli *cli, const json_t *result)
+{
+	const json_t *tunnels = json_object_get(result, "tunnels");
+
+	if (!json_is_array(tunnels))
+		return no_sense(cli);
+	for (size_t i = 0; i < json_array_size(tunnels); i++) {
+		struct cv_tunnel_config config;
+		char words[CV_TUNNEL_TEXT_MAX];
+
+		if (read_config(json_array_get(tunnels, i), &config))
+			return no_sense(cli);
+		cv_tunnel_print_words(&config, words);
+		printf("add %s\n", words);
+	}
+	return CV_CLI_DONE;
+}
+
+/* ---- the daemon ------------------------------------------------------------------ */
+
+int cv_show_status(const struct cv_cli *cli, const json_t *result)
+{
+	const char *version = json_string_value(json_object_get(result, "version"));
+	const char *run_dir = json_string_value(json_object_get(result, "run_dir"));
+	const char *kernel_tunnel = json_string_value(json_object_get(result, "kernel_tunnel"));
+
+	if (!version || !run_dir)
+		return no_sense(cli);
+	if (cli->json) {
+		print_json(result);
+		return CV_CLI_DONE;
+	}
+	printf("culvertd %s, process %lld, run directory %s, workers %lld, tunnels %lld\n", version,
+	       number(result, "pid"), run_dir, number(result, "workers"),
+	       number(result, "tunnels"));
+	if (kernel_tunnel)
+		printf("kernel tunnel %s is up and takes protocol 4 as well\n", kernel_tunnel);
+	print_reasons(json_object_get(result, "counters"), "    ");
+	return CV_CLI_DONE;
+}
+
+/* ---- explanations ---------------------------------------------------------------- */
+
+static void print_drops_json(void)
+{
+	json_t *drops = json_object(), *events = json_object(), *all;
+
+	for (unsigned int i = CV_DROP_NONE + 1; i < CV_DROP_MAX; i++)
+		json_object_set_new(drops, cv_drop_name(i), json_string(cv_drop_text(i)));
+	for (unsigned int i = 0; i < CV_EVENT_MAX; i++)
+		json_object_set_new(events, cv_event_name(i), json_string(cv_event_text(i)));
+	all = json_pack("{s:o, s:o}", "drops", drops, "events", events);
+	print_json(all);
+	json_decref(all);
+}
+
+int cv_show_drops(const struct cv_cli *cli)
+{
+	if (cli->json) {
+		print_drops_json();
+		return CV_CLI_DONE;
+	}
+	puts("Why packets are dropped:");
+	for (unsigned int i = CV_DROP_NONE + 1; i < CV_DROP_MAX; i++)
+		printf("  %-26s %s\n", cv_drop_name(i), cv_drop_text(i));
+	puts("Events, which drop nothing:");
+	for (unsigned int i = 0; i < CV_EVENT_MAX; i++)
+		printf("  %-26s %s\n", cv_event_name(i), cv_event_text(i));
+	return CV_CLI_DONE;
+}

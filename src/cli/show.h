@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What culvertd tells, for people or (--json) for programs. All return an exit code. */
+#ifndef CV_CLI_SHOW_H
+#define CV_CLI_SHOW_H
+
+#include <jansson.h>
+
+#include "cli/report.h"
+
+/* result of tunnel.show. */
+int cv_show_tunnels(const struct cv_cli *cli, const json_t *result);
+
+/* The same as commands that make these tunnels, for a file: `culvert tunnel -f`. */
+int cv_show_commands(const struct cv_cli *cli, const json_t *result);
+
+/* result of status. */
+int cv_show_status(const struct cv_cli *cli, const json_t *result);
+
+/* Every drop reason and event there is, explained; asks nobody. */
+int cv_show_drops(const struct cv_cli *cli);
+
+#endif
