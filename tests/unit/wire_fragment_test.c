@@ -251,12 +251,14 @@ static struct oracle_ip random_datagram(void)
 		.payload_length = oracle_below(oracle_below(20) ? 4000 : 65000),
 	};
 
+	/* The reserved bit is kept as it is. */
+	said.flags_offset = oracle_below(2) ? 0x8000 : 0;
 	random_options(&said);
 	/* One in three is a fragment already, in the middle or at the end. */
 	if (oracle_below(3) == 0) {
 		uint32_t room = (65535 - said.payload_length) / 8;
 
-		said.flags_offset = (uint16_t)oracle_below(room + 1);
+		said.flags_offset |= (uint16_t)oracle_below(room + 1);
 		if (oracle_below(2)) {
 			said.flags_offset |= 0x2000;
 			said.payload_length &= ~7U;

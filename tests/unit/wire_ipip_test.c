@@ -426,6 +426,22 @@ static void quotes_of_every_length(void **state)
 	}
 }
 
+/* 4.2BSD's 20 bytes too many in the outer total length are not inner packet. */
+static void quotes_with_the_mistake_of_4_2bsd(void **state)
+{
+	struct tunnelled packet;
+	struct cv_ipip_quote quote;
+
+	(void)state;
+	make(&packet, 0, 0);
+	packet.bytes[3] = 160;
+	for (uint32_t length = 40; length <= 180; length++) {
+		assert_int_equal(quote_of(packet.bytes, length, &quote), CV_DROP_NONE);
+		assert_true(quote.has_inner);
+		assert_int_equal(quote.inner_length, (length < 140 ? length : 140) - 20);
+	}
+}
+
 /* Quotes with an inner header with options: there is none before all of it is. */
 static void quotes_with_inner_options(void **state)
 {
@@ -543,6 +559,7 @@ int main(void)
 		cmocka_unit_test(inner_faults),
 		cmocka_unit_test(exactly_one_layer),
 		cmocka_unit_test(quotes_of_every_length),
+		cmocka_unit_test(quotes_with_the_mistake_of_4_2bsd),
 		cmocka_unit_test(quotes_with_inner_options),
 		cmocka_unit_test(quotes_we_cannot_have_sent),
 		cmocka_unit_test(quotes_of_impossible_lengths),
