@@ -14,12 +14,36 @@
 #include "engine/encapsulate.h"
 #include "wire/ecn.h"
 
-/* What the kernel said of the outer packet's offloads, said of the inner one. */
+/* Bytes of the headers that each segment of a super-packet repeats; 0: it cannot be one. */
+static uint32_t super_header_length(const struct virtio_net_hdr *vnet, const struct cv_ipv4 *inner,
+				    const uint8_t *packet)
+{
+	uint8_t type = vnet->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
+	uint32_t transport;
+
+	if (cv_ipv4_is_fragment(inner) || !vnet->gso_size ||
+	    !(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return 0;
+	if (vnet->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		return inner->protocol == CV_IPV4_PROTO_UDP ? inner->header_length + 8 : 0;
+	if (type != VIRTIO_NET_HDR_GSO_TCPV4 || inner->protocol != CV_IPV4_PROTO_TCP ||
+	    inner->payload_length < 20)
+		return 0;
+	transport = (packet[inner->header_length + 12] >> 4) * 4U;
+	if (transport < 20 || transport > inner->payload_length)
+		return 0;
+	return inner->header_length + transport;
+}
+
+/*
+ * What the kernel said of the outer packet's offloads, said of the inner one. hdr_len as
+ * given may be the linear part of the buffer (facts.md), so it is computed.
+ */
 static enum cv_drop inner_offload(const struct virtio_net_hdr *vnet, uint32_t outer_length,
 				  const struct cv_ipv4 *inner, const uint8_t *packet,
 				  struct virtio_net_hdr *ret)
 {
-	uint32_t start;
+	uint32_t start, header_length;
 
 	memset(ret, 0, sizeof(*ret));
 	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
@@ -34,14 +58,12 @@ static enum cv_drop inner_offload(const struct virtio_net_hdr *vnet, uint32_t ou
 	}
 	if (vnet->gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		return CV_DROP_NONE;
+	header_length = super_header_length(vnet, inner, packet);
+	if (!header_length)
+		return CV_DROP_BAD_OFFLOAD;
 	ret->gso_type = vnet->gso_type;
 	ret->gso_size = vnet->gso_size;
-	/* hdr_len as given may be the linear part of the buffer (facts.md): computed instead. */
-	if (inner->protocol == CV_IPV4_PROTO_TCP && inner->payload_length >= 20)
-		ret->hdr_len = (uint16_t)(inner->header_length +
-					  (packet[inner->header_length + 12] >> 4) * 4);
-	else
-		ret->hdr_len = (uint16_t)(inner->header_length + 8);
+	ret->hdr_len = (uint16_t)header_length;
 	return CV_DROP_NONE;
 }
 
