@@ -290,6 +290,7 @@ struct cv_icmp_relay {
  * Destination unreachable: RFC 2003, 4.1; codes 6-15 are newer than its table or not
  * in it and follow the same thought: to the original sender the way to its destination
  * is broken, behind which network or at which host is all that makes sense to it.
+ * "Datagram too big" must be relayed, whether or not the inner packet has DF.
  */
 CV_INLINE struct cv_icmp_relay cv_icmp_relay_unreachable(__u8 code, __u32 mtu)
 {

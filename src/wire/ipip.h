@@ -40,7 +40,7 @@ CV_INLINE bool cv_ipip_params_valid(const struct cv_ipip_params *params)
  * - DF: set with pmtudisc, and always where the inner header has it (RFC 2003, 3.1).
  * - Identification: as given. With DF it means nothing and may be any value (RFC 6864,
  *   4.1), even a constant one; without DF it must not repeat within two minutes for
- *   the same two addresses (RFC 6864, 4.2), which is up to the caller. 0 is better
+ *   the same two addresses (RFC 6864, 4.3), which is up to the caller. 0 is better
  *   avoided on raw sockets: Linux takes it for "choose one" there.
  * - Options of the inner header are not copied (RFC 2003, 3.1).
  *
