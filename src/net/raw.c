@@ -178,22 +178,18 @@ int cv_raw_open_icmp(void)
 	return fd;
 }
 
+/*
+ * No old error is returned in place of sending: without IP_RECVERR the kernel sets none on an
+ * unconnected raw socket, and one that is pending does not keep it from sending.
+ */
 int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t length)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = (CV_FORCE uint32_t)destination};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = destination};
+	ssize_t sent;
 
-	/*
-	 * An error that is pending from earlier is returned once, in place of sending, and
-	 * thereby cleared: what the second attempt says is about this message.
-	 */
-	for (int attempt = 0;; attempt++) {
-		ssize_t sent = sendto(fd, icmp, length, MSG_DONTWAIT | MSG_NOSIGNAL,
-				      (struct sockaddr *)&address, sizeof(address));
-
-		if (sent >= 0)
-			return 0;
-		if (errno != EINTR && attempt > 0)
-			return -errno;
-	}
+	do {
+		sent = sendto(fd, icmp, length, MSG_DONTWAIT | MSG_NOSIGNAL,
+			      (struct sockaddr *)&address, sizeof(address));
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
 }
