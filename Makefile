@@ -117,11 +117,13 @@ $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
 	$(Q)rm -f $@.new && $(AR) rcs $@.new $(filter %.o,$^) && mv $@.new $@
 
+# Linked aside and moved into place, so that a test that runs meanwhile finds the old program.
 define program
 $(1): $(2) $(LIB)
 	@mkdir -p $$(@D)
 	$$(say) LD $$@
-	$$(Q)$$(CC) $$(CV_CFLAGS) $$(CV_LDFLAGS) $(4) -o $$@ $(2) $(LIB) $(3) $$(LIBS)
+	$$(Q)$$(CC) $$(CV_CFLAGS) $$(CV_LDFLAGS) $(4) -o $$@.new $(2) $(LIB) $(3) $$(LIBS)
+	$$(Q)mv $$@.new $$@
 endef
 $(foreach m,$(wildcard $(MAINS)),$(eval \
 	$(call program,$(O)/$(basename $(notdir $(m))),$(call obj,$(m)))))
