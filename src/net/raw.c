@@ -184,7 +184,8 @@ int cv_raw_open_icmp(void)
  */
 int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t length)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = destination};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = (CV_FORCE uint32_t)destination};
 	ssize_t sent;
 
 	do {
