@@ -139,12 +139,8 @@ static inline enum cv_drop paper_take(struct paper_datagram *datagram,
 
 static inline bool paper_is_whole(const struct paper_datagram *datagram)
 {
-	if (!datagram->has_first || !datagram->has_last)
-		return false;
-	for (uint32_t i = 0; i < datagram->total; i++)
-		if (!datagram->there[i])
-			return false;
-	return true;
+	return datagram->has_first && datagram->has_last &&
+	       !memchr(datagram->there, 0, datagram->total);
 }
 
 static inline void paper_write(const struct paper_datagram *datagram, struct paper_verdict *verdict)
