@@ -119,6 +119,30 @@ net_routed()
 	net_pod a2-pod a2 4
 }
 
+# Wait until every wire carries and every bridge port forwards. The kernel tells devices of their
+# carrier up to a second late, and what comes before is lost (an ARP request costs a second then).
+net_wait()
+{
+	local ns tries
+
+	while read -r ns; do
+		for ((tries = 0; tries < 150; tries++)); do
+			! net_is_ready "$ns" || continue 2
+			sleep 0.02
+		done
+		lab_die "a wire in $ns has no carrier: $(ip -n "$ns" -br link | xargs)"
+	done <"$LAB_DIR/netns"
+}
+
+net_is_ready()
+{
+	local waiting
+
+	waiting=$(ip -n "$1" -br link | awk '$2 ~ /DOWN/' &&
+		bridge -n "$1" link | awk '!/ state forwarding /')
+	[[ -z $waiting ]]
+}
+
 # n1 with a pod, and n2 straight on the other end of n1's wire.
 net_pair()
 {
@@ -160,6 +184,7 @@ net_baselines()
 	END
 }
 
+# A pod's own address on such a path is the one that the path's other end can answer.
 # baseline_side NODE SUBNET ADDR GATEWAY PEER PEER_SUBNET
 baseline_side()
 {
@@ -171,6 +196,8 @@ baseline_side()
 	ip -n "$(ns_of "$1-pod")" -batch - <<-END
 		addr replace 10.245.$2.2/24 dev eth0
 		addr replace 10.246.$2.2/24 dev eth0
+		route replace 10.245.0.0/16 via 10.245.$2.1 src 10.245.$2.2
+		route replace 10.246.0.0/16 via 10.246.$2.1 src 10.246.$2.2
 	END
 	ip -n "$(ns_of "$1")" link show vxlan0 >/dev/null 2>&1 ||
 		ip -n "$(ns_of "$1")" link add vxlan0 type vxlan id 46 local "$3" remote "$5" \

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The benchmark still works: one short round, every file written, every value there. What the
+# figures are does not matter here, other tests run at the same time.
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+out=$(mktemp -d /tmp/culvert-bench-test.XXXXXX)
+count=0 failed=0 child=
+
+clean_up()
+{
+	[[ -z $child ]] || { kill "$child" 2>/dev/null && wait "$child"; }
+	rm -rf "$out"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# check NAME CMD…: one assertion.
+check()
+{
+	local name=$1
+	shift
+	count=$((count + 1))
+	if "$@" >"$out/said" 2>&1; then
+		echo "ok $count - $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count - $name"
+		sed 's/^/# /' "$out/said"
+	fi
+}
+
+if [[ $(id -u) != 0 ]]; then
+	echo "1..0 # SKIP needs root: it makes network namespaces"
+	exit 0
+fi
+
+run_benchmark()
+{
+	BENCH_OUT=$out/results BENCH_ROUNDS=1 BENCH_SECONDS=1 BENCH_STRICT=0 \
+		"$root/tests/bench/run" >"$out/printed" 2>&1 &
+	child=$!
+	wait "$child"
+	local code=$?
+	child=
+	cat "$out/printed"
+	return "$code"
+}
+
+# All of peer x offloads x path x metric has a positive value.
+all_values()
+{
+	awk -F, '
+		NR > 1 && $7 > 0 { seen[$2, $3, $5, $6]++ }
+		END {
+			for (offloads = 0; offloads < 2; offloads++) {
+				o = offloads ? "on" : "off"
+				n = split("direct vxlan culvert", paths, " ")
+				m = split("tcp pps p50 p99", metrics, " ")
+				for (i = 1; i <= n; i++)
+					for (j = 1; j <= m; j++)
+						missing += want("engine", o, paths[i], metrics[j])
+				m = split("tcp tcp-back pps p50 p99", metrics, " ")
+				for (j = 1; j <= m; j++) {
+					missing += want("kernel", o, "direct", metrics[j])
+					missing += want("kernel", o, "culvert", metrics[j])
+				}
+			}
+			exit missing != 0
+		}
+		function want(peer, offloads, path, metric) {
+			if (seen[peer, offloads, path, metric] == 1)
+				return 0
+			print "no value, or more than one: " peer, offloads, path, metric
+			return 1
+		}' "$out/results/results.csv"
+}
+
+# Both targets are judged in words.
+targets_judged()
+{
+	[[ $(grep -cE '^target (met|MISSED): ' "$out/results/table.txt") == 2 ]]
+}
+
+# The summary agrees with the one round.
+summary_agrees()
+{
+	local rate
+
+	rate=$(awk -F, '$2 == "engine" && $3 == "on" && $5 == "culvert" && $6 == "tcp" { print $7 }' \
+		"$out/results/results.csv")
+	[[ -n $rate ]] && grep -q "^[^,]*,engine,on,culvert,tcp,$rate,$rate,$rate,1," \
+		"$out/results/summary.csv"
+}
+
+check "a short run ends with success" run_benchmark
+check "every measurement has its value in results.csv" all_values
+check "summary.csv agrees with results.csv" summary_agrees
+check "the targets are judged" targets_judged
+check "it says on which machine and commit" grep -q 'commit .* Linux .* CPUs' "$out/results/machine.txt"
+check "no lab is left" sh -c '! ip netns | grep -q "^cv-bench[0-9]*-"'
+echo "1..$count"
+exit $((failed != 0))
