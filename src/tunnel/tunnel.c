@@ -35,8 +35,8 @@ int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 	if (!cv_tunnel_owns(host, &link))
 		return cv_error_set(error, -EEXIST,
 				    "a device %s exists already and is not ours; choose another "
-				    "name, or `ip link del %s`",
-				    name, name);
+				    "name, or remove that device",
+				    name);
 	*ret_link = link;
 	return 1;
 }
@@ -217,7 +217,7 @@ void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
 
 int cv_tunnel_remove(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
 {
-	struct cv_link link;
+	struct cv_link link = {0};
 	int rc = 0;
 
 	cv_tunnel_stop(tunnel, host);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of the control protocol, good and bad, and the form of answers. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/request.h"
+
+static struct cv_error error;
+static struct cv_request request;
+static json_t *id;
+static long at;
+
+static int parse(const char *line)
+{
+	json_decref(id);
+	return cv_request_parse(line, strlen(line), &request, &id, &at, &error);
+}
+
+#define V "\"version\":1,\"id\":5,"
+
+static void understands_every_command(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"status\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_STATUS);
+	assert_int_equal(json_integer_value(id), 5);
+	assert_int_equal(parse("{" V "\"command\":\"tunnel.show\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_SHOW);
+	assert_false(request.counters);
+	assert_int_equal(request.filter.given, 0);
+	assert_int_equal(parse("{" V "\"command\":\"tunnel.show\",\"counters\":true,\"tunnel\":{"
+			       "\"name\":\"tun0\"}}"),
+			 0);
+	assert_true(request.counters);
+	assert_string_equal(request.filter.config.name, "tun0");
+}
+
+static void understands_single_changes(void **state)
+{
+	static const struct {
+		const char *line;
+		enum cv_tunnel_verb verb;
+	} cases[] = {
+		{"{" V "\"command\":\"tunnel.add\",\"tunnel\":{\"name\":\"a\"}}", CV_TUNNEL_ADD},
+		{"{" V "\"command\":\"tunnel.change\",\"tunnel\":{\"name\":\"a\"}}",
+		 CV_TUNNEL_CHANGE},
+		{"{" V "\"command\":\"tunnel.replace\",\"tunnel\":{\"name\":\"a\"}}",
+		 CV_TUNNEL_REPLACE},
+		{"{" V "\"command\":\"tunnel.del\",\"tunnel\":{\"name\":\"a\"}}", CV_TUNNEL_DELETE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(parse(cases[i].line), 0);
+		assert_int_equal(request.kind, CV_REQUEST_CHANGES);
+		assert_int_equal(request.count, 1);
+		assert_false(request.batch);
+		assert_int_equal(request.changes[0].verb, cases[i].verb);
+		cv_request_fini(&request);
+	}
+}
+
+static void understands_batches(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"tunnel.batch\",\"changes\":["
+			       "{\"verb\":\"add\",\"tunnel\":{\"name\":\"a\"}},"
+			       "{\"verb\":\"del\",\"tunnel\":{\"name\":\"b\"}}]}"),
+			 0);
+	assert_int_equal(request.count, 2);
+	assert_true(request.batch);
+	assert_int_equal(request.changes[1].verb, CV_TUNNEL_DELETE);
+	assert_string_equal(request.changes[1].patch.config.name, "b");
+	cv_request_fini(&request);
+	assert_int_equal(parse("{" V "\"command\":\"tunnel.batch\",\"changes\":[]}"), 0);
+	assert_int_equal(request.count, 0);
+	cv_request_fini(&request);
+}
+
+static void refuses_with_a_code(void **state)
+{
+	static const struct {
+		const char *line;
+		int err;
+		long at;
+	} cases[] = {
+		{"", -EBADMSG, -1},
+		{"foo", -EBADMSG, -1},
+		{"GET / HTTP/1.1", -EBADMSG, -1},
+		{"{\"version\":1", -EBADMSG, -1},
+		{"7", -EBADMSG, -1},
+		{"[]", -EBADMSG, -1},
+		{"{}", -EBADMSG, -1},
+		{"{\"version\":1}", -EBADMSG, -1},
+		{"{\"version\":\"1\",\"command\":\"status\"}", -EBADMSG, -1},
+		{"{\"version\":1,\"command\":7}", -EBADMSG, -1},
+		{"{\"version\":1,\"version\":1,\"command\":\"status\"}", -EBADMSG, -1},
+		{"{\"version\":1,\"id\":{},\"command\":\"status\"}", -EBADMSG, -1},
+		{"{\"version\":1,\"command\":\"status\"} x", -EBADMSG, -1},
+		{"{\"version\":1,\"command\":\"\\u0000\"}", -EBADMSG, -1},
+		{"{\"version\":1,\"command\":\"\xff\"}", -EBADMSG, -1},
+		{"{\"version\":2,\"command\":\"status\"}", -EPROTONOSUPPORT, -1},
+		{"{" V "\"command\":\"reboot\"}", -EOPNOTSUPP, -1},
+		{"{" V "\"command\":\"status\",\"x\":1}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.show\",\"counters\":1}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.show\",\"tunnel\":\"tun0\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.add\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.add\",\"tunnel\":{}}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.add\",\"tunnel\":{\"name\":\"a\",\"ttl\":300}}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.batch\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.batch\",\"changes\":{}}", -EINVAL, -1},
+		{"{" V "\"command\":\"tunnel.batch\",\"changes\":[{\"verb\":\"add\"}]}", -EINVAL,
+		 0},
+		{"{" V "\"command\":\"tunnel.batch\",\"changes\":["
+		 "{\"verb\":\"add\",\"tunnel\":{\"name\":\"a\"}},"
+		 "{\"verb\":\"show\",\"tunnel\":{\"name\":\"a\"}}]}",
+		 -EINVAL, 1},
+		{"{" V "\"command\":\"tunnel.batch\",\"changes\":["
+		 "{\"verb\":\"add\",\"tunnel\":{\"name\":\"a\"},\"x\":1}]}",
+		 -EINVAL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int rc = parse(cases[i].line);
+
+		if (rc != cases[i].err || at != cases[i].at)
+			fail_msg("%s: %d at %ld", cases[i].line, rc, at);
+	}
+}
+
+static void depth_and_number_are_bounded(void **state)
+{
+	enum {
+		SIZE = 1 << 20
+	};
+	static const char item[] = "{\"verb\":\"del\",\"tunnel\":{\"name\":\"a\"}},";
+	char *line = malloc(SIZE);
+	size_t length;
+
+	(void)state;
+	memset(line, '[', SIZE);
+	json_decref(id);
+	assert_int_equal(cv_request_parse(line, SIZE, &request, &id, &at, &error), -EBADMSG);
+	strcpy(line, "{" V "\"command\":\"tunnel.batch\",\"changes\":[");
+	length = strlen(line);
+	for (size_t i = 0; i <= CV_REQUEST_CHANGES_MAX; i++, length += sizeof(item) - 1)
+		memcpy(line + length, item, sizeof(item) - 1);
+	strcpy(line + length - 1, "]}");
+	assert_int_equal(parse(line), -E2BIG);
+	free(line);
+}
+
+/* An answer is one line, whatever the words in it, and parses. */
+static void answers_are_lines(void **state)
+{
+	json_t *name = json_string("a\nb"), *answer, *why;
+	char *line = cv_answer_error(name, -EEXIST, "tun0 exists", 3);
+
+	(void)state;
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	answer = json_loads(line, 0, NULL);
+	why = json_object_get(answer, "error");
+	assert_true(json_is_false(json_object_get(answer, "ok")));
+	assert_true(json_equal(json_object_get(answer, "id"), name));
+	assert_string_equal(json_string_value(json_object_get(why, "code")), "exists");
+	assert_int_equal(json_integer_value(json_object_get(why, "index")), 3);
+	json_decref(answer);
+	free(line);
+	line = cv_answer_result(name, json_object());
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	answer = json_loads(line, 0, NULL);
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	assert_non_null(json_object_get(answer, "result"));
+	json_decref(answer);
+	json_decref(name);
+	free(line);
+}
+
+static void unknown_errors_have_a_code(void **state)
+{
+	(void)state;
+	assert_string_equal(cv_answer_code(-EIO), "failed");
+	assert_string_equal(cv_answer_code(-EBUSY), "busy");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	id = json_null();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	json_decref(id);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(understands_every_command),
+		cmocka_unit_test(understands_single_changes),
+		cmocka_unit_test(understands_batches),
+		cmocka_unit_test(refuses_with_a_code),
+		cmocka_unit_test(depth_and_number_are_bounded),
+		cmocka_unit_test(answers_are_lines),
+		cmocka_unit_test(unknown_errors_have_a_code),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

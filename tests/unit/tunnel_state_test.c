@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state file: there and back, damaged files, disks that are full or gone. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tunnel/state.h"
+
+static char dir[] = "/tmp/culvert-state-XXXXXX";
+static char path[PATH_MAX];
+static struct cv_error error;
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/%s", dir, CV_TUNNEL_STATE_FILE);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(dir);
+}
+
+/* Nothing but what is named may be in the directory; "" for nothing. */
+static void assert_only(const char *name)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	assert_non_null(d);
+	while ((entry = readdir(d))) {
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, name))
+			fail_msg("%s was left behind", entry->d_name);
+	}
+	closedir(d);
+}
+
+static void write_text(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static struct cv_tunnel_record make_record(const char *name, const char *remote)
+{
+	struct cv_tunnel_record record = {.ifindex = 7, .mtu = 1480, .complete = true};
+
+	cv_tunnel_config_init(&record.config);
+	snprintf(record.config.name, IFNAMSIZ, "%s", name);
+	record.config.remote = inet_addr(remote);
+	return record;
+}
+
+static void comes_back_as_it_was_saved(void **state)
+{
+	struct cv_tunnel_record records[] = {make_record("tun0", "192.0.2.1"),
+					     make_record("tun1", "192.0.2.2")};
+	struct cv_tunnel_record *loaded;
+	struct stat st;
+	size_t count;
+
+	(void)state;
+	records[1].complete = false;
+	records[1].ifindex = 0;
+	records[1].mtu = 0;
+	records[1].config.strict = false;
+	assert_int_equal(cv_tunnel_state_save(dir, records, 2, &error), 0);
+	assert_only(CV_TUNNEL_STATE_FILE);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(loaded[i].config.name, records[i].config.name);
+		assert_true(cv_tunnel_config_equal(&loaded[i].config, &records[i].config));
+		assert_int_equal(loaded[i].mtu, records[i].mtu);
+		assert_int_equal(loaded[i].ifindex, records[i].ifindex);
+		assert_int_equal(loaded[i].complete, records[i].complete);
+	}
+	free(loaded);
+	assert_int_equal(cv_tunnel_state_save(dir, NULL, 0, &error), 0);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
+	assert_int_equal(count, 0);
+	free(loaded);
+}
+
+static void no_file_is_no_tunnels(void **state)
+{
+	struct cv_tunnel_record *loaded;
+	size_t count = 5;
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
+	assert_int_equal(count, 0);
+	free(loaded);
+}
+
+#define TUNNEL "\"tunnel\":{\"name\":\"tun0\"}"
+#define REST   "\"ifindex\":1,\"mtu\":1480,\"complete\":true"
+
+static void damaged_files_are_refused(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"{",
+		"[]",
+		"{}",
+		"null",
+		"{\"version\":2,\"tunnels\":[]}",
+		"{\"version\":\"1\",\"tunnels\":[]}",
+		"{\"version\":1}",
+		"{\"version\":1,\"tunnels\":{}}",
+		"{\"version\":1,\"tunnels\":[7]}",
+		"{\"version\":1,\"tunnels\":[{" REST "}]}",
+		"{\"version\":1,\"tunnels\":[{\"tunnel\":{}," REST "}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL ",\"mtu\":1480,\"complete\":true}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL
+		",\"ifindex\":-1,\"mtu\":1480,\"complete\":true}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL
+		",\"ifindex\":1,\"mtu\":70000,\"complete\":true}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL ",\"ifindex\":1,\"mtu\":1480}]}",
+		"{\"version\":1,\"tunnels\":[{\"tunnel\":{\"name\":\"tun0\",\"remote\":\"224.0.0."
+		"1\"}"
+		"," REST "}]}",
+		"{\"version\":1,\"version\":1,\"tunnels\":[]}",
+	};
+	struct cv_tunnel_record *loaded = NULL;
+	size_t count = 5;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		write_text(texts[i]);
+		if (cv_tunnel_state_load(dir, &loaded, &count, &error) != -EBADMSG)
+			fail_msg("taken: %s", texts[i]);
+		assert_non_null(strstr(error.text, "move it away"));
+		assert_null(loaded);
+		assert_int_equal(count, 5);
+	}
+	write_text("{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "}]}");
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
+	assert_int_equal(count, 1);
+	free(loaded);
+}
+
+/* A limit on file sizes fails a write in the middle as a full disk does. */
+static void a_failed_save_leaves_the_old_file(void **state)
+{
+	struct cv_tunnel_record records[] = {make_record("tun0", "192.0.2.1"),
+					     make_record("tun1", "192.0.2.2")};
+	struct cv_tunnel_record *loaded;
+	struct rlimit limit, before;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(cv_tunnel_state_save(dir, records, 1, &error), 0);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = 100;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	assert_int_equal(cv_tunnel_state_save(dir, records, 2, &error), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_only(CV_TUNNEL_STATE_FILE);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
+	assert_int_equal(count, 1);
+	free(loaded);
+}
+
+static void a_missing_directory_is_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(cv_tunnel_state_save("/nonexistent/culvert", NULL, 0, &error), -ENOENT);
+	assert_non_null(strstr(error.text, "/nonexistent/culvert/" CV_TUNNEL_STATE_FILE));
+}
+
+/* What a crash left of a save must not be in the way, and a link there must not be followed. */
+static void leftovers_are_replaced(void **state)
+{
+	char temporary[PATH_MAX + 4];
+	struct stat st;
+
+	(void)state;
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	assert_int_equal(symlink("/nonexistent/elsewhere", temporary), 0);
+	assert_int_not_equal(cv_tunnel_state_save(dir, NULL, 0, &error), 0);
+	assert_int_equal(lstat("/nonexistent/elsewhere", &st), -1);
+	/* The failed save took the link away. */
+	assert_int_equal(cv_tunnel_state_save(dir, NULL, 0, &error), 0);
+	assert_only(CV_TUNNEL_STATE_FILE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(comes_back_as_it_was_saved),
+		cmocka_unit_test(no_file_is_no_tunnels),
+		cmocka_unit_test(damaged_files_are_refused),
+		cmocka_unit_test(a_failed_save_leaves_the_old_file),
+		cmocka_unit_test(a_missing_directory_is_an_error),
+		cmocka_unit_test(leftovers_are_replaced),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
