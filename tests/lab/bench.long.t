@@ -42,6 +42,7 @@ run_benchmark()
 	BENCH_OUT=$out/results BENCH_ROUNDS=1 BENCH_SECONDS=1 BENCH_STRICT=0 \
 		"$root/tests/bench/run" >"$out/printed" 2>&1 &
 	child=$!
+	echo "$child" >"$out/pid"
 	wait "$child"
 	local code=$?
 	child=
@@ -100,6 +101,11 @@ check "every measurement has its value in results.csv" all_values
 check "summary.csv agrees with results.csv" summary_agrees
 check "the targets are judged" targets_judged
 check "it says on which machine and commit" grep -q 'commit .* Linux .* CPUs' "$out/results/machine.txt"
-check "no lab is left" sh -c '! ip netns | grep -q "^cv-bench[0-9]*-"'
+no_lab_left()
+{
+	! ip netns | grep "^cv-bench$(cat "$out/pid")-"
+}
+
+check "no lab is left" no_lab_left
 echo "1..$count"
 exit $((failed != 0))
