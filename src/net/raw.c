@@ -36,6 +36,11 @@ enum {
 	ERROR_BUFFER = 1 << 20, /* some 1,000 ICMP errors between two reads */
 };
 
+/* <linux/in.h> has it (Linux 5.9), but clashes with <netinet/in.h>. */
+enum {
+	RECVERR_RFC4884 = 26
+};
+
 static int drop_all(int fd)
 {
 	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
@@ -90,6 +95,8 @@ int cv_raw_open_guard(void)
 		return err;
 	}
 	(void)set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, ERROR_BUFFER);
+	/* Tells where a quote ends if extensions follow it. */
+	(void)set_int(fd, IPPROTO_IP, RECVERR_RFC4884, 1);
 	return fd;
 }
 
@@ -144,6 +151,8 @@ int cv_raw_read_error(int guard, struct cv_raw_error *ret_error)
 	extended = extended_error(&message);
 	if (!extended || extended->ee_origin != SO_EE_ORIGIN_ICMP)
 		return -ENOMSG;
+	if (extended->ee_rfc4884.len && extended->ee_rfc4884.len < length)
+		length = extended->ee_rfc4884.len;
 	offender = (const struct sockaddr_in *)(extended + 1);
 	ret_error->type = extended->ee_type;
 	ret_error->code = extended->ee_code;
