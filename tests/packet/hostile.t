@@ -59,13 +59,12 @@ def passes(packet, inner, name):
 def truncated():
     lab.tunnel()
     whole = good(60)
-    for size in range(len(whole)):
-        lab.from_peer(whole[:size])
     engine = Watch(lab.culvertd, None)
     lab.pod.drain()
-    for size in range(20, len(whole)):
+    for size in range(len(whole)):
         lab.from_peer(whole[:size])
-    tap.equal(engine.wait("truncated", 60), 60, "outer cut at every length from 20 on: counted")
+    # Shorter ones do not have the byte that says protocol 4.
+    tap.equal(engine.wait("truncated", 70), 70, "outer cut at every length from 10 on: counted")
     tap.ok(lab.quiet(lab.pod), "outer cut at every length: nothing is delivered")
 
     watch = Watch(lab.culvertd)

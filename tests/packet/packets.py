@@ -69,7 +69,8 @@ def udp(src, dst, size=64, sport=4000, dport=5000, df=False, data=None, **fields
     """A UDP datagram of size bytes in all (or with the payload data); fields: scapy's of IP."""
     fields.setdefault("id", 0x1234)
     fields.setdefault("ttl", 63)
-    ip = IP(src=src, dst=dst, flags="DF" if df else 0, **fields)
+    fields.setdefault("flags", "DF" if df else 0)
+    ip = IP(src=src, dst=dst, **fields)
     if data is None:
         room = size - 28 - optlen(fields)
         data = bytes((i * 7 + sport) & 0xFF for i in range(room))

@@ -245,12 +245,16 @@ def relayed(name, type_, code, want, rest=0, sent=None):
     tap.equal(watch.wait("icmp-relayed"), 1, f"{name}: counted")
 
 
-def absorbed(name, type_, code, rest=0):
-    """Assert that nothing of an outer error reaches the sender."""
+def absorbed(name, type_, code, rest=0, counted=True):
+    """
+    Assert that nothing of an outer error reaches the sender. counted: False for what the
+    kernel keeps for itself, so that it is not even seen by the engine.
+    """
     watch = Watch(lab.culvertd)
     error, _ = provoke(type_, code, rest)
     tap.equal(error, None, name)
-    tap.equal(watch.wait("icmp-absorbed"), 1, f"{name}: counted")
+    if counted:
+        tap.equal(watch.wait("icmp-absorbed"), 1, f"{name}: counted")
 
 
 def unreachable():
@@ -269,25 +273,29 @@ def unreachable():
 
 
 def too_big():
-    lab.tunnel()
+    lab.fresh()
     relayed("RFC 2003 4.1: datagram too big is relayed with the MTU less 20", 3, 4,
             (3, 4, 1380), 1400, udp(POD, FAR, 1480, df=True))
-    lab.tunnel()
-    relayed("RFC 2003 4.1: datagram too big without an MTU (before RFC 1191) is relayed", 3, 4,
-            (3, 4, 1472), 0, udp(POD, FAR, 1480, df=True))
+    lab.fresh()
+    error, _ = provoke(3, 4, 0, sent=udp(POD, FAR, 1480, df=True))
+    # RFC 1191, 5 would guess 1492; the kernel takes its own minimum for the path.
+    tap.ok(error and (error.type, error.code) == (3, 4) and 532 <= error.mtu < 1480,
+           "RFC 2003 4.1: datagram too big without an MTU (before RFC 1191) is relayed", error)
+    got = error and lab.outer_of(udp(POD, FAR, error.mtu, df=True))
+    tap.ok(got, "RFC 2003 4.1: … with an MTU that then passes")
 
 
 def other_errors():
-    lab.tunnel()
-    absorbed("RFC 2003 4.2: source quench is not relayed", 4, 0)
+    lab.fresh()
+    absorbed("RFC 2003 4.2: source quench is not relayed", 4, 0, counted=False)
     for code in range(4):
         absorbed(f"RFC 2003 4.3: redirect {code} is not relayed", 5, code,
-                 struct.unpack("!I", socket.inet_aton("192.168.100.9"))[0])
+                 struct.unpack("!I", socket.inet_aton("192.168.100.9"))[0], counted=False)
     got = lab.outer_of(udp(POD, FAR, 60))
-    tap.ok(got, "RFC 2003 4.3: the tunnel goes on after redirects")
+    tap.equal(got and header(got).dst, REMOTE, "RFC 2003 4.3: the tunnel goes on after redirects")
     relayed("RFC 2003 4.4: time exceeded is reported as host unreachable", 11, 0, (3, 1, 0))
-    relayed("RFC 2003 4.4: reassembly time exceeded is reported as host unreachable", 11, 1,
-            (3, 1, 0))
+    absorbed("RFC 2003 4.4: reassembly time exceeded is no routing loop and is not reported",
+             11, 1, counted=False)
 
 
 def parameter_problem():
@@ -347,7 +355,7 @@ def short_quotes():
 
 
 def short_quote_too_big():
-    lab.tunnel()
+    lab.fresh()
     watch = Watch(lab.culvertd)
     error, _ = provoke(3, 4, rest=1300, keep=28, sent=udp(POD, FAR, 1400, df=True))
     tap.equal(error, None, "RFC 2003 5: too big with 8 bytes alone cannot be relayed at once")
@@ -365,7 +373,7 @@ def short_quote_too_big():
 
 
 def mtu_discovery():
-    lab.tunnel()
+    lab.fresh()
     lab.n1.ip("link set tun0 mtu 2000")
     watch = Watch(lab.culvertd)
     loopback = lab.n1.wire("lo")
@@ -375,7 +383,7 @@ def mtu_discovery():
               "RFC 2003 5.1: the MTU of the route to the exit point is the tunnel's")
     tap.equal(watch.wait("too-big"), 1, "RFC 2003 5.1: … counted: too-big")
     loopback.close()
-    lab.tunnel()
+    lab.fresh()
     watch = Watch(lab.culvertd)
     error, _ = provoke(3, 4, rest=1000, sent=udp(POD, FAR, 1200, df=True))
     tap.equal(error and error.mtu, 980,
@@ -392,7 +400,7 @@ def mtu_discovery():
 
 
 def no_source_quench():
-    lab.tunnel()
+    lab.fresh()
     for _ in range(3):
         provoke(4, 0)
     for i in range(300):
@@ -430,6 +438,7 @@ def admission():
     tap.ok(watch.wait("source-route-refuses") + watch.wait("source-not-routed-back", timeout=0),
            "RFC 2003 6.2: … and counted by reason")
     inner = outer(patch(udp(FAR, POD, 90), 1, b"\0"), FAR, GATEWAY)
+    inside.drain()
     lab.from_peer(outer(inner, REMOTE, LOCAL))
     same(inside.expect(), inner, "RFC 2003 3.2: exactly one layer is removed")
     inside.close()

@@ -59,6 +59,13 @@ class Pair:
         """The tunnel tun0 from LOCAL to REMOTE, made anew, with a route into it."""
         self.remake(f"tun0 mode ipip remote {self.REMOTE} local {self.LOCAL} {words}", route)
 
+    def fresh(self, words=""):
+        """tunnel(), with no path MTU or error remembered of earlier packets."""
+        self.n1.ip("route flush cache")
+        self.culvertd.stop()
+        self.culvertd.start()
+        self.tunnel(words)
+
     def remake(self, line, *routes):
         """Delete the device of the line if it exists, add it anew, add routes."""
         name = line.split()[0]
