@@ -2,9 +2,10 @@
 /*
  * Fuzzes reassembly against the paper model of the unit test. Input: fragments of 8
  * bytes each: identification; offset in units of 8 (2, little endian); payload length
- * (2; modulo 256 without the bit 16, which keeps most inputs fast); bits 1 MF, 2 DF, 4
- * another source, 8 other bytes than at this place always, the two highest the ECN field; length of
- * the options in units of 4; time that passes in units of 100 ms.
+ * (2; modulo 256 without the bit 16, which keeps most inputs fast); bits: 1 MF, 2 DF, 4
+ * another source, 8 other bytes than at this place always, 16 as said, the two highest
+ * the ECN field; length of the options in units of 4; time that passes in units of
+ * 100 ms.
  */
 #include <stdint.h>
 #include <stdio.h>

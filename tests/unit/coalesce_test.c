@@ -140,7 +140,7 @@ static unsigned int run_pair(void (*change)(struct pair *pair))
 	X(longest_options, a->options_length = b->options_length = 40)                           \
 	X(ce_on_both, a->ip.tos = b->ip.tos = 3)                                                 \
 	X(odd_lengths, a->ip.payload_length = 99; b->sequence--; b->ip.payload_length = 99)      \
-	X(data_valid, pair->first_vnet.flags = pair->second_vnet.flags = VIRTIO_NET_HDR_F_DATA_VALID)
+	X(data_valid, pair->first_vnet.flags = pair->second_vnet.flags = 2 /* DATA_VALID */)
 
 /* Not merged, and not held back either. */
 #define PARTING(X)                                                                               \
@@ -156,7 +156,8 @@ static unsigned int run_pair(void (*change)(struct pair *pair))
 	X(reserved_flag, b->ip.flags_offset |= 0x8000)                                           \
 	X(id_gap, b->ip.id++)                                                                    \
 	X(id_back, b->ip.id -= 2)                                                                \
-	X(constant_id_without_df, a->ip.flags_offset = b->ip.flags_offset = 0; b->ip.id = a->ip.id) \
+	X(constant_id_without_df, a->ip.flags_offset = b->ip.flags_offset = 0;                     \
+	  b->ip.id = a->ip.id)                                                                   \
 	X(first_has_ip_options, a->ip.options_length = 4)                                        \
 	X(second_has_ip_options, b->ip.options_length = 4)                                       \
 	X(both_have_ip_options, a->ip.options_length = b->ip.options_length = 4)                 \
