@@ -202,7 +202,7 @@ check-format:
 check-tidy:
 	$(Q)bash tests/lint/tidy $(JOBS) $(filter %.c,$(C_FILES)) -- $(CV_CPPFLAGS) -std=gnu17
 
-CPPCHECK := --enable=warning,portability --inline-suppr --std=c11 --error-exitcode=1 \
+CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
 	--cppcheck-build-dir=build/cppcheck -Isrc
 check-cppcheck:
 	@mkdir -p build/cppcheck

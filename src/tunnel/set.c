@@ -542,8 +542,7 @@ const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *
 	return &set->tunnels[index]->config;
 }
 
-const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
-						  const char *name)
+const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set, const char *name)
 {
 	const struct cv_tunnel *tunnel = find(set, name);
 
