@@ -349,7 +349,9 @@ static uint8_t *map_buffers(unsigned int count)
 	void *buffers = mmap(NULL, (size_t)count * BUFFER_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return buffers == MAP_FAILED ? NULL : buffers;
+	if (buffers == MAP_FAILED)
+		return NULL;
+	return buffers;
 }
 
 static int make_lane(struct cv_worker *worker)
