@@ -37,6 +37,14 @@ enum {
 	SEGMENTS_MAX = 60
 };
 
+/* For the shell, once both devices are there. */
+static const char set_up[] = "set -e; sysctl -qw net.ipv4.ip_forward=1;"
+			     "sysctl -qw net.ipv4.conf.all.rp_filter=0;"
+			     "sysctl -qw net.ipv4.conf.in.rp_filter=0;"
+			     "ip link set in up mtu 65535;"
+			     "ip link set out up mtu 65535 txqueuelen 5000;"
+			     "ip route add 10.1.0.0/16 dev in;"
+			     "ip route add 10.2.0.0/16 dev out";
 static int in_fd, out_fd;
 static uint8_t data[65536];
 static const char *error;
@@ -240,14 +248,7 @@ int main(void)
 		in_fd = open_tun("in", TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN);
 	}
 	out_fd = open_tun("out", 0);
-	if (in_fd < 0 || out_fd < 0 ||
-	    system("sh -c 'set -e; sysctl -qw net.ipv4.ip_forward=1; " /* NOLINT */
-		   "sysctl -qw net.ipv4.conf.all.rp_filter=0; "
-		   "sysctl -qw net.ipv4.conf.in.rp_filter=0; "
-		   "ip link set in up mtu 65535; "
-		   "ip link set out up mtu 65535 txqueuelen 5000; "
-		   "ip route add 10.1.0.0/16 dev in; "
-		   "ip route add 10.2.0.0/16 dev out'")) {
+	if (in_fd < 0 || out_fd < 0 || system(set_up) != 0) {
 		printf("Bail out! no TUN devices: %s\n", strerror(errno));
 		return 1;
 	}
