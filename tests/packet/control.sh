@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# For tests of culvert and culvertd: sourced first, it runs the test again in a network and a
+# mount namespace of its own, which vanish with it, and a directory of its own. There:
+#
+#     eth0 192.168.100.1/24 ── eth1 (the same namespace: nobody answers)
+#     192.168.200.0/24 via 192.168.100.254
+#
+# The daemon dies with the test, however that ends.
+
+if [ -z "${CULVERT_TEST_INSIDE:-}" ]; then
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "1..0 # SKIP needs root"
+		exit 0
+	fi
+	CULVERT_TEST_INSIDE=1 exec unshare --net --mount --propagation private -- "$0" "$@"
+fi
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${CULVERT_BUILD:-$ROOT/build}
+TMP=$(mktemp -d /tmp/culvert-control-XXXXXX)
+RUN=$TMP/run
+DAEMON=
+COUNT=0
+FAILED=0
+
+clean_up() {
+	trap - EXIT
+	if [ -n "$DAEMON" ]; then
+		kill -KILL "$DAEMON" 2>/dev/null
+		wait "$DAEMON" 2>/dev/null
+	fi
+	rm -rf "$TMP"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+# ok NAME COMMAND…: one assertion: the command succeeds.
+ok() {
+	local name=$1
+	shift
+	COUNT=$((COUNT + 1))
+	if "$@" >"$TMP/ok" 2>&1; then
+		echo "ok $COUNT - ${name//#/no.}"
+	else
+		FAILED=$((FAILED + 1))
+		echo "not ok $COUNT - ${name//#/no.}"
+		echo "# $*" | head -c 2000
+		echo
+		sed 's/^/# /' "$TMP/ok"
+	fi
+}
+
+# is NAME GOT WANT
+is() {
+	COUNT=$((COUNT + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $COUNT - ${1//#/no.}"
+	else
+		FAILED=$((FAILED + 1))
+		echo "not ok $COUNT - ${1//#/no.}"
+		printf 'got:  %s\nwant: %s\n' "$2" "$3" | sed 's/^/# /'
+	fi
+}
+
+has() { [[ $1 == *"$2"* ]] || { echo "no \"$2\" in: $1"; return 1; }; }
+
+finish() {
+	echo "1..$COUNT"
+	[ "$FAILED" -eq 0 ]
+	exit
+}
+
+# run COMMAND…: RC, OUT and ERR say what came of it.
+run() {
+	"$@" >"$TMP/out" 2>"$TMP/err" </dev/null
+	RC=$?
+	OUT=$(<"$TMP/out")
+	ERR=$(<"$TMP/err")
+}
+
+culvert() { "$BUILD/culvert" --run-dir "$RUN" "$@"; }
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+	local tries=$((${1} * 50))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $((tries -= 1)) -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+# start_daemon [WORD…]: start it and wait until it answers. Its log goes to $TMP/log.
+start_daemon() {
+	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --workers 2 "$@" \
+		2>>"$TMP/log" &
+	DAEMON=$!
+	wait_for 10 culvert status || {
+		echo "# culvertd does not answer:"
+		sed 's/^/# /' "$TMP/log"
+		echo "Bail out! no culvertd"
+		exit 1
+	}
+}
+
+# stop_daemon [SIGNAL]: its exit code is in RC.
+stop_daemon() {
+	kill "-${1:-TERM}" "$DAEMON"
+	wait "$DAEMON" 2>/dev/null
+	RC=$?
+	DAEMON=
+}
+
+# Everything a refused command could leave behind.
+snapshot() {
+	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*mtu \([0-9]*\).*/\1 \2/' | sort
+	ls -A "$RUN" 2>/dev/null
+	cat "$RUN/tunnels.json" 2>/dev/null
+	[ -z "$DAEMON" ] || find "/proc/$DAEMON/fd" -lname /dev/net/tun 2>/dev/null | wc -l
+	[ -z "$DAEMON" ] || culvert tunnel save
+}
+
+for program in culvert culvertd; do
+	[ -x "$BUILD/$program" ] || {
+		echo "Bail out! no $BUILD/$program"
+		exit 1
+	}
+done
+ip link set lo up
+ip link add eth0 type veth peer name eth1
+ip link set eth1 up
+ip link set eth0 up
+ip addr add 192.168.100.1/24 dev eth0
+ip route add 192.168.200.0/24 via 192.168.100.254
