@@ -38,7 +38,7 @@ def non_atomic():
     tap.equal(len(got), COUNT, "RFC 6864 4.2: (all packets without DF arrived)")
     tap.ok(got and not any(ip.flags & DF for ip in got), "RFC 6864 4.2: (DF is clear in all)")
     ids = [ip.id for ip in got]
-    tap.equal(len(set(ids)), len(ids), f"RFC 6864 4.2: {COUNT} packets without DF, no id repeated")
+    tap.equal(len(set(ids)), len(ids), "RFC 6864 4.2: packets without DF: no id is repeated")
     lab.culvertd.stop()
     lab.culvertd.start()
     again = [ip.id for ip in ids_of(500)]
@@ -61,17 +61,14 @@ def atomic():
     tap.ok(got and all(ip.flags & DF for ip in got), "RFC 6864 4.1: (DF is set in all)")
     tap.ok(got and not any(ip.offset or ip.flags & 0x2000 for ip in got),
            "RFC 6864 4.1: atomic outer packets may have any id, and are no fragments")
-    for number in (0, 1, 0x5678, 0xFFFF):
-        sent = udp(FAR, POD, 100)
-        packet = patch(outer(sent, REMOTE, LOCAL, flags="DF"), 4, struct.pack("!H", number))
-        got = None
-        for _ in range(3):
-            got = lab.inner_of(packet)
-            if got != forwarded(sent):
-                break
-        tap.ok(got == forwarded(sent),
-               f"RFC 6864 4.1: id {number} of an atomic outer packet is ignored, repeated or not",
-               lambda got=got, sent=sent: difference(got, forwarded(sent)))
+    sent = udp(FAR, POD, 100)
+    for number in (0, 1, 1, 1, 0x5678, 0xFFFF, 0xFFFF):
+        got = lab.inner_of(
+            patch(outer(sent, REMOTE, LOCAL, flags="DF"), 4, struct.pack("!H", number)))
+        if got != forwarded(sent):
+            break
+    tap.ok(got == forwarded(sent), "RFC 6864 4.1: the id of an atomic outer packet is ignored",
+           lambda: difference(got, forwarded(sent)))
 
 
 def inner_untouched():
