@@ -142,6 +142,8 @@ static enum cv_drop init_super(struct cv_segmenter *segmenter, const struct virt
 	if (segmenter->payload_length > segmenter->segment_size)
 		segmenter->total = (segmenter->payload_length + segmenter->segment_size - 1) /
 				   segmenter->segment_size;
+	else if (segmenter->payload_length)
+		segmenter->segment_size = segmenter->payload_length;
 	return CV_DROP_NONE;
 }
 

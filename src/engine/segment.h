@@ -25,7 +25,7 @@ struct cv_segmenter {
 	const uint8_t *packet;
 	uint32_t header_length;	 /* bytes of all headers that each segment repeats */
 	uint32_t payload_length; /* bytes of the packet behind them */
-	uint32_t segment_size;	 /* payload bytes per segment, 0: not a super-packet */
+	uint32_t segment_size;	 /* payload bytes of the longest segment, 0: no super-packet */
 	uint32_t offset;	 /* payload bytes already given */
 	uint32_t count;		 /* segments already given */
 	uint32_t total;		 /* segments in all */

@@ -154,6 +154,23 @@ static void sizes_at_the_edges(void **state)
 	}
 }
 
+/* Whoever compares with an MTU wants the longest segment there is, not what gso_size says. */
+static void longest_segment(void **state)
+{
+	(void)state;
+	for (uint32_t payload = 1; payload < 250; payload++) {
+		uint32_t length = make_super(ORACLE_UDP, payload);
+		struct virtio_net_hdr vnet = super_header(100);
+		struct cv_segmenter segmenter;
+		struct cv_ipv4 ip;
+
+		cv_ipv4_parse(packet, length, &ip);
+		assert_int_equal(cv_segment_init(&segmenter, &vnet, packet, &ip), CV_DROP_NONE);
+		assert_int_equal(segmenter.segment_size, payload < 100 ? payload : 100);
+		assert_int_equal(segmenter.header_length, length - payload);
+	}
+}
+
 /* The most segments that there can be: one byte in each. */
 static void most_segments(void **state)
 {
@@ -468,6 +485,7 @@ int main(void)
 		cmocka_unit_test(tcp_is_cut_as_by_hand),
 		cmocka_unit_test(udp_is_cut_as_by_hand),
 		cmocka_unit_test(sizes_at_the_edges),
+		cmocka_unit_test(longest_segment),
 		cmocka_unit_test(most_segments),
 		cmocka_unit_test(flags_of_three_segments),
 		cmocka_unit_test(zero_checksum),
