@@ -94,17 +94,17 @@ static int check_config_dir(const char *path, struct cv_error *error)
 
 	if (!path)
 		return 0;
-	if (stat(path, &st) || access(path, R_OK | X_OK))
-		return cv_error_set(error, -errno,
-				    "cannot read configuration directory %s: %s; make it, or leave "
-				    "--config out",
-				    path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
+	if (!stat(path, &st) && !S_ISDIR(st.st_mode))
 		return cv_error_set(
 			error, -ENOTDIR,
 			"configuration directory %s is not a directory; make it one, or "
 			"leave --config out",
 			path);
+	if (access(path, R_OK | X_OK))
+		return cv_error_set(error, -errno,
+				    "cannot read configuration directory %s: %s; make it, or leave "
+				    "--config out",
+				    path, strerror(errno));
 	return 0;
 }
 

@@ -31,6 +31,7 @@ clean_up() {
 		kill -KILL "$DAEMON" 2>/dev/null
 		wait "$DAEMON" 2>/dev/null
 	fi
+	umount "$RUN" 2>/dev/null
 	rm -rf "$TMP"
 }
 trap clean_up EXIT
@@ -99,7 +100,7 @@ start_daemon() {
 	DAEMON=$!
 	wait_for 10 culvert status || {
 		echo "# culvertd does not answer:"
-		sed 's/^/# /' "$TMP/log"
+		tail -20 "$TMP/log" | sed 's/^/# /'
 		echo "Bail out! no culvertd"
 		exit 1
 	}
