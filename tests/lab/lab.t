@@ -17,7 +17,7 @@ traces()
 	ls /run/netns 2>/dev/null | grep "^cv-$name-"
 	grep " /run/netns/cv-$name-" /proc/self/mounts
 	# The brackets keep grep from finding itself.
-	grep -lsa -e "/run/culvert-lab/$name[/]" -e "$name-marke[r]" /proc/[0-9]*/cmdline
+	grep -lsa -e "/run/culvert-lab/${name}[/]" -e "$name-marke[r]" /proc/[0-9]*/cmdline
 	return 0
 }
 
