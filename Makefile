@@ -62,7 +62,7 @@ endif
 CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
-LIBS := -lmnl -levent -levent_pthreads -ljansson -lsystemd
+LIBS := -lmnl -levent -ljansson -lsystemd
 TEST_LIBS := -lcmocka
 
 # ---- sources -------------------------------------------------------------------
