@@ -145,7 +145,7 @@ int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 		if (read_config(json_array_get(tunnels, i), &config))
 			return no_sense(cli);
 		cv_tunnel_print_words(&config, words);
-		printf("add %s\n", words);
+		printf("replace %s\n", words);
 	}
 	return CV_CLI_DONE;
 }

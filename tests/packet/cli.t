@@ -96,9 +96,9 @@ run culvert tunnel show
 is "replace goes back to the defaults" "$OUT" "$line"
 culvert tunnel a tun1 remote 192.168.200.3 dev eth0 nopmtudisc nostrict ecn compat tos inherit
 run culvert tunnel save
-is "save prints commands" "$OUT" "add tun0 mode ipip remote 192.168.200.2 local 192.168.100.1 \
+is "save prints commands" "$OUT" "replace tun0 mode ipip remote 192.168.200.2 local 192.168.100.1 \
 ttl inherit
-add tun1 mode ipip remote 192.168.200.3 local any dev eth0 ttl inherit tos inherit nopmtudisc \
+replace tun1 mode ipip remote 192.168.200.3 local any dev eth0 ttl inherit tos inherit nopmtudisc \
 nostrict ecn compat"
 culvert tunnel save >"$TMP/saved"
 culvert tunnel d tun0
@@ -215,6 +215,25 @@ ok "300 tunnels in one file" culvert tunnel -f "$TMP/many"
 is "and they are there" "$(culvert -j -s tunnel | jq 'map(select(.state == "active")) | length')" 302
 sed -i 's/^add \([^ ]*\) .*/del \1/' "$TMP/many"
 ok "and go" culvert tunnel -f "$TMP/many"
+
+# ---- the manual -----------------------------------------------------------------------------
+
+is "culvert(8) explains every drop reason and event as the program does" \
+	"$(sed -n '/^.Sh DROP/,/^.Sh ENV/ { /^.It Cm/ { s/.It Cm //; N; s/\n/ /p } }' "$ROOT/doc/culvert.8")" \
+	"$(culvert -j drops | jq -r '.drops + .events | to_entries[] | "\(.key) \(.value)"')"
+culvert tunnel save | sed -n 's/^replace \([^ ]*\) .*/del \1/p' | culvert tunnel -f -
+# Example NUMBER of culvert(8), as it stands there.
+example() {
+	awk -v n="$1" '/^.Bd -literal/ { inside = ++count == n; next } /^.Ed/ { inside = 0 } inside' \
+		"$ROOT/doc/culvert.8"
+}
+for i in 1 2 3 4; do
+	[ "$i" != 2 ] || culvert tunnel del tun0
+	example "$i" >"$TMP/example"
+	ok "example $i of culvert(8) is there" test -s "$TMP/example"
+	export -f culvert
+	ok "and works" env BUILD="$BUILD" RUN="$RUN" bash -ec "cd '$TMP'; $(<"$TMP/example")"
+done
 
 # ---- without privilege, without /dev/net/tun ----------------------------------------------
 

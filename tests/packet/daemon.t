@@ -66,7 +66,7 @@ for i in {1..6}; do
 	devices=$(ip -o link | grep -cE ': c[0-9]+[:@]')
 	ok "crash $i in a file of 40: all or nothing ($count tunnels, $devices devices)" \
 		test "$count $devices" = "0 0" -o "$count $devices" = "40 40"
-	culvert tunnel save | sed -n 's/^add \(c[0-9]*\) .*/del \1/p' | culvert tunnel -f -
+	culvert tunnel save | sed -n 's/^replace \(c[0-9]*\) .*/del \1/p' | culvert tunnel -f -
 done
 
 # ---- the network around it ----------------------------------------------------------------
