@@ -161,12 +161,17 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	cv_tunnel_set_refresh(d->set);
 }
 
+static void keep_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd;
 	(void)what;
 	(void)data;
-	sd_notify(0, "WATCHDOG=1");
+	keep_alive();
 }
 
 static int add_watchdog(struct daemon *d)
@@ -239,6 +244,7 @@ static int create_set(struct daemon *d, struct cv_error *error)
 		.engine = d->engine,
 		.nl = d->nl,
 		.log = cv_log_text,
+		.alive = keep_alive,
 	};
 
 	return cv_tunnel_set_create(&options, &d->set, error);

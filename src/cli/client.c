@@ -16,6 +16,9 @@
 
 enum {
 	TIMEOUT_S = 30,
+	/* One second more for so many bytes of a request: the kernel deletes 50 devices a second.
+	 */
+	BYTES_PER_S = 512,
 	ANSWER_MAX = 64 << 20, /* bytes; 1,024 tunnels with counters are 2 MB */
 };
 
@@ -56,9 +59,9 @@ static int connect_error(int rc, const char *path, struct cv_client_error *error
 	}
 }
 
-static int open_socket(const char *run_dir, struct cv_client_error *error)
+static int open_socket(const char *run_dir, time_t timeout_s, struct cv_client_error *error)
 {
-	static const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	const struct timeval timeout = {.tv_sec = timeout_s};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, n;
 
@@ -142,7 +145,7 @@ static int receive_line(int fd, char **ret_line)
 static int exchange(const char *run_dir, const char *text, char **ret_line,
 		    struct cv_client_error *error)
 {
-	int fd = open_socket(run_dir, error);
+	int fd = open_socket(run_dir, TIMEOUT_S + (time_t)(strlen(text) / BYTES_PER_S), error);
 	int rc;
 
 	if (fd < 0)

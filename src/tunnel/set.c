@@ -501,6 +501,7 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	set->host.engine = options->engine;
 	set->host.nl = options->nl;
+	set->host.alive = options->alive;
 	set->log = options->log;
 	set->run_dir = strdup(options->run_dir);
 	n = snprintf(set->host.alias, sizeof(set->host.alias), "culvert %s", options->run_dir);

@@ -22,6 +22,8 @@ struct cv_tunnel_set_options {
 	struct cv_nl *nl;	  /* the caller's; outlives the set */
 	/* Told what changed without a command, and why. priority: LOG_* of syslog(3). */
 	void (*log)(int priority, const char *text);
+	/* Called every now and then during what takes long, for a watchdog; or NULL. */
+	void (*alive)(void);
 };
 
 /*

@@ -182,6 +182,8 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 	int found = cv_tunnel_find_device(host, tunnel->config.name, &link, error);
 	int rc;
 
+	if (host->alive)
+		host->alive();
 	if (found < 0)
 		return found;
 	rc = open_queues(tunnel->config.name, queues, workers, error);
@@ -220,6 +222,8 @@ int cv_tunnel_remove(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 	struct cv_link link = {0};
 	int rc = 0;
 
+	if (host->alive)
+		host->alive();
 	cv_tunnel_stop(tunnel, host);
 	/* A tunnel that never started has no index, but perhaps a device of an earlier life. */
 	if (!tunnel->ifindex) {

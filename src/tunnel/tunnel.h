@@ -17,6 +17,8 @@ struct cv_tunnel_host {
 	struct cv_engine *engine;
 	struct cv_nl *nl;
 	char alias[CV_LINK_ALIAS_MAX]; /* of our devices: "culvert <run-dir>" */
+	/* Called between steps that take long (the kernel deletes 50 devices a second), or NULL. */
+	void (*alive)(void);
 };
 
 struct cv_tunnel {
