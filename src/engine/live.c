@@ -1,35 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of live tunnels: an array of slots, and a hash by (remote, local) for the
- * way in. The hash is built anew on every change (at most 1,024 entries, and changes are
- * rare), so that there are no tombstones on the packet path.
+ * The table of live tunnels: an array of slots, and two hashes, by (remote, local) for the
+ * way in, and by device. The hashes are built anew on every change (at most 1,024 entries, and
+ * changes are rare), so that there are no tombstones on the packet path.
  */
 #include "engine/live.h"
 
 #include <errno.h>
 #include <string.h>
 
-static unsigned int hash_pair(__be32 remote, __be32 local)
+/*
+ * The top bits of the product: the only ones to which every bit of key contributes. Remotes
+ * of one subnet differ in their last byte, which is the highest one here.
+ */
+static unsigned int hash_of(uint64_t key)
 {
-	uint64_t x = ((uint64_t)(CV_FORCE uint32_t)remote << 32 | (CV_FORCE uint32_t)local) *
-		     0x9e3779b97f4a7c15ULL;
-
-	return (unsigned int)(x >> 40) % CV_LIVE_HASH_SIZE;
+	_Static_assert(CV_LIVE_HASH_SIZE == 1 << 12, "what is left of 64 bits");
+	return (unsigned int)(key * 0x9e3779b97f4a7c15ULL >> 52);
 }
 
-static void rebuild_hash(struct cv_live *live)
+static unsigned int hash_pair(__be32 remote, __be32 local)
 {
-	memset(live->hash, 0, sizeof(live->hash));
+	return hash_of((uint64_t)(CV_FORCE uint32_t)remote << 32 | (CV_FORCE uint32_t)local);
+}
+
+static unsigned int hash_device(int ifindex)
+{
+	return hash_of((uint32_t)ifindex);
+}
+
+static void hash_insert(uint16_t *hash, unsigned int at, unsigned int slot)
+{
+	while (hash[at])
+		at = (at + 1) % CV_LIVE_HASH_SIZE;
+	hash[at] = (uint16_t)(slot + 1);
+}
+
+static void rebuild_hashes(struct cv_live *live)
+{
+	memset(live->by_addresses, 0, sizeof(live->by_addresses));
+	memset(live->by_device, 0, sizeof(live->by_device));
 	for (unsigned int i = 0; i < CV_ENGINE_TUNNELS_MAX; i++) {
 		const struct cv_live_tunnel *tunnel = live->slots[i];
-		unsigned int at;
 
 		if (!tunnel)
 			continue;
-		at = hash_pair(tunnel->config.remote, tunnel->config.local);
-		while (live->hash[at])
-			at = (at + 1) % CV_LIVE_HASH_SIZE;
-		live->hash[at] = (uint16_t)(i + 1);
+		hash_insert(live->by_addresses,
+			    hash_pair(tunnel->config.remote, tunnel->config.local), i);
+		hash_insert(live->by_device, hash_device(tunnel->config.ifindex), i);
 	}
 }
 
@@ -37,8 +55,8 @@ struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, 
 {
 	unsigned int at = hash_pair(remote, local);
 
-	for (; live->hash[at]; at = (at + 1) % CV_LIVE_HASH_SIZE) {
-		struct cv_live_tunnel *tunnel = live->slots[live->hash[at] - 1];
+	for (; live->by_addresses[at]; at = (at + 1) % CV_LIVE_HASH_SIZE) {
+		struct cv_live_tunnel *tunnel = live->slots[live->by_addresses[at] - 1];
 
 		if (tunnel->config.remote == remote && tunnel->config.local == local)
 			return tunnel;
@@ -60,7 +78,7 @@ int cv_live_add(struct cv_live *live, struct cv_live_tunnel *tunnel)
 	tunnel->slot = slot;
 	live->slots[slot] = tunnel;
 	live->count++;
-	rebuild_hash(live);
+	rebuild_hashes(live);
 	return 0;
 }
 
@@ -71,8 +89,12 @@ int cv_live_change(struct cv_live *live, struct cv_live_tunnel *tunnel,
 
 	if (other && other != tunnel)
 		return -EEXIST;
+	if (strcmp(tunnel->config.dev, config->dev)) {
+		for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++)
+			tunnel->lanes[i].dev_index = 0;
+	}
 	tunnel->config = *config;
-	rebuild_hash(live);
+	rebuild_hashes(live);
 	return 0;
 }
 
@@ -80,19 +102,18 @@ void cv_live_remove(struct cv_live *live, struct cv_live_tunnel *tunnel)
 {
 	live->slots[tunnel->slot] = NULL;
 	live->count--;
-	rebuild_hash(live);
+	rebuild_hashes(live);
 }
 
 struct cv_live_tunnel *cv_live_find(const struct cv_live *live, int ifindex)
 {
-	unsigned int seen = 0;
+	unsigned int at = hash_device(ifindex);
 
-	for (unsigned int i = 0; i < CV_ENGINE_TUNNELS_MAX && seen < live->count; i++) {
-		if (!live->slots[i])
-			continue;
-		if (live->slots[i]->config.ifindex == ifindex)
-			return live->slots[i];
-		seen++;
+	for (; live->by_device[at]; at = (at + 1) % CV_LIVE_HASH_SIZE) {
+		struct cv_live_tunnel *tunnel = live->slots[live->by_device[at] - 1];
+
+		if (tunnel->config.ifindex == ifindex)
+			return tunnel;
 	}
 	return NULL;
 }
@@ -100,6 +121,15 @@ struct cv_live_tunnel *cv_live_find(const struct cv_live *live, int ifindex)
 bool cv_live_is_device(const struct cv_live *live, int ifindex)
 {
 	return cv_live_find(live, ifindex) != NULL;
+}
+
+/* A device that got another name is the same one, as for Linux's tunnels. */
+static void resolve_device(struct cv_live_lane *lane, const char *dev)
+{
+	char name[IFNAMSIZ];
+
+	if (!lane->dev_index || !if_indextoname((unsigned int)lane->dev_index, name))
+		lane->dev_index = (int)if_nametoindex(dev);
 }
 
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
@@ -113,7 +143,7 @@ void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 			continue;
 		seen++;
 		if (tunnel->config.dev[0])
-			tunnel->lanes[worker].dev_index = (int)if_nametoindex(tunnel->config.dev);
+			resolve_device(&tunnel->lanes[worker], tunnel->config.dev);
 	}
 }
 

@@ -29,8 +29,9 @@ enum {
 struct cv_live {
 	struct cv_live_tunnel *slots[CV_ENGINE_TUNNELS_MAX]; /* NULL: free */
 	unsigned int count;
-	uint16_t
-		hash[CV_LIVE_HASH_SIZE]; /* open addressing by (remote, local): slot + 1, 0 empty */
+	/* open addressing: slot + 1, 0 empty */
+	uint16_t by_addresses[CV_LIVE_HASH_SIZE]; /* (remote, local) */
+	uint16_t by_device[CV_LIVE_HASH_SIZE];	  /* ifindex */
 };
 
 /* Add a tunnel (the table takes ownership on success): 0, -EEXIST, -ENOSPC. */
@@ -62,7 +63,10 @@ struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, 
 struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int worker,
 				      __be32 source, __be32 destination, int ifindex, bool own);
 
-/* Find the devices that tunnels are bound to again, for one worker's share. */
+/*
+ * Find the devices that tunnels are bound to again, for one worker's share: by index as long as
+ * there is a device of this index, whatever its name is now; else by name.
+ */
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker);
 
 #endif
