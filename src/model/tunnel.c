@@ -191,16 +191,20 @@ static int parse_tos_byte(const char *value, uint8_t *ret_tos, struct cv_error *
 	return 0;
 }
 
-/* inherit/TOS: TOS is for inner packets that are not IPv4, of which there are none. */
+/*
+ * inherit/TOS: TOS is for inner packets that are not IPv4, of which there are none. 1 is how the
+ * kernel writes inherit.
+ */
 static int parse_tos(const char *value, struct cv_tunnel_config *config, struct cv_error *error)
 {
 	uint8_t tos = 0;
-	bool inherit = !strcmp(value, "inherit") || !strncmp(value, "inherit/", 8);
+	bool with_tos = !strncmp(value, "inherit/", 8);
+	bool inherit = with_tos || !strcmp(value, "inherit") || !strcmp(value, "1");
 	int rc = 0;
 
 	if (!inherit)
 		rc = parse_tos_byte(value, &tos, error);
-	else if (value[7])
+	else if (with_tos)
 		rc = parse_tos_byte(value + 8, &tos, error);
 	if (rc)
 		return rc;
@@ -445,6 +449,18 @@ int cv_tunnel_parse_words(enum cv_tunnel_command command, size_t count, const ch
 
 /* ---- printing -------------------------------------------------------------------- */
 
+/* By its name where it has one, as iproute2 does. */
+static void print_tos(uint8_t tos, char *text, size_t size)
+{
+	for (size_t i = 0; i < sizeof(code_points) / sizeof(code_points[0]); i++) {
+		if (code_points[i].tos == tos) {
+			snprintf(text, size, " tos %s", code_points[i].name);
+			return;
+		}
+	}
+	snprintf(text, size, " tos 0x%02x", tos);
+}
+
 /* Everything behind the name and the mode; what is the default is left out, but ttl. */
 static void print_rest(const struct cv_tunnel_config *config, char *text, size_t size)
 {
@@ -456,7 +472,7 @@ static void print_rest(const struct cv_tunnel_config *config, char *text, size_t
 	if (config->ipip.tos_inherit)
 		snprintf(tos, sizeof(tos), " tos inherit");
 	else if (config->ipip.tos)
-		snprintf(tos, sizeof(tos), " tos 0x%x", config->ipip.tos);
+		print_tos(config->ipip.tos, tos, sizeof(tos));
 	snprintf(text, size, " remote %s local %s%s%s ttl %s%s%s%s%s",
 		 cv_tunnel_format_address(config->remote, remote),
 		 cv_tunnel_format_address(config->local, local), config->dev[0] ? " dev " : "",

@@ -90,7 +90,7 @@ run culvert drops
 ok "drops explains" has "$OUT" "no tunnel has these outer addresses"
 run culvert tunnel c tun0 mode ipip ttl 64 tos AF21
 run culvert tunnel show
-is "change keeps what it does not name" "$OUT" "${line/ttl inherit/ttl 64 tos 0x48}"
+is "change keeps what it does not name" "$OUT" "${line/ttl inherit/ttl 64 tos AF21}"
 run culvert tunnel replace tun0 remote 192.168.200.2 local 192.168.100.1
 run culvert tunnel show
 is "replace goes back to the defaults" "$OUT" "$line"

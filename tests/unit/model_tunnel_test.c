@@ -79,7 +79,8 @@ static void takes_every_way_to_say_it(void **state)
 		{"tun0 tos 0x10", "tun0 tos 10", "tun0 tclass 10", "tun0 dsfield 0x10",
 		 "tun0 dsf 10", NULL},
 		{"tun0 tos b8", "tun0 tos EF", "tun0 tos 0xB8", NULL},
-		{"tun0 tos inherit", "tun0 tos inherit/10", "tun0 tos inherit/AF11", NULL},
+		{"tun0 tos inherit", "tun0 tos inherit/10", "tun0 tos inherit/AF11", "tun0 tos 1",
+		 NULL},
 		{"tun0 remote any local any", "tun0", "tun0 remote 0.0.0.0", "tun0 local default",
 		 "tun0 remote all", NULL},
 	};
@@ -178,7 +179,8 @@ static void refuses_with_the_reason(void **state)
 		{"tun0 tos 0x100", "is not a TOS"},
 		{"tun0 tos zz", "is not a TOS"},
 		{"tun0 tos inherit/zz", "is not a TOS"},
-		{"tun0 tos 1", "ECN field"},
+		{"tun0 tos 2", "ECN field"},
+		{"tun0 tos 11", "ECN field"},
 		{"tun0 tos 0xff", "use 0xfc"},
 		{"tun0 ttl 64 nopmtudisc", "ttl 64 and nopmtudisc are incompatible"},
 		{"tun0 mode gre remote 192.0.2.2", "mode gre: Culvert carries IPv4 in IPv4 only"},
@@ -255,7 +257,7 @@ static void prints_as_iproute2_does(void **state)
 		{"tun0 remote 192.168.200.2 local 192.168.100.1",
 		 "tun0: ip/ip remote 192.168.200.2 local 192.168.100.1 ttl inherit"},
 		{"tun0 remote 192.0.2.2 dev eth0 ttl 64 tos AF21",
-		 "tun0: ip/ip remote 192.0.2.2 local any dev eth0 ttl 64 tos 0x48"},
+		 "tun0: ip/ip remote 192.0.2.2 local any dev eth0 ttl 64 tos AF21"},
 		{"tun0 tos inherit nopmtudisc nostrict ecn compat",
 		 "tun0: ip/ip remote any local any ttl inherit tos inherit nopmtudisc nostrict ecn "
 		 "compat"},
