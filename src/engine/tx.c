@@ -3,8 +3,10 @@
  * A batch of outer packets on their way out.
  *
  * Every refusal of the kernel concerns one packet: it is counted by name and the rest of
- * the batch goes on. A full queue makes us wait once, shortly: senders behind the TUN then feel
- * back pressure from its full queue instead of loss, as behind a slow network card.
+ * the batch goes on. A full socket buffer concerns them all: the output waits once, shortly, so
+ * that senders behind the TUN feel back pressure from its full queue instead of loss, as
+ * behind a slow network card; if that did not help, the rest of the batch is dropped. To wait
+ * for each would hold up the worker, and whoever waits for it, for most of a second.
  */
 #define _GNU_SOURCE
 #include "engine/tx.h"
@@ -74,15 +76,21 @@ uint8_t *cv_tx_header(struct cv_tx *tx)
 	return tx->messages[tx->count].header;
 }
 
-/* A tunnel with a dev: the kernel routes this packet through that device. */
-static void force_device(struct msghdr *header, struct message *message, int oif)
+/*
+ * The kernel routes this packet through the tunnel's dev, and from its local address: `ip rule
+ * from` must say of the packet what it said when the router asked. It does not look at the header.
+ */
+static void direct(struct msghdr *header, struct message *message, int oif, __be32 local)
 {
-	struct in_pktinfo info = {.ipi_ifindex = oif};
+	struct in_pktinfo info = {
+		.ipi_ifindex = oif,
+		.ipi_spec_dst.s_addr = (CV_FORCE uint32_t)local,
+	};
 	struct cmsghdr *cmsg;
 
 	header->msg_control = NULL;
 	header->msg_controllen = 0;
-	if (!oif)
+	if (!oif && !local)
 		return;
 	header->msg_control = message->control.bytes;
 	header->msg_controllen = sizeof(message->control.bytes);
@@ -108,7 +116,7 @@ void cv_tx_add(struct cv_tx *tx, struct cv_live_tunnel *tunnel, const struct cv_
 	message->pieces[2].iov_base = (void *)(uintptr_t)payload;
 	message->pieces[2].iov_len = payload_length;
 	header->msg_iovlen = payload_length ? CV_TX_PIECES : CV_TX_PIECES - 1;
-	force_device(header, message, way->oif);
+	direct(header, message, way->oif, tunnel->config.local);
 	tx->count++;
 }
 
@@ -139,6 +147,13 @@ static enum cv_drop refusal_reason(int err)
 	}
 }
 
+static void count_refused(const struct cv_tx *tx, unsigned int from, unsigned int to,
+			  enum cv_drop reason)
+{
+	for (unsigned int i = from; i < to; i++)
+		tx->messages[i].tunnel->lanes[tx->worker].counters.drops[reason]++;
+}
+
 bool cv_tx_flush(struct cv_tx *tx)
 {
 	bool too_big = false;
@@ -146,17 +161,16 @@ bool cv_tx_flush(struct cv_tx *tx)
 
 	while (done < tx->count) {
 		int sent = tx->output.send(tx->output.context, tx->vector + done, tx->count - done);
-		struct cv_live_tunnel *tunnel;
+		unsigned int refused = sent == -EAGAIN ? tx->count - done : 1;
 
 		if (sent > 0) {
 			count_sent(tx, done, done + (unsigned int)sent);
 			done += (unsigned int)sent;
 			continue;
 		}
-		tunnel = tx->messages[done].tunnel;
-		tunnel->lanes[tx->worker].counters.drops[refusal_reason(sent)]++;
+		count_refused(tx, done, done + refused, refusal_reason(sent));
 		too_big |= sent == -EMSGSIZE;
-		done++;
+		done += refused;
 	}
 	tx->count = 0;
 	return too_big;

@@ -283,6 +283,25 @@ static void test_kernel_refuses(void **state)
 	assert_int_equal(fixture->tunnel->lanes[0].counters.tx_packets, 0);
 }
 
+/* Three fragments in one batch: what concerns one packet, and what concerns all of them. */
+static void test_full_buffer_is_tried_once(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, B1);
+
+	inner(fixture, POD_A, POD_B, 3500, 0);
+	fixture->world->send_error = -EPERM;
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sends, 3);
+	assert_int_equal(dropped(fixture, CV_DROP_SEND_FAILED), 3);
+	fixture->world->send_error = -EAGAIN;
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sends, 4);
+	assert_int_equal(dropped(fixture, CV_DROP_SEND_QUEUE_FULL), 3);
+	fixture->world->send_error = 0;
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sent.count, 3);
+}
+
 static void test_decapsulates(void **state)
 {
 	struct fixture *fixture = with_tunnel(state, B1);
@@ -497,6 +516,7 @@ int main(void)
 		LANE_TEST(test_too_big_with_df),
 		LANE_TEST(test_too_big_without_df),
 		LANE_TEST(test_kernel_refuses),
+		LANE_TEST(test_full_buffer_is_tried_once),
 		LANE_TEST(test_decapsulates),
 		LANE_TEST(test_strangers),
 		LANE_TEST(test_strangers_nbma),

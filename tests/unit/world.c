@@ -174,6 +174,7 @@ static int world_send(void *context, struct mmsghdr *messages, unsigned int coun
 {
 	struct world *world = context;
 
+	world->sends++;
 	if (world->send_error)
 		return world->send_error;
 	for (unsigned int i = 0; i < count; i++) {

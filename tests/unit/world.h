@@ -52,6 +52,7 @@ struct world {
 	int changes;	    /* what the next refresh is told */
 	unsigned int asked; /* questions to the routing table so far */
 	int send_error;	    /* -errno for every packet sent, or 0 */
+	unsigned int sends; /* batches handed to the output so far */
 	int deliver_error;  /* the same for every packet delivered */
 	struct world_list sent, delivered, icmp;
 	struct cv_live live;
