@@ -149,8 +149,11 @@ static void take_received(struct cv_worker *worker, unsigned int i)
 	struct cv_packet_info info;
 	struct virtio_net_hdr vnet;
 
-	if (length < sizeof(vnet) || (header->msg_flags & MSG_TRUNC) ||
-	    cv_packet_info(header, &info) || !info.to_host)
+	if (header->msg_flags & MSG_TRUNC) {
+		cv_lane_drop(worker->lane, NULL, CV_DROP_TRUNCATED);
+		return;
+	}
+	if (length < sizeof(vnet) || cv_packet_info(header, &info) || !info.to_host)
 		return;
 	memcpy(&vnet, receive_buffer(worker, i), sizeof(vnet));
 	length -= (uint32_t)sizeof(vnet);
@@ -198,6 +201,9 @@ static unsigned int read_device(struct cv_worker *worker, int queue)
 		ssize_t length =
 			read(queue, device_buffer(worker, count) + vnet_at, BUFFER_SIZE - vnet_at);
 
+		/* Its device was deleted, and epoll would say so without end. */
+		if (length < 0 && errno == EBADFD)
+			epoll_ctl(worker->epoll, EPOLL_CTL_DEL, queue, NULL);
 		if (length <= (ssize_t)sizeof(struct virtio_net_hdr))
 			break;
 		worker->device_lengths[count++] =
@@ -286,6 +292,11 @@ static void serve(struct cv_worker *worker, int event)
 	}
 }
 
+static bool is_pausing(const struct cv_worker_shared *shared)
+{
+	return __atomic_load_n(&shared->pausing, __ATOMIC_ACQUIRE);
+}
+
 static void *run(void *argument)
 {
 	struct cv_worker *worker = argument;
@@ -295,12 +306,13 @@ static void *run(void *argument)
 	while (!__atomic_load_n(&shared->stopping, __ATOMIC_ACQUIRE)) {
 		int count = epoll_wait(worker->epoll, events, EVENTS, -1);
 
-		if (__atomic_load_n(&shared->pausing, __ATOMIC_ACQUIRE)) {
+		if (is_pausing(shared)) {
 			pthread_mutex_lock(&shared->gate);
 			pthread_mutex_unlock(&shared->gate);
 		}
 		pthread_mutex_lock(&worker->lock);
-		for (int i = 0; i < count; i++)
+		/* What a change cuts off is reported again. */
+		for (int i = 0; i < count && !is_pausing(shared); i++)
 			serve(worker, (int)events[i].data.fd);
 		pthread_mutex_unlock(&worker->lock);
 	}

@@ -12,11 +12,126 @@
 #include <cmocka.h>
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "engine/engine.h"
 #include "engine/live.h"
+#include "net/tun.h"
 #include "netns.h"
+
+enum {
+	WORKERS = 2
+};
+
+struct fixture {
+	struct cv_pair pair;
+	struct cv_engine *engine;
+	struct cv_engine_tunnel tunnel;
+	int sender; /* UDP */
+};
+
+/* tun0 192.0.2.1 -> 198.51.100.2, with 10.0.0.0/8 behind it. */
+static int set_up(void **state)
+{
+	struct fixture *fixture = test_calloc(1, sizeof(*fixture));
+	int queues[WORKERS];
+
+	cv_pair_create(&fixture->pair);
+	assert_return_code(cv_engine_create(WORKERS, &fixture->engine), 0);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		queues[i] = cv_tun_open("tun0");
+		assert_return_code(queues[i], -queues[i]);
+	}
+	fixture->tunnel = (struct cv_engine_tunnel){
+		.name = "tun0",
+		.ifindex = (int)if_nametoindex("tun0"),
+		.remote = cv_addr("198.51.100.2"),
+		.local = cv_addr("192.0.2.1"),
+		.ipip = {.pmtudisc = true, .tos_inherit = true},
+		.strict = true,
+	};
+	assert_return_code(cv_engine_tunnel_add(fixture->engine, &fixture->tunnel, queues), 0);
+	cv_sh("ip link set tun0 up && ip addr add 10.0.0.1/8 dev tun0");
+	fixture->sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(fixture->sender >= 0);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	close(fixture->sender);
+	cv_engine_destroy(fixture->engine);
+	cv_pair_destroy(&fixture->pair);
+	test_free(fixture);
+	return 0;
+}
+
+/* Whether a datagram into the tunnel comes out at far, encapsulated. */
+static bool passes(const struct fixture *fixture)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = 1,
+		.sin_addr.s_addr = cv_addr("10.0.0.2"),
+	};
+	unsigned char packet[2000];
+
+	assert_int_equal(
+		sendto(fixture->sender, "x", 1, 0, (const struct sockaddr *)&to, sizeof(to)), 1);
+	return cv_pair_receive(&fixture->pair, IPPROTO_IPIP, packet, sizeof(packet), 300) > 0;
+}
+
+static uint64_t dropped(const struct fixture *fixture, enum cv_drop reason)
+{
+	struct cv_counters counters;
+
+	assert_return_code(
+		cv_engine_tunnel_counters(fixture->engine, fixture->tunnel.ifindex, &counters), 0);
+	return counters.drops[reason];
+}
+
+static void test_deleted_device_costs_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct timespec while_ = {.tv_nsec = 400 * 1000 * 1000};
+	struct timespec before, after;
+	int64_t used_ms;
+
+	assert_true(passes(fixture));
+	cv_sh("ip link del tun0");
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	nanosleep(&while_, NULL);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	used_ms =
+		(after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	assert_in_range(used_ms, 0, 100);
+	assert_int_equal(cv_engine_tunnel_delete(fixture->engine, fixture->tunnel.ifindex), 0);
+}
+
+/* Rules on the source concern outer packets: they are sent as the router asked. */
+static void test_rule_from_local(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_true(passes(fixture));
+	/* The only way, and only for packets from the tunnel's local address. */
+	cv_sh("ip route del 198.51.100.0/24 via 192.0.2.2 && "
+	      "ip route add 198.51.100.0/24 via 192.0.2.2 table 100 && "
+	      "ip rule add from 192.0.2.1 lookup 100 pref 100");
+	assert_true(passes(fixture));
+	assert_int_equal(dropped(fixture, CV_DROP_NO_OUTER_ROUTE), 0);
+	cv_sh("ip rule del pref 100");
+	assert_false(passes(fixture));
+	assert_int_equal(dropped(fixture, CV_DROP_NO_OUTER_ROUTE), 1);
+}
 
 /* A tunnel's device keeps its index under another name; a removed one is found by name again. */
 static void test_bound_device_is_followed(void **state)
@@ -54,9 +169,13 @@ static void test_bound_device_is_followed(void **state)
 	test_free(live);
 }
 
+#define ENGINE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ENGINE_TEST(test_deleted_device_costs_nothing),
+		ENGINE_TEST(test_rule_from_local),
 		cmocka_unit_test(test_bound_device_is_followed),
 	};
 
