@@ -20,6 +20,7 @@
 #   is GOT WANT NAME           one test: the strings are equal
 #   like GOT REGEX NAME        one test: GOT matches the extended regular expression
 #   skip NAME WHY              one test that cannot run here
+#   lab_traces NAME            print whatever is left of the lab NAME on this machine
 #   note TEXT…                 a line of diagnosis
 #   bail TEXT…                 give up: nothing further makes sense
 #   done_testing               the plan; call it last. Ends the shell, 1 if a test failed
@@ -43,6 +44,18 @@ lab_up()
 lab_down()
 {
 	"$LAB_TOP/lab/lab" down >/dev/null
+}
+
+lab_traces()
+{
+	local name=$1
+
+	ls -d "/run/culvert-lab/$name" 2>/dev/null
+	ls /run/netns 2>/dev/null | grep "^cv-$name-"
+	grep " /run/netns/cv-$name-" /proc/self/mounts
+	# The brackets keep grep from finding itself. A test may plant the marker in a command line.
+	grep -lsa -e "/run/culvert-lab/$name[/]" -e "$name-marke[r]" /proc/[0-9]*/cmdline
+	return 0
 }
 
 at_exit()

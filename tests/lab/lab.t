@@ -8,19 +8,6 @@ LAB=$LAB_TOP/lab/lab
 SCRATCH=$(mktemp -d)
 at_exit rm -rf "$SCRATCH"
 
-# Everything on this machine that carries the name of an instance.
-traces()
-{
-	local name=$1
-
-	ls -d "/run/culvert-lab/$name" 2>/dev/null
-	ls /run/netns 2>/dev/null | grep "^cv-$name-"
-	grep " /run/netns/cv-$name-" /proc/self/mounts
-	# The brackets keep grep from finding itself.
-	grep -lsa -e "/run/culvert-lab/${name}[/]" -e "$name-marke[r]" /proc/[0-9]*/cmdline
-	return 0
-}
-
 host_links()
 {
 	ip -o link | awk -F': ' '{ print $2 }'
@@ -67,6 +54,15 @@ network()
 	ok "baselines again" "$LAB" baselines
 	ok "pod to pod, routed directly" on a1-pod ping -c 1 -W 1 10.245.2.2
 	ok "pod to pod, kernel VXLAN" on a1-pod ping -c 1 -W 1 10.246.2.2
+	ok "a1 wired straight to the router" "$LAB" wire a1 straight
+	ok "the direct path works so, too" on a1-pod ping -c 1 -W 1 10.245.2.2
+	not_ok "a2 is cut off" on a2 ping -c 1 -W 1 192.168.200.2
+	ok "a1 wired to its bridge again" "$LAB" wire a1 bridged
+	ok "the direct path works again" on a1-pod ping -c 1 -W 1 10.245.2.2
+	ok "a2 is back" on a2 ping -c 1 -W 1 192.168.200.2
+	ok "spawn" "$LAB" spawn a2 sleeper sleep 3000
+	like "$("$LAB" status)" "a2.sleeper +runs" "status shows what was spawned"
+	not_ok "a label can be used once" "$LAB" spawn a2 sleeper sleep 3000
 }
 
 # The contract of exec, the same for a namespace and for k1.
@@ -186,7 +182,7 @@ two_at_once()
 	not_ok "a name can be used once" "$LAB" --name "$other" up --no-culvert --no-k1
 	ok "which does not hurt its owner" "$LAB" --name "$other" exec a1 ping -c 1 -W 1 192.168.100.2
 	ok "remove the second" "$LAB" --name "$other" down
-	is "$(traces "$other")" "" "nothing of it is left"
+	is "$(lab_traces "$other")" "" "nothing of it is left"
 	ok "the first works without it" on a1 ping -c 1 -W 1 192.168.200.2
 	ok "and so does its k1" on k1 true
 }
@@ -199,7 +195,7 @@ going_down()
 		>/dev/null 2>&1 &"
 	on b1-pod sh -c 'iperf3 -s -D'
 	ok "down, with stubborn and background processes" "$LAB" down
-	is "$(traces "$CULVERT_LAB")" "" "nothing is left: directory, namespaces, mounts, processes"
+	is "$(lab_traces "$CULVERT_LAB")" "" "nothing is left: directory, namespaces, mounts, processes"
 	is "$(host_links)" "$LINKS_BEFORE" "the host's own devices are as before"
 	ok "down again" "$LAB" down
 	"$LAB" status >/dev/null || rc=$?
@@ -221,7 +217,7 @@ interrupted()
 	is "$rc" "$want" "SIG$signal $delay s into up: exit code"
 	[[ $rc == "$want" ]] || note "$(cat "$SCRATCH/out")"
 	[[ $signal != KILL ]] || ok "down after SIGKILL" "$LAB" --name "$name" down
-	is "$(traces "$name")" "" "SIG$signal $delay s into up: nothing is left"
+	is "$(lab_traces "$name")" "" "SIG$signal $delay s into up: nothing is left"
 }
 
 removed_while_coming_up()
@@ -234,7 +230,7 @@ removed_while_coming_up()
 	ok "down while up is at work" "$LAB" --name "$name" down
 	wait "$pid" || rc=$?
 	is "$rc" 143 "up gives way"
-	is "$(traces "$name")" "" "nothing is left"
+	is "$(lab_traces "$name")" "" "nothing is left"
 }
 
 failing_up()
@@ -247,7 +243,7 @@ failing_up()
 	CULVERT_BUILD=$dir "$LAB" --name "$name" up --shape pair >"$SCRATCH/out" 2>&1 || rc=$?
 	is "$rc" 1 "a daemon that does not start fails up"
 	like "$(cat "$SCRATCH/out")" "culvertd" "which says so"
-	is "$(traces "$name")" "" "nothing is left"
+	is "$(lab_traces "$name")" "" "nothing is left"
 	rc=0
 	CULVERT_BUILD=/nonexistent "$LAB" --name "$name" up 2>"$SCRATCH/out" || rc=$?
 	like "$rc $(cat "$SCRATCH/out")" "^1 .*run make" "no culvertd built: a hint"
@@ -262,7 +258,7 @@ pair_shape()
 	ok "n1 reaches n2" on n1 ping -c 1 -W 1 192.168.100.2
 	ok "the pod reaches n1" on p1 ping -c 1 -W 1 192.168.100.1
 	"$LAB" down >/dev/null
-	is "$(traces "$CULVERT_LAB")" "" "nothing is left"
+	is "$(lab_traces "$CULVERT_LAB")" "" "nothing is left"
 }
 
 usage_errors
