@@ -50,6 +50,21 @@ class Culvertd:
         """Stop it; its exit code."""
         return net.stop(self.process, number)
 
+    def pause(self):
+        """Stop it where it is (SIGSTOP); returns when every thread stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(tasks):
+            while True:
+                with open(f"{tasks}/{task}/stat", encoding="utf-8") as f:
+                    if f.read().rpartition(")")[2].split()[0] == "T":
+                        break
+                time.sleep(0.001)
+
+    def resume(self):
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def log(self):
         """What it has said."""
         with open(self.log_path, encoding="utf-8", errors="replace") as f:

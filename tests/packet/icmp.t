@@ -274,6 +274,21 @@ def from_ourselves():
     tap.equal(watch.rose(), {}, "an error whose offender we are: nothing is counted")
 
 
+def no_way():
+    """What the kernel would answer for a device without a way out."""
+    lab.fresh()
+    lab.n1.ip("addr flush dev eth0")
+    lab.pod.drain()
+    sent = udp(POD, FAR, 100)
+    lab.from_pod(sent)
+    got = lab.pod.expect(is_icmp_error())
+    tap.equal(got and icmp_of(got)[:2], (3, 0), "no route to the remote: the sender is told 3/0")
+    tap.ok(got and icmp_of(got).quoted == forwarded(sent), "… about its own packet")
+    lab.n1.ip(f"addr add {LOCAL}/24 dev eth0")
+    lab.resolve()
+    tap.ok(lab.outer_of(sent), "… and packets go out again when there is one")
+
+
 def tunnel_gone():
     """Late errors about a tunnel that is deleted or changed harm nobody."""
     lab.fresh()
@@ -292,7 +307,7 @@ def tunnel_gone():
 tap.main(
     [
         forged, mtu_bounds, rate_limit, never_answered, own_sender, nbma, extensions,
-        from_ourselves, tunnel_gone,
+        from_ourselves, no_way, tunnel_gone,
     ],
     lab.before,
     lab.after,

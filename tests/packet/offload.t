@@ -13,11 +13,13 @@ import itertools
 import socket
 import struct
 
+from scapy.layers.inet import IPOption
+
 import culvert
 import net
 import tap
 from culvert import Watch
-from packets import checksum, header, is_ipip, outer, tcp, udp
+from packets import checksum, forwarded, header, is_ipip, outer, tcp, udp
 from shapes import Line
 from transfer import tcp_transfer, udp_segments
 
@@ -151,6 +153,27 @@ def unfilled_checksums_in():
     lab.p1.run("nft flush ruleset")
 
 
+def small_path():
+    """Super-packets whose segments do not fit the path."""
+    switch(PODS, True)
+    switch(UNDERLAY, True)
+    lab.r.ip("link set right mtu 1200")
+    result = tcp_transfer(lab.p1, lab.p2, B, SIZE)
+    tap.ok(result.right, "a path of 1200: TCP super-packets, all bytes right", result)
+    lab.p1.ip("route flush cache")  # the pod's own stack must not know what TCP has learned
+    watch = Watch(lab.d1)
+    want, got = udp_segments(lab.p1, lab.p2, B, [14000, 2801, 1400], 1400, dont_fragment=False)
+    tap.equal((len(got), got == want), (len(want), True),
+              "a path of 1200: UDP super-packets without DF, each datagram right")
+    tap.ok(watch.rose().get("fragmented", 0) >= 13, "… each was fragmented before encapsulation",
+           watch.rose)
+    lab.r.ip("link set right mtu 1500")
+    lab.p1.ip("route flush cache")
+    lab.n1.ip("route flush cache")
+    lab.d1.stop()
+    lab.d1.start()
+
+
 def coalesced():
     """Segments that arrive one by one enter the receiving host as super-packets."""
     switch(PODS, True)
@@ -177,13 +200,23 @@ def not_coalesced():
     frame = lab.n1.mac("eth0") + lab.r.mac("left") + b"\x08\x00"
     data = bytes(range(256)) * 4
 
-    def burst(name, inner):
+    def burst(name, inner, merged=True, ids=True):
+        """
+        All at once to a daemon that was asleep, so that it finds them together. merged:
+        whether some may be merged on the way in; the pod must see them as sent all the same.
+        """
         pod.drain()
+        watch = Watch(lab.d1)
+        lab.d1.pause()
         for packet in inner:
             wire.send(frame + outer(packet, lab.B, lab.A))
+        lab.d1.resume()
         got = pod.collect(lambda p: p[9] == 6, len(inner), 1)
-        tap.equal([(header(p).id, p[20:]) for p in got], [(header(p).id, p[20:]) for p in inner],
+        want = [forwarded(p) for p in inner]
+        tap.equal([p[0 if ids else 20:] for p in got], [p[0 if ids else 20:] for p in want],
                   f"{name}: as sent, in order")
+        count = watch.rose().get("coalesced", 0)
+        tap.ok(bool(count) == merged, f"{name}: {'some' if merged else 'none'} merged", count)
 
     def segment(number, **fields):
         fields.setdefault("seq", 1000 + number * len(data))
@@ -192,31 +225,45 @@ def not_coalesced():
 
     burst("six segments in sequence", [segment(i) for i in range(6)])
     burst("a hole in the sequence", [segment(i) for i in (0, 1, 3, 4)])
-    burst("segments out of order", [segment(i) for i in (2, 0, 3, 1)])
-    burst("a segment twice", [segment(i) for i in (0, 1, 1, 2)])
+    burst("segments out of order", [segment(i) for i in (2, 0, 3, 1)], False)
+    burst("a segment twice", [segment(i) for i in (0, 0, 0)], False)
     burst("PSH in the middle", [segment(i, flags="PA" if i == 2 else "A") for i in range(5)])
     burst("FIN at the end", [segment(i, flags="FA" if i == 4 else "A") for i in range(5)])
-    burst("RST in the middle", [segment(i, flags="RA" if i == 2 else "A") for i in range(5)])
-    burst("URG in the middle", [segment(i, flags="UA" if i == 2 else "A", urgptr=5)
-                                for i in range(5)])
+    burst("RST everywhere", [segment(i, flags="RA") for i in range(5)], False)
+    burst("URG everywhere", [segment(i, flags="UA", urgptr=5) for i in range(5)], False)
+    burst("SYN everywhere", [segment(i, flags="SA") for i in range(5)], False)
     burst("CWR in the middle", [segment(i, flags="CA" if i == 2 else "A") for i in range(5)])
-    burst("ECN marks differ", [segment(i, ip={"tos": 2 + i % 2}) for i in range(6)])
-    burst("TTLs differ", [segment(i, ip={"ttl": 60 + i % 2}) for i in range(6)])
-    burst("acknowledgements differ", [segment(i, ack=i // 2) for i in range(6)])
-    burst("windows differ", [segment(i, window=1000 + i) for i in range(6)])
-    burst("options differ", [segment(i, options=[("Timestamp", (i, 0))]) for i in range(6)])
-    burst("identifications repeat", [segment(i, ip={"id": 7}) for i in range(4)])
-    burst("identifications jump", [segment(i, ip={"id": 7 + 5 * i}) for i in range(4)])
-    burst("two flows in turn", [segment(i // 2, sport=4000 + i % 2, ip={"id": 50 + i})
-                                for i in range(0, 8, 2)])
+    burst("CWR in all", [segment(i, flags="CA") for i in range(5)], False)
+    burst("ECN marks differ", [segment(i, ip={"tos": 2 + i % 2}) for i in range(6)], False)
+    burst("TTLs differ", [segment(i, ip={"ttl": 60 + i % 2}) for i in range(6)], False)
+    burst("acknowledgements differ", [segment(i, ack=i) for i in range(6)], False)
+    burst("windows differ", [segment(i, window=1000 + i) for i in range(6)], False)
+    stamp = [("Timestamp", (1, 0)), ("NOP", None), ("NOP", None)]
+    burst("options alike", [segment(i, options=stamp) for i in range(6)])
+    burst("options differ", [segment(i, options=[("Timestamp", (i, 0))]) for i in range(6)], False)
+    burst("IP options", [segment(i, ip={"options": [IPOption(b"\x01")] * 4}) for i in range(4)],
+          False)
+    burst("DF in some", [segment(i, ip={"flags": "DF" if i % 2 else 0}) for i in range(4)], False)
+    # RFC 6864, 4.1: identifications of packets with DF mean nothing and may change.
+    burst("identifications repeat", [segment(i, ip={"id": 7}) for i in range(4)], ids=False)
+    burst("identifications jump", [segment(i, ip={"id": 7 + 5 * i}) for i in range(4)], False)
+    burst("two flows in turn", [segment(i // 2, sport=4000 + i % 2, ip={"id": 50 + i // 2})
+                                for i in range(8)][::2])
     broken = segment(1)
     broken = broken[:36] + b"\xba\xad" + broken[38:]
-    burst("a wrong TCP checksum in the middle", [segment(0), broken, segment(2)])
-    burst("pure acknowledgements", [tcp(B, A, ack=i, ip={"id": i + 1}) for i in range(4)])
+    burst("a wrong TCP checksum in the middle", [segment(0), broken, segment(2)], False)
+    burst("pure acknowledgements", [tcp(B, A, ack=i, ip={"id": i + 1}) for i in range(4)], False)
+    small = [tcp(B, A, data[:n], seq=1000 + at, ip={"id": 200 + i})
+             for i, (n, at) in enumerate(((500, 0), (500, 500), (100, 1000), (500, 1100)))]
+    burst("a small segment in the middle", small)
+    burst("a larger segment in the middle",
+          [tcp(B, A, data[:n], seq=1000 + at, ip={"id": 300 + i})
+           for i, (n, at) in enumerate(((500, 0), (600, 500), (500, 1100)))], True)
+    burst("a whole queue of segments", [segment(i) for i in range(200)])
     pod.close()
     wire.close()
 
 
 tap.main(
-    [combinations, on_the_wire, unfilled_checksums_in, coalesced, not_coalesced], after=lab.after
+    [combinations, on_the_wire, unfilled_checksums_in, small_path, coalesced, not_coalesced], after=lab.after
 )

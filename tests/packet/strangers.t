@@ -233,6 +233,20 @@ def at_once():
     tap.equal(wrong, [], "40 × ip route replace: the next packet is judged by the new route")
 
 
+def forged_by_a_pod():
+    """A pod that speaks for the remote: `dev` says where outer packets may come from."""
+    lab.tunnel("dev eth0")
+    packet = outer(udp(FAR, GATEWAY, 100), REMOTE, LOCAL)
+    inside = lab.n1.wire("tun0", link_header=0)
+    engine = Watch(lab.culvertd, None)
+    lab.from_pod(packet)
+    tap.equal((engine.wait("no-tunnel"), inside.expect(timeout=0.05)), (1, None),
+              "dev eth0: an outer packet that a pod has forged: no-tunnel")
+    lab.from_peer(packet)
+    tap.ok(inside.expect(), "dev eth0: the same packet from the underlay is admitted")
+    inside.close()
+
+
 def before_anything():
     """The check comes before anything is answered or counted otherwise."""
     lab.tunnel()
@@ -265,7 +279,8 @@ def before_anything():
 tap.main(
     [
         fixed_remote, default_routes, peers_themselves, equal_cost, policy_rules, nostrict,
-        nbma_peers, nbma_equal_cost, at_once, before_anything,
+        nbma_peers, nbma_equal_cost, at_once, forged_by_a_pod,
+        before_anything,
     ],
     lab.before,
     lab.after,

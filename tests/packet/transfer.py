@@ -8,6 +8,7 @@ import time
 from collections import namedtuple
 
 UDP_SEGMENT = 103
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
 Result = namedtuple("Result", "right sent received seconds error")
 
@@ -64,7 +65,7 @@ def tcp_transfer(source, target, address, size, at_half=None, timeout=20):
     return Result(right, sent, state["bytes"], time.monotonic() - started, state["error"])
 
 
-def udp_segments(source, target, address, sizes, segment, timeout=3.0):
+def udp_segments(source, target, address, sizes, segment, dont_fragment=True, timeout=3.0):
     """
     Datagrams by UDP from source to target: each size in sizes is one send, cut by the
     kernel into datagrams of segment bytes (UDP_SEGMENT). Returns (datagrams that
@@ -78,6 +79,8 @@ def udp_segments(source, target, address, sizes, segment, timeout=3.0):
     with sender, receiver:
         if segment:
             sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, segment)
+        if not dont_fragment:
+            sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         for number, size in enumerate(sizes):
             data = (number.to_bytes(4, "big") * (size // 4 + 1))[:size]
             sender.sendto(data, receiver.getsockname())
