@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log. Invariant: one call, one write, one line: sd-daemon(3) has the form for the journal. */
+/* The log. Invariant: one call, one write, one line of printable ASCII: sd-daemon(3) has the form
+ * for the journal. */
 #include "agent/log.h"
 
 #include <stdarg.h>
@@ -42,6 +43,10 @@ void cv_log_text(int priority, const char *text)
 		return;
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
+	for (char *p = line; p < line + n; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
 	line[n++] = '\n';
 	fwrite(line, 1, (size_t)n, stderr); /* unbuffered */
 }

@@ -238,6 +238,17 @@ wait "$notify"
 is "sd_notify: ready, alive, stopping" "$(uniq "$TMP/notified" | tr '\n' ' ')" \
 	"READY=1 WATCHDOG=1 STOPPING=1 "
 
+# As the unit has it: root with these two capabilities alone.
+setpriv --pdeathsig KILL --bounding-set=-all,+net_admin,+net_raw -- \
+	"$BUILD/culvertd" --run-dir "$TMP/few" 2>"$TMP/log4" &
+DAEMON=$!
+ok "with CAP_NET_ADMIN and CAP_NET_RAW alone it starts" \
+	wait_for 5 "$BUILD/culvert" --run-dir "$TMP/few" status
+ok "and makes tunnels" "$BUILD/culvert" --run-dir "$TMP/few" tunnel add few0 remote 192.168.200.40
+ok "and deletes them" "$BUILD/culvert" --run-dir "$TMP/few" tunnel del few0
+stop_daemon
+is "and ends cleanly" "$RC" 0
+
 # ---- two on one machine ---------------------------------------------------------------------------
 
 start_daemon

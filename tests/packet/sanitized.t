@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# culvert and culvertd as built with ASan and UBSan go through cli.t and daemon.t again: a
+# leak or an error makes their exit codes wrong.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+build=${CULVERT_ASAN_BUILD:-$here/../../build/asan}
+
+if [ ! -x "$build/culvertd" ]; then
+	echo "1..0 # SKIP no $build/culvertd (make asan)"
+	exit 0
+fi
+count=0
+failed=0
+for test in cli daemon; do
+	count=$((count + 1))
+	if CULVERT_BUILD=$build "$here/$test.t" >/tmp/culvert-sanitized.$$ 2>&1; then
+		echo "ok $count - $test.t with sanitizers"
+	else
+		failed=1
+		echo "not ok $count - $test.t with sanitizers"
+		grep -v '^ok ' /tmp/culvert-sanitized.$$ | head -100 | sed 's/^/# /'
+	fi
+done
+rm -f /tmp/culvert-sanitized.$$
+echo "1..$count"
+exit $failed
