@@ -269,7 +269,7 @@ void cv_tunnel_set_refresh(struct cv_tunnel_set *set)
 			i++;
 			continue;
 		}
-		say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device",
+		say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device, or moved it",
 		    set->tunnels[i]->config.name);
 		forget(set, i);
 	}

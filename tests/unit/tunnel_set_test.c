@@ -455,6 +455,34 @@ static void mtu_set_by_hand_stays(void **state)
 	assert_int_equal(status_of("tun0").mtu, 1480);
 }
 
+/* The smallest of all ways there; with dev, that device's. */
+static void mtu_is_that_of_the_narrowest_way(void **state)
+{
+	struct cv_tunnel_change add = ADD("bound", "203.0.113.2");
+
+	(void)state;
+	cv_sh("ip link add x0 mtu 1300 type veth peer name x1 && ip link set x0 up");
+	cv_sh("ip link set x1 up && ip addr add 192.0.3.1/24 dev x0");
+	cv_sh("ip route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 192.0.3.2");
+	must(APPLY(ADD("tun0", "203.0.113.1")));
+	assert_int_equal(status_of("tun0").mtu, 1280);
+	strcpy(add.patch.config.dev, "a0");
+	add.patch.given |= CV_TUNNEL_DEV;
+	cv_sh("ip route add 203.0.113.2/32 dev a0");
+	must(apply(&add, 1));
+	assert_int_equal(status_of("bound").mtu, 1480);
+	cv_sh("ip link set a0 mtu 1450");
+	cv_tunnel_set_refresh(set);
+	assert_int_equal(status_of("bound").mtu, 1430);
+	cv_sh("ip link set a0 mtu 1500");
+	/* The narrow way goes, and with it its limit. */
+	cv_sh("ip link del x0");
+	cv_sh("ip route replace 203.0.113.0/24 via 192.0.2.2");
+	cv_tunnel_set_refresh(set);
+	assert_int_equal(status_of("tun0").mtu, 1480);
+	cv_sh("ip route del 203.0.113.0/24 && ip route del 203.0.113.2/32");
+}
+
 /* Without a route, or with one into a tunnel of ours, the MTU stays as it is. */
 static void mtu_stays_where_it_cannot_be_told(void **state)
 {
@@ -542,6 +570,7 @@ int main(void)
 		TEST(orphans_are_deleted),
 		TEST(mtu_follows_the_route),
 		TEST(mtu_set_by_hand_stays),
+		TEST(mtu_is_that_of_the_narrowest_way),
 		TEST(mtu_stays_where_it_cannot_be_told),
 		TEST(deleted_devices_take_their_tunnels_along),
 		TEST(renamed_devices_rename_their_tunnels),
