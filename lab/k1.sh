@@ -51,6 +51,20 @@ k1_wait()
 	done
 }
 
+# End the UML kernel itself; unshare then reaps it and ends, too.
+k1_stop()
+{
+	local pid
+
+	pid=$(proc_recorded "$LAB_DIR/pids/k1ctl.k1") || return 0
+	# shellcheck disable=SC2046
+	kill -KILL $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null || return 0
+	for _ in {1..50}; do
+		proc_recorded "$LAB_DIR/pids/k1ctl.k1" >/dev/null || break
+		sleep 0.02
+	done
+}
+
 # Fails the lab if k1 is dead or late; else waits a moment.
 k1_check_boot()
 {

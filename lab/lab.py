@@ -72,7 +72,11 @@ class Lab:
             sys.exit(0)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
-        up = self._lab(*self.arguments)
+        try:
+            up = self._lab(*self.arguments)
+        except BaseException:
+            self._lab("down")
+            raise
         if up.returncode:
             print("Bail out! the lab did not come up: %s" % up.stderr.strip().replace("\n", "; "))
             sys.exit(1)

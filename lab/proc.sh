@@ -6,16 +6,20 @@
 # instance wrote down when it started it, or (b) it lives in a network namespace of this instance,
 # which it can only have entered through the lab. Both are checked right before the signal.
 
-# Prints the start time of process $1 in clock ticks since boot; fails if there is none.
+# Prints the start time of process $1 in clock ticks since boot; fails if there is none. A zombie
+# counts as none once its threads are gone, too: until then they keep its files and locks.
 proc_start_time()
 {
 	local stat
-	local -a field
+	local -a field tasks
 
 	# The command name may hold blanks and parentheses: count from the last one.
 	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	read -ra field <<<"${stat##*) }"
-	[[ ${field[0]} != Z ]] || return 1
+	if [[ ${field[0]} == Z ]]; then
+		tasks=("/proc/$1/task"/*)
+		[[ ${#tasks[@]} -gt 1 ]] || return 1
+	fi
 	echo "${field[19]}"
 }
 
