@@ -80,7 +80,8 @@ class Culvertd:
         """`culvert tunnel add …`; the device is set up and given addresses."""
         words = line.split()
         self.cli("tunnel", "add", *words)
-        self.node.ip(f"link set {words[0]} up", *(f"addr add {a} dev {words[0]}" for a in addresses))
+        more = (f"addr add {address} dev {words[0]}" for address in addresses)
+        self.node.ip(f"link set {words[0]} up", *more)
 
     def delete(self, name):
         """`culvert tunnel del NAME`."""

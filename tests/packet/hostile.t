@@ -211,7 +211,8 @@ def nested():
 
 def other_protocols():
     lab.tunnel()
-    inner6 = bytes.fromhex("6000000000083b40") + bytes(15) + b"\x01" + bytes(15) + b"\x02" + bytes(8)
+    inner6 = bytes.fromhex("6000000000083b40") + bytes(15) + b"\x01" + bytes(15) + b"\x02"
+    inner6 += bytes(8)
     for proto, name in (41, "IPv6"), (47, "GRE"), (94, "IPIP of 94"), (17, "UDP"), (0, "0"):
         watch, engine = Watch(lab.culvertd), Watch(lab.culvertd, None)
         payload = inner6 if proto == 41 else b"\0\0\x08\0" + udp(FAR, POD, 60)
@@ -400,7 +401,7 @@ def crossed_routes():
 tap.main(
     [
         truncated, header_lengths, checksums, overlapping_fragments, nested, other_protocols,
-        spoofed, other_hosts, underlay_through_overlay, flood, crossed_routes,
+        spoofed, other_hosts, underlay_through_overlay, flood, crossed_routes, lab.clean_end,
     ],
     lab.before,
     lab.after,

@@ -176,7 +176,8 @@ def never_answered():
     got = lab.outer_of(icmp_error(POD, FAR, 3, 3, udp(FAR, POD, 100), ttl=60))
     lab.pod.drain()
     lab.from_peer(icmp_error(ROUTER, LOCAL, 3, 1, got[:548]))
-    tap.ok(lab.quiet(lab.pod, is_icmp_error(), 0.1), "an error about a carried error is not relayed")
+    tap.ok(lab.quiet(lab.pod, is_icmp_error(), 0.1),
+           "an error about a carried error is not relayed")
 
 
 def own_sender():
@@ -210,7 +211,8 @@ def own_sender():
         deadline, text = time.monotonic() + 2, ""
         while "mtu 1180" not in text and time.monotonic() < deadline:
             text = lab.n1.ip(f"route get {FAR} from {GATEWAY}")
-        tap.ok("mtu 1180" in text, "this host's routing learns the path MTU inside the tunnel", text)
+        tap.ok("mtu 1180" in text, "this host's routing learns the path MTU inside the tunnel",
+               text)
     lab.n1.ip("route flush cache")
 
 
@@ -307,7 +309,7 @@ def tunnel_gone():
 tap.main(
     [
         forged, mtu_bounds, rate_limit, never_answered, own_sender, nbma, extensions,
-        from_ourselves, no_way, tunnel_gone,
+        from_ourselves, no_way, tunnel_gone, lab.clean_end,
     ],
     lab.before,
     lab.after,

@@ -156,7 +156,8 @@ def fragments_of_a_flow():
     hops = set()
     for offset in (185, 370):
         hops.add(next_hop(udp(POD, FAR, 100, frag=offset)))
-    tap.ok(len(hops) == 1 and hops <= {hop(2), hop(3)}, "later fragments of a flow share a next hop",
+    tap.ok(len(hops) == 1 and hops <= {hop(2), hop(3)},
+           "later fragments of a flow share a next hop",
            hops)
 
 
@@ -184,7 +185,8 @@ def rules():
         s.sendto(b"local", (FAR, 53))
         got = lab.peer.expect(is_ipip)
         tap.equal(got and header(got).dst, hop(2), "… and does not concern the host's own packets")
-    lab.n1.ip("rule del iif pod0 lookup 5 pref 100", *(f"route flush table {i}" for i in range(3, 8)))
+    lab.n1.ip("rule del iif pod0 lookup 5 pref 100",
+              *(f"route flush table {i}" for i in range(3, 8)))
 
 
 def no_gateway():
@@ -201,7 +203,8 @@ def no_gateway():
     lab.n1.ip("route add 10.61.0.0/16 via 172.31.9.9 dev tun0 onlink")
     watch = Watch(lab.culvertd)
     lab.from_pod(udp(POD, "10.61.0.9", 100))
-    tap.equal(watch.wait("no-outer-route"), 1, "a gateway that the host cannot reach: no-outer-route")
+    tap.equal(watch.wait("no-outer-route"), 1,
+              "a gateway that the host cannot reach: no-outer-route")
     lab.n1.ip(f"route add 172.31.9.9/32 via {hop(9)} dev eth0")
     tap.equal(next_hop(udp(POD, "10.61.0.9", 100)), "172.31.9.9",
               "… and it goes out as soon as there is a route")
@@ -210,7 +213,8 @@ def no_gateway():
     with lab.n1:
         index = socket.if_nametoindex("tun0")
     with lab.n1.socket(socket.AF_INET, socket.SOCK_DGRAM, 0) as s:
-        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", b"", index))
+        device = struct.pack("=4s4si", b"", b"", index)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, device)
         s.sendto(b"to many", ("224.1.2.3", 53))
     tap.equal(watch.wait("no-next-hop"), 1, "a multicast destination has no next hop")
     tap.ok(lab.quiet(lab.peer, lambda p: p[9] == 4 and p[16] >= 224), "… and nothing is sent")
@@ -262,7 +266,8 @@ def look_up():
     tap.equal(who_takes(hop(2), LOCAL), ["tun3"], "look-up: a tunnel bound to another device is "
               "passed over")
     lab.culvertd.change(f"tun1 remote {hop(2)} local {LOCAL} dev eth0")
-    tap.equal(who_takes(hop(2), LOCAL), ["tun1"], "look-up: … and taken when it is bound to this one")
+    tap.equal(who_takes(hop(2), LOCAL), ["tun1"],
+              "look-up: … and taken when it is bound to this one")
     lab.culvertd.delete("tun1")
     lab.culvertd.delete("tun3")
 
@@ -285,7 +290,7 @@ def local_any():
 tap.main(
     [
         by_route, replaced, equal_cost, equal_cost_local, fragments_of_a_flow, rules, no_gateway,
-        look_up, local_any,
+        look_up, local_any, lab.clean_end,
     ],
     lab.before,
     lab.after,

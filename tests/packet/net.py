@@ -10,6 +10,7 @@ behind, however the test ends, kill -9 included.
 
 import atexit
 import ctypes
+import fcntl
 import os
 import select
 import shlex
@@ -151,8 +152,6 @@ class Node:
         """The link layer address of an interface, 6 bytes."""
         with self:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-                import fcntl
-
                 request = struct.pack("16s240x", interface.encode())
                 return fcntl.ioctl(s, 0x8927, request)[18:24]  # SIOCGIFHWADDR
 

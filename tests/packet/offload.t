@@ -265,5 +265,9 @@ def not_coalesced():
 
 
 tap.main(
-    [combinations, on_the_wire, unfilled_checksums_in, small_path, coalesced, not_coalesced], after=lab.after
+    [
+        combinations, on_the_wire, unfilled_checksums_in, small_path, coalesced, not_coalesced,
+        lab.clean_end,
+    ],
+    after=lab.after,
 )

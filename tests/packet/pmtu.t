@@ -242,6 +242,7 @@ def transfers():
 tap.main(
     [
         dont_fragment, without_df, large_without_df, ageing, local_route, nopmtudisc, transfers,
+        lab.clean_end,
     ],
     after=lab.after,
 )

@@ -243,7 +243,8 @@ def handed_over():
 
     sent = udp(B, A, 1400)
     pieces = fragments(outer(sent, lab.B, lab.A), 480)
-    for name, order in (("in order", (0, 1, 2)), ("backwards", (2, 1, 0)), ("doubled", (0, 0, 1, 2))):
+    orders = {"in order": (0, 1, 2), "backwards": (2, 1, 0), "doubled": (0, 0, 1, 2)}
+    for name, order in orders.items():
         watch = Watch(lab.d1)
         pod.drain()
         for i in order:
@@ -259,7 +260,8 @@ def handed_over():
     pod.drain()
     for piece in (pieces[0], evil, pieces[1], pieces[2]):
         deliver(patch(piece, 4, b"\x77\x77"))
-    grown = watch.wait("fragment-overlap", timeout=0.5) or engine.wait("fragment-overlap", timeout=0)
+    grown = watch.wait("fragment-overlap", timeout=0.5)
+    grown = grown or engine.wait("fragment-overlap", timeout=0)
     tap.ok(grown, "handed over, overlapping fragments: counted")
     tap.equal(pod.collect(lambda p: p[9] == 17, timeout=0.1), [],
               "handed over, overlapping fragments: nothing is delivered")
@@ -268,7 +270,8 @@ def handed_over():
         deliver(patch(pieces[0], 4, struct.pack("!H", 1000 + i)))
     grown = sum(w.wait(r, timeout=0.3) for w in (engine, watch)
                 for r in ("fragment-limit", "fragment-timeout"))
-    tap.ok(grown >= 200, "handed over, 400 datagrams that stay incomplete: bounded and counted", grown)
+    tap.ok(grown >= 200, "handed over, 400 datagrams that stay incomplete: bounded and counted",
+           grown)
     pod.drain()
     for piece in pieces:
         deliver(patch(piece, 4, b"\x66\x66"))
@@ -304,6 +307,7 @@ def handed_over():
 tap.main(
     [
         address, link, device, tunnel_device, routes, restart, outer_fragments, handed_over,
+        lab.clean_end,
     ],
     after=lab.after,
 )

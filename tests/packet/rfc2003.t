@@ -285,8 +285,16 @@ def too_big():
     # RFC 1191, 5 would guess 1492; the kernel takes its own minimum for the path.
     tap.ok(error and (error.type, error.code) == (3, 4) and 532 <= error.mtu < 1480,
            "RFC 2003 4.1: datagram too big without an MTU (before RFC 1191) is relayed", error)
-    got = error and lab.outer_of(udp(POD, FAR, error.mtu, df=True))
-    tap.ok(got, "RFC 2003 4.1: … with an MTU that then passes")
+    # The kernel's minimum may come a step after the guess; a sender that obeys gets there.
+    got = None
+    for _ in range(3):
+        if not error or got:
+            break
+        lab.pod.drain()
+        got = lab.outer_of(udp(POD, FAR, error.mtu, df=True), 0.3)
+        answer = lab.pod.expect(is_icmp_error(3, 4), 0.05)
+        error = icmp_of(answer) if answer else error
+    tap.ok(got, "RFC 2003 4.1: … with an MTU that leads to one that passes")
 
 
 def other_errors():
@@ -309,7 +317,8 @@ def parameter_problem():
     relayed("RFC 2003 4.5: parameter problem in the inner packet is relayed", 12, 0,
             (12, 0, 12 << 24), 32 << 24)
     # Version, total length, TTL, protocol, source, destination.
-    tap.equal([provoke(12, 0, pointer << 24)[0] for pointer in (0, 2, 8, 9, 12, 16, 19)], [None] * 7,
+    pointers = (0, 2, 8, 9, 12, 16, 19)
+    tap.equal([provoke(12, 0, pointer << 24)[0] for pointer in pointers], [None] * 7,
               "RFC 2003 4.5: parameter problem in our own outer header is not relayed")
     lab.tunnel("tos 0x20")
     absorbed("RFC 2003 4.5: parameter problem in a TOS of our own is not relayed", 12, 0, 1 << 24)
@@ -467,7 +476,7 @@ tap.main(
     [
         header_fields, dont_fragment, options, inner_ttl, fragments_inside, routing_failures,
         unreachable, too_big, other_errors, parameter_problem, other_messages, short_quotes,
-        short_quote_too_big, mtu_discovery, no_source_quench, admission,
+        short_quote_too_big, mtu_discovery, no_source_quench, admission, lab.clean_end,
     ],
     lab.before,
     lab.after,

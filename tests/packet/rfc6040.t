@@ -204,5 +204,10 @@ def dscp():
 
 
 tap.main(
-    [ingress_modes, ingress, default_mode, egress, egress_rules, egress_checksum, dscp], lab.before, lab.after
+    [
+        ingress_modes, ingress, default_mode, egress, egress_rules, egress_checksum, dscp,
+        lab.clean_end,
+    ],
+    lab.before,
+    lab.after,
 )

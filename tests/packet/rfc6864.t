@@ -99,6 +99,10 @@ def fragmentation_keeps_id():
 
 
 tap.main(
-    [non_atomic, non_atomic_fragments, atomic, inner_untouched, fragmentation_keeps_id],
-    lab.before, lab.after,
+    [
+        non_atomic, non_atomic_fragments, atomic, inner_untouched, fragmentation_keeps_id,
+        lab.clean_end,
+    ],
+    lab.before,
+    lab.after,
 )

@@ -110,11 +110,19 @@ class Pair:
 
     def after(self, name, failed):
         """For tap.main(): say what the daemon said, if something failed."""
+        if name == "clean_end":
+            return
         if self.culvertd and not self.culvertd.alive():
             tap.ok(False, f"{name}: culvertd is alive", self.culvertd.log())
             self.culvertd.start()
         elif failed and self.culvertd:
             tap.note("\n".join(self.culvertd.log().splitlines()[-10:]))
+
+    def clean_end(self):
+        """A last test: a daemon that is told to stop does so, in time and without a complaint."""
+        for daemon in (self.culvertd,):
+            tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
+            tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)
 
 
 class Line:
@@ -164,9 +172,15 @@ class Line:
 
     def after(self, name, failed):
         """For tap.main(): say what the daemons said, if something failed."""
-        for daemon in (self.d1, self.d2):
+        for daemon in (self.d1, self.d2) if name != "clean_end" else ():
             if not daemon.alive():
                 tap.ok(False, f"{name}: culvertd of {daemon.node.name} is alive", daemon.log())
                 daemon.start()
             elif failed:
                 tap.note("\n".join(daemon.log().splitlines()[-10:]))
+
+    def clean_end(self):
+        """A last test: a daemon that is told to stop does so, in time and without a complaint."""
+        for daemon in (self.d1, self.d2):
+            tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
+            tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)

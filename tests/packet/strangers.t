@@ -87,7 +87,8 @@ def fixed_remote():
             reasons.add("inner-source-own")
         watch = Watch(lab.culvertd)
         lab.from_peer(outer(udp(FAR, POD, 100), REMOTE, LOCAL))
-        tap.ok(sum(watch.wait(r, timeout=0.3) for r in reasons) == 1 and lab.quiet(lab.pod, seconds=0.03),
+        counted = sum(watch.wait(r, timeout=0.3) for r in reasons)
+        tap.ok(counted == 1 and lab.quiet(lab.pod, seconds=0.03),
                f"a more specific route {what}: refused", watch.rose)
         admitted(f"a more specific route {what}: others of the prefix pass", "10.244.2.200")
         remove()
@@ -122,7 +123,8 @@ def equal_cost():
     for i in range(4):
         admitted(f"one of two next hops leaves through the device: admitted ({i})",
                  f"10.244.2.{i + 2}")
-    lab.n1.ip(f"route replace 10.244.2.0/24 nexthop via {THIRD} dev eth0 nexthop via {SECOND} dev eth0")
+    lab.n1.ip(f"route replace 10.244.2.0/24 nexthop via {THIRD} dev eth0 "
+              f"nexthop via {SECOND} dev eth0")
     refused("none of two next hops leaves through the device", NOT_BACK, FAR)
 
 
@@ -139,7 +141,8 @@ def policy_rules():
     lab.n1.ip("rule add iif pod0 lookup 100 pref 100")
     refused("a rule on the pod's device sends the reverse packet elsewhere", NOT_BACK, FAR)
     lab.n1.ip("rule del iif pod0 lookup 100 pref 100", "route flush table 100")
-    lab.n1.ip("route add 10.99.0.0/16 dev tun0 table 101", "rule add to 10.99.0.0/16 lookup 101 pref 99")
+    lab.n1.ip("route add 10.99.0.0/16 dev tun0 table 101",
+              "rule add to 10.99.0.0/16 lookup 101 pref 99")
     admitted("a route in another table, found by a rule, admits", "10.99.1.1")
     lab.n1.ip("rule del to 10.99.0.0/16 lookup 101 pref 99")
     refused("… and refuses without the rule", REFUSES, "10.99.1.1")
@@ -178,7 +181,8 @@ def nbma_peers():
     refused("remote any: no route back", REFUSES, "9.9.9.9")
     refused("remote any: a route back without a gateway, by another host", NOT_BACK, "10.60.0.9")
     admitted("remote any: a gateway's own outer address", SECOND, SECOND, GATEWAY)
-    admitted("remote any: a gateway's own outer address, to our outer address", REMOTE, REMOTE, LOCAL)
+    admitted("remote any: a gateway's own outer address, to our outer address", REMOTE, REMOTE,
+             LOCAL)
     refused("remote any: a stranger's own outer address", NOT_A_PEER, THIRD, THIRD, GATEWAY)
     lab.n1.ip(f"route add 10.244.4.0/24 via {THIRD} dev tun0 onlink table 77")
     admitted("remote any: a gateway of another table's route is a peer", THIRD, THIRD, GATEWAY)
@@ -227,7 +231,8 @@ def at_once():
         for source in REMOTE, SECOND:
             packet = outer(udp(FAR, POD, 100, sport=2000 + i), source, LOCAL)
             got = lab.inner_of(packet, 2 if source == who else 0.01,
-                               lambda p, i=i: header(p).payload[:2] == (2000 + i).to_bytes(2, "big"))
+                               lambda p, port=2000 + i: header(p).payload[:2]
+                               == port.to_bytes(2, "big"))
             if bool(got) != (source == who):
                 wrong.append((i, who, source))
     tap.equal(wrong, [], "40 × ip route replace: the next packet is judged by the new route")
@@ -280,7 +285,7 @@ tap.main(
     [
         fixed_remote, default_routes, peers_themselves, equal_cost, policy_rules, nostrict,
         nbma_peers, nbma_equal_cost, at_once, forged_by_a_pod,
-        before_anything,
+        before_anything, lab.clean_end,
     ],
     lab.before,
     lab.after,
