@@ -64,6 +64,8 @@ CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
 LIBS := -lmnl -levent -ljansson -lsystemd
 TEST_LIBS := -lcmocka
+# One of each library, to say what to do before the compiler complains.
+HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h
 
 # ---- sources -------------------------------------------------------------------
 
@@ -101,6 +103,8 @@ FLAGS_NOW := $(CC) | $(CV_CPPFLAGS) | $(CV_CFLAGS) | $(CV_LDFLAGS) | $(LIBS) $(T
 $(O)/.flags: export FLAGS_NOW := $(FLAGS_NOW)
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
+	@[ -e $@ ] || printf '#include <%s>\n' $(HEADERS) | $(CC) -E - >/dev/null 2>&1 || { \
+		echo 'make: libraries are missing: run `make deps` first' >&2; exit 1; }
 	@echo "$$FLAGS_NOW" | cmp -s - $@ || echo "$$FLAGS_NOW" >$@
 
 # The archive is rebuilt when a source comes or goes, too.
