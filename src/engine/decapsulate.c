@@ -67,11 +67,12 @@ static enum cv_drop inner_offload(const struct virtio_net_hdr *vnet, uint32_t ou
 	return CV_DROP_NONE;
 }
 
-/* May this inner packet come from this outer source? */
+/* May this inner packet come from this outer source, and that on this device (0: not known)? */
 static enum cv_drop check_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 				 const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
-				 const uint8_t *packet)
+				 const uint8_t *packet, int ifindex)
 {
+	enum cv_drop drop = CV_DROP_NONE;
 	struct cv_flow flow;
 
 	if (cv_ipv4_is_martian_source(inner->source) ||
@@ -79,10 +80,14 @@ static enum cv_drop check_source(struct cv_lane *lane, const struct cv_live_tunn
 		return CV_DROP_SOURCE_MARTIAN;
 	if (cv_router_is_own(lane->router, inner->source))
 		return CV_DROP_SOURCE_OWN;
-	if (!tunnel->config.strict)
-		return CV_DROP_NONE;
-	cv_flow_read(&flow, inner, packet);
-	return cv_router_authorise(lane->router, tunnel, outer->source, &flow);
+	if (tunnel->config.strict) {
+		cv_flow_read(&flow, inner, packet);
+		drop = cv_router_authorise(lane->router, tunnel, outer->source, &flow);
+	}
+	if (!drop && ifindex)
+		drop = cv_router_check_arrival(lane->router, outer->source, outer->destination,
+					       ifindex);
+	return drop;
 }
 
 /* RFC 6040, 4.2. */
@@ -131,7 +136,7 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_tunnel *tunnel
 
 static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 			  const struct virtio_net_hdr *vnet, const struct cv_ipv4 *outer,
-			  uint8_t *packet)
+			  uint8_t *packet, int ifindex)
 {
 	struct virtio_net_hdr inner_vnet;
 	struct cv_ipv4 inner = {0};
@@ -141,7 +146,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	if (!drop)
 		drop = inner_offload(vnet, outer->header_length, &inner, packet, &inner_vnet);
 	if (!drop)
-		drop = check_source(lane, tunnel, outer, &inner, packet);
+		drop = check_source(lane, tunnel, outer, &inner, packet, ifindex);
 	if (!drop)
 		drop = merge_ecn(lane, tunnel, outer, &inner, packet);
 	if (drop) {
@@ -156,7 +161,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 
 /* Outer fragments reach us only through a TUN: packet sockets deliver whole datagrams. */
 static void take_fragment(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
-			  const uint8_t *packet, const struct cv_ipv4 *outer)
+			  const uint8_t *packet, const struct cv_ipv4 *outer, int ifindex)
 {
 	const struct virtio_net_hdr plain = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 	enum cv_reassembly_result result;
@@ -177,7 +182,8 @@ static void take_fragment(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, CV_DROP_TRUNCATED);
 		return;
 	}
-	deliver_inner(lane, tunnel, &plain, &whole, lane->reassembled + whole.header_length);
+	deliver_inner(lane, tunnel, &plain, &whole, lane->reassembled + whole.header_length,
+		      ifindex);
 	/* The buffer serves the next datagram: nothing may point into it any more. */
 	cv_coalesce_flush(lane->coalescer);
 }
@@ -188,7 +194,6 @@ void cv_decapsulate(struct cv_lane *lane, const struct virtio_net_hdr *vnet, uin
 	struct cv_live_tunnel *tunnel;
 	struct cv_ipv4 outer;
 	enum cv_drop drop;
-	bool own;
 
 	/* What came out of a tunnel of ours was decapsulated once, and that is enough. */
 	if (ifindex && cv_live_is_device(lane->shared->live, ifindex))
@@ -200,18 +205,21 @@ void cv_decapsulate(struct cv_lane *lane, const struct virtio_net_hdr *vnet, uin
 		cv_lane_drop(lane, NULL, drop);
 		return;
 	}
-	own = cv_router_is_own(lane->router, outer.destination);
+	/* Of others: the kernel forwards it, or not. Also one to an address that a tunnel once had.
+	 */
+	if (!cv_router_is_own(lane->router, outer.destination) ||
+	    cv_ipv4_is_loopback(outer.destination))
+		return;
 	tunnel = cv_live_lookup(lane->shared->live, lane->worker, outer.source, outer.destination,
-				ifindex, own);
+				ifindex);
 	if (!tunnel) {
-		if (own)
-			cv_lane_drop(lane, NULL, CV_DROP_NO_TUNNEL);
+		cv_lane_drop(lane, NULL, CV_DROP_NO_TUNNEL);
 		return;
 	}
 	if (cv_ipv4_is_fragment(&outer))
-		take_fragment(lane, tunnel, packet, &outer);
+		take_fragment(lane, tunnel, packet, &outer, ifindex);
 	else
-		deliver_inner(lane, tunnel, vnet, &outer, packet + outer.header_length);
+		deliver_inner(lane, tunnel, vnet, &outer, packet + outer.header_length, ifindex);
 }
 
 void cv_take_from_device(struct cv_lane *lane, struct cv_live_tunnel *tunnel,

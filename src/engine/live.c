@@ -148,7 +148,7 @@ void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 }
 
 struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int worker,
-				      __be32 source, __be32 destination, int ifindex, bool own)
+				      __be32 source, __be32 destination, int ifindex)
 {
 	const struct {
 		__be32 remote;
@@ -163,8 +163,6 @@ struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int w
 	for (unsigned int i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct cv_live_tunnel *tunnel;
 
-		if (!order[i].local && !own)
-			continue;
 		tunnel = cv_live_exact(live, order[i].remote, order[i].local);
 		if (!tunnel)
 			continue;

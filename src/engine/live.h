@@ -56,12 +56,11 @@ struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, 
 /*
  * The tunnel of an outer packet that came from source to destination, in the order of Linux
  * (ip_tunnel_lookup): (remote, local), (remote, any), (any, local), (any, any). ifindex: the device
- * it arrived on, 0 when unknown; a tunnel bound to another device is passed over. own: destination
- * is an address of this host, without which "local any" does not match. worker: whose share
- * knows the devices. NULL: none.
+ * it arrived on, 0 when unknown; a tunnel bound to another device is passed over. destination
+ * is an address of this host. worker: whose share knows the devices. NULL: none.
  */
 struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int worker,
-				      __be32 source, __be32 destination, int ifindex, bool own);
+				      __be32 source, __be32 destination, int ifindex);
 
 /*
  * Find the devices that tunnels are bound to again, for one worker's share: by index as long as

@@ -99,7 +99,7 @@ void cv_relay_error(struct cv_lane *lane, const struct cv_raw_error *error)
 	}
 	/* The tunnel of a packet we sent is the one that would take its answer. */
 	tunnel = cv_live_lookup(lane->shared->live, lane->worker, quote.outer.destination,
-				quote.outer.source, 0, true);
+				quote.outer.source, 0);
 	if (!tunnel || !was_sent(lane, tunnel, &quote, error->quote, &current_mtu)) {
 		cv_lane_drop(lane, NULL, CV_DROP_ICMP_NOT_OURS);
 		return;

@@ -153,6 +153,7 @@ bool cv_remotes_take_error(struct cv_remotes *remotes, __be32 address, uint64_t 
 	if (entry)
 		entry->error_until_ms = 0;
 	pthread_mutex_unlock(&remotes->lock);
-	bump(remotes);
+	if (taken)
+		bump(remotes);
 	return taken;
 }

@@ -42,7 +42,7 @@ bool cv_remotes_lower_mtu(struct cv_remotes *remotes, __be32 address, uint32_t m
 void cv_remotes_set_error(struct cv_remotes *remotes, __be32 address,
 			  const struct cv_remote_error *error, uint64_t now_ms);
 
-/* Take a waiting error: true once per error. Bumps the generation. */
+/* Take a waiting error: true once per error, and the generation is bumped. */
 bool cv_remotes_take_error(struct cv_remotes *remotes, __be32 address, uint64_t now_ms,
 			   struct cv_remote_error *ret_error);
 

@@ -4,9 +4,11 @@
  *
  * Two caches per worker, one each way, of the same shape: 2-way sets by a hash of the
  * question. An answer is valid only with the generation it was given in; the generation
- * moves with every notice of the kernel, with the remotes' soft state, and on demand.
+ * moves with every notice of the kernel, and on demand. What anybody can change by forged
+ * ICMP errors, the remotes' soft state, does not move it: no question is asked again for that.
  * Refusals are remembered like permissions, so that a flood of strangers costs one
- * question per flow and second, not per packet.
+ * question per flow and second, not per packet; and one from somebody who is no peer of an
+ * NBMA tunnel costs none.
  *
  * What is asked, and why in these words:
  * - the next hop of an inner packet: RTM_GETROUTE with the flow's ports and, for a forwarded
@@ -15,6 +17,8 @@
  *   device that a packet arrived on is not known behind a TUN; the device of the route
  *   back to its source is, and with rp_filter it is the only one possible.
  * - authorisation: RTM_GETROUTE with RTM_F_FIB_MATCH for the reverse packet: the whole entry.
+ * - whether an outer packet may have come as it did: RTM_GETROUTE with its addresses and `iif`.
+ *   Packet sockets get it before the IP stack has checked that.
  */
 #include "engine/router.h"
 
@@ -22,98 +26,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/address_set.h"
+#include "engine/peers.h"
 #include "net/monitor.h"
 
 enum {
 	SETS = 4096,
 	WAYS = 2,
 	ANSWER_LIFETIME_MS = 1000, /* sysctls such as fib_multipath_hash_policy send no notice */
-	ADDRESSES_MAX = 65536,
-	PEERS_MAX = 65536,
+};
+
+enum {
+	SLOT_ARRIVAL = CV_ENGINE_TUNNELS_MAX
 };
 
 /* A question. Compared and hashed as bytes, hence no padding. */
 struct question {
 	struct cv_flow flow;
 	__be32 outer_source; /* on the way in */
-	uint32_t slot;	     /* the tunnel's */
+	uint32_t slot;	     /* the tunnel's; on arrival SLOT_ARRIVAL + device */
 };
 
 struct answer {
 	struct question question;
-	uint32_t generation; /* 0: never used */
-	enum cv_drop drop;
-	uint64_t given_ms;
-	struct cv_way_out way; /* on the way out */
-};
-
-/* A sorted set of addresses. */
-struct address_set {
-	__be32 *members;
-	size_t count;
-	size_t capacity;
+	uint32_t generation;	     /* 0: never used */
+	uint32_t given_ms;	     /* low half of the clock */
+	uint32_t remotes_generation; /* on the way out: that way's soft state belongs to */
+	uint32_t route_mtu;	     /* on the way out: way's without soft state */
+	struct cv_way_out way;	     /* on the way out */
+	uint8_t drop;		     /* enum cv_drop */
 };
 
 struct cv_router {
 	struct cv_router_source source;
 	struct cv_live *live;
 	struct cv_remotes *remotes;
+	struct cv_peers *peers;
 	unsigned int worker;
 	uint64_t now_ms;
-	uint32_t generation;	     /* never 0 */
-	uint32_t remotes_generation; /* that generation belongs to */
+	uint32_t generation; /* never 0 */
+	uint32_t remotes_generation;
 	bool addresses_stale;
-	struct address_set own;
-	struct address_set broadcast;
-	/* the gateways of one NBMA device, as of peers_generation */
-	struct address_set peers;
-	int peers_ifindex;
-	uint32_t peers_generation;
+	struct cv_address_set own;
+	struct cv_address_set broadcast;
 	struct cv_route_entry entry; /* 3 KB: too much for the stack of every call */
 	struct answer out[SETS][WAYS];
 	struct answer in[SETS][WAYS];
 };
 
-static int compare_addresses(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static int set_add(struct address_set *set, __be32 address, size_t max)
-{
-	if (set->count == set->capacity) {
-		size_t capacity = set->capacity ? 2 * set->capacity : 64;
-		__be32 *members;
-
-		if (capacity > max)
-			return -ENOSPC;
-		members = realloc(set->members, capacity * sizeof(*members));
-		if (!members)
-			return -ENOMEM;
-		set->members = members;
-		set->capacity = capacity;
-	}
-	set->members[set->count++] = address;
-	return 0;
-}
-
-static void set_sort(struct address_set *set)
-{
-	if (set->count)
-		qsort(set->members, set->count, sizeof(*set->members), compare_addresses);
-}
-
-static bool set_has(const struct address_set *set, __be32 address)
-{
-	return set->count &&
-	       bsearch(&address, set->members, set->count, sizeof(address), compare_addresses);
-}
-
 struct cv_router *cv_router_create(const struct cv_router_source *source, struct cv_live *live,
 				   struct cv_remotes *remotes, unsigned int worker)
 {
+	const struct cv_peers_source peers = {source->context, source->gateways};
 	struct cv_router *router = calloc(1, sizeof(*router));
 
 	if (!router) {
@@ -127,6 +91,12 @@ struct cv_router *cv_router_create(const struct cv_router_source *source, struct
 	router->worker = worker;
 	router->generation = 1;
 	router->addresses_stale = true;
+	router->peers = cv_peers_create(&peers);
+	if (!router->peers) {
+		cv_router_destroy(router);
+		errno = ENOMEM;
+		return NULL;
+	}
 	return router;
 }
 
@@ -134,27 +104,27 @@ void cv_router_destroy(struct cv_router *router)
 {
 	if (!router)
 		return;
+	cv_peers_destroy(router->peers);
 	router->source.destroy(router->source.context);
-	free(router->own.members);
-	free(router->broadcast.members);
-	free(router->peers.members);
+	cv_address_set_fini(&router->own);
+	cv_address_set_fini(&router->broadcast);
 	free(router);
 }
 
 static int add_address(const struct cv_address *address, void *data)
 {
 	struct cv_router *router = data;
-	int err = set_add(&router->own, address->address, ADDRESSES_MAX);
+	int err = cv_address_set_add(&router->own, address->address);
 	__be32 mask;
 
 	if (err)
 		return err;
 	if (address->broadcast)
-		err = set_add(&router->broadcast, address->broadcast, ADDRESSES_MAX);
+		err = cv_address_set_add(&router->broadcast, address->broadcast);
 	/* The kernel treats a subnet's all-ones address as broadcast also where none was set. */
 	if (!err && address->prefix_length && address->prefix_length < 31) {
 		mask = cv_htonl(~0U << (32 - address->prefix_length));
-		err = set_add(&router->broadcast, address->address | ~mask, ADDRESSES_MAX);
+		err = cv_address_set_add(&router->broadcast, address->address | ~mask);
 	}
 	return err;
 }
@@ -165,14 +135,14 @@ static void reload_addresses(struct cv_router *router)
 
 	/* An interrupted dump is asked for again; notices arrive meanwhile anyway. */
 	for (int attempt = 0; attempt < 5; attempt++) {
-		router->own.count = 0;
-		router->broadcast.count = 0;
+		cv_address_set_clear(&router->own);
+		cv_address_set_clear(&router->broadcast);
 		err = router->source.addresses(router->source.context, add_address, router);
 		if (err != -EINTR)
 			break;
 	}
-	set_sort(&router->own);
-	set_sort(&router->broadcast);
+	cv_address_set_sort(&router->own);
+	cv_address_set_sort(&router->broadcast);
 	router->addresses_stale = err != 0;
 }
 
@@ -185,30 +155,29 @@ void cv_router_forget(struct cv_router *router)
 void cv_router_refresh(struct cv_router *router, uint64_t now_ms)
 {
 	int changes = router->source.changes(router->source.context);
-	uint32_t remotes_generation = cv_remotes_generation(router->remotes);
 
 	router->now_ms = now_ms;
+	router->remotes_generation = cv_remotes_generation(router->remotes);
 	if (changes < 0)
 		changes = CV_MONITOR_OVERFLOW;
 	if (changes & (CV_MONITOR_ADDRESS | CV_MONITOR_LINK | CV_MONITOR_OVERFLOW))
 		router->addresses_stale = true;
 	if (changes & (CV_MONITOR_LINK | CV_MONITOR_OVERFLOW))
 		cv_live_resolve_devices(router->live, router->worker);
-	if (changes || remotes_generation != router->remotes_generation)
+	if (changes)
 		cv_router_forget(router);
-	router->remotes_generation = remotes_generation;
 	if (router->addresses_stale)
 		reload_addresses(router);
 }
 
 bool cv_router_is_own(const struct cv_router *router, __be32 address)
 {
-	return set_has(&router->own, address);
+	return cv_address_set_has(&router->own, address);
 }
 
 bool cv_router_is_broadcast(const struct cv_router *router, __be32 address)
 {
-	return set_has(&router->broadcast, address);
+	return cv_address_set_has(&router->broadcast, address);
 }
 
 void cv_flow_read(struct cv_flow *ret_flow, const struct cv_ipv4 *ip, const void *packet)
@@ -248,7 +217,7 @@ static uint32_t question_hash(const struct question *question)
 static bool answer_is_valid(const struct cv_router *router, const struct answer *answer)
 {
 	return answer->generation == router->generation &&
-	       router->now_ms - answer->given_ms < ANSWER_LIFETIME_MS;
+	       (uint32_t)router->now_ms - answer->given_ms < ANSWER_LIFETIME_MS;
 }
 
 /* The answer to question, or the place for one; *ret_valid says which. */
@@ -265,13 +234,13 @@ static struct answer *answer_find(const struct cv_router *router, struct answer 
 			*ret_valid = true;
 			return &set[i];
 		}
-		if (!valid || set[i].given_ms < place->given_ms)
+		if (!valid || (int32_t)(set[i].given_ms - place->given_ms) < 0)
 			place = &set[i];
 	}
 	*ret_valid = false;
 	place->question = *question;
 	place->generation = router->generation;
-	place->given_ms = router->now_ms;
+	place->given_ms = (uint32_t)router->now_ms;
 	return place;
 }
 
@@ -341,7 +310,6 @@ static enum cv_drop outer_route(const struct cv_router *router, const struct cv_
 	const struct cv_engine_tunnel *config = &tunnel->config;
 	struct cv_route_flow question = {.destination = way->destination};
 	struct cv_route route;
-	uint32_t soft_mtu;
 
 	if (config->local && !cv_router_is_own(router, config->local))
 		return CV_DROP_NO_OUTER_ROUTE;
@@ -363,10 +331,6 @@ static enum cv_drop outer_route(const struct cv_router *router, const struct cv_
 		return CV_DROP_NO_OUTER_ROUTE;
 	way->oif = question.oif;
 	way->mtu = route.mtu;
-	cv_remotes_read(router->remotes, way->destination, router->now_ms, &soft_mtu,
-			&way->error_waits);
-	if (soft_mtu && soft_mtu < way->mtu)
-		way->mtu = soft_mtu;
 	return CV_DROP_NONE;
 }
 
@@ -388,6 +352,20 @@ static enum cv_drop find_way_out(const struct cv_router *router,
 	return outer_route(router, tunnel, ret_way);
 }
 
+/* What is known of the remote beside routing. */
+static void apply_soft_state(const struct cv_router *router, struct answer *answer)
+{
+	struct cv_way_out *way = &answer->way;
+	uint32_t soft_mtu;
+
+	answer->remotes_generation = router->remotes_generation;
+	cv_remotes_read(router->remotes, way->destination, router->now_ms, &soft_mtu,
+			&way->error_waits);
+	way->mtu = answer->route_mtu;
+	if (soft_mtu && soft_mtu < way->mtu)
+		way->mtu = soft_mtu;
+}
+
 enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			       const struct cv_flow *flow, struct cv_way_out *ret_way)
 {
@@ -401,42 +379,40 @@ enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tu
 	if (!tunnel->config.remote)
 		question.flow = *flow;
 	answer = answer_find(router, router->out, &question, &valid);
-	if (!valid)
-		answer->drop = find_way_out(router, tunnel, flow, &answer->way);
+	if (!valid) {
+		answer->drop = (uint8_t)find_way_out(router, tunnel, flow, &answer->way);
+		answer->route_mtu = answer->way.mtu;
+	}
+	if (!answer->drop && (!valid || answer->remotes_generation != router->remotes_generation))
+		apply_soft_state(router, answer);
 	*ret_way = answer->way;
 	return answer->drop;
-}
-
-static int add_peer(__be32 gateway, void *data)
-{
-	struct cv_router *router = data;
-
-	return set_add(&router->peers, gateway, PEERS_MAX);
 }
 
 bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 		       __be32 address)
 {
-	int ifindex = tunnel->config.ifindex;
-	int err = 0;
+	bool is_fresh;
 
 	if (tunnel->config.remote)
 		return tunnel->config.remote == address;
-	if (router->peers_ifindex != ifindex || router->peers_generation != router->generation) {
-		router->peers_ifindex = ifindex;
-		router->peers_generation = router->generation;
-		for (int attempt = 0; attempt < 5; attempt++) {
-			router->peers.count = 0;
-			err = router->source.gateways(router->source.context, ifindex, add_peer,
-						      router);
-			if (err != -EINTR)
-				break;
-		}
-		if (err)
-			router->peers.count = 0;
-		set_sort(&router->peers);
-	}
-	return set_has(&router->peers, address);
+	return cv_peers_has(router->peers, tunnel->slot, tunnel->config.ifindex, address,
+			    router->generation, router->now_ms, &is_fresh);
+}
+
+/* Certainly no gateway through the NBMA tunnel; lists are only made for whom none knew. */
+static bool is_stranger(const struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			__be32 address)
+{
+	unsigned int slot = tunnel->slot;
+	int ifindex = tunnel->config.ifindex;
+	bool is_fresh;
+
+	if (cv_peers_had(router->peers, slot, ifindex, address))
+		return false;
+	return !cv_peers_has(router->peers, slot, ifindex, address, router->generation,
+			     router->now_ms, &is_fresh) &&
+	       is_fresh;
 }
 
 /*
@@ -473,6 +449,8 @@ static enum cv_drop check_source(struct cv_router *router, const struct cv_live_
 	/* Hosts talk to each other through the tunnel too: from the peer's own outer address. */
 	if (flow->source == outer_source && cv_router_is_peer(router, tunnel, outer_source))
 		return CV_DROP_NONE;
+	if (!is_fixed && flow->source != outer_source && is_stranger(router, tunnel, outer_source))
+		return CV_DROP_NOT_A_PEER;
 	if (route_back(router, flow) || entry->type != RTN_UNICAST)
 		return CV_DROP_SOURCE_ROUTE_REFUSES;
 	for (unsigned int i = 0; i < entry->count; i++) {
@@ -485,9 +463,8 @@ static enum cv_drop check_source(struct cv_router *router, const struct cv_live_
 		if (!hop->gateway && flow->source == outer_source)
 			return CV_DROP_NONE;
 	}
-	if (!is_fixed && !cv_router_is_peer(router, tunnel, outer_source))
-		return CV_DROP_NOT_A_PEER;
-	return CV_DROP_SOURCE_NOT_ROUTED_BACK;
+	return cv_router_is_peer(router, tunnel, outer_source) ? CV_DROP_SOURCE_NOT_ROUTED_BACK
+							       : CV_DROP_NOT_A_PEER;
 }
 
 enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_tunnel *tunnel,
@@ -505,7 +482,40 @@ enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_
 	question.flow.tos = flow->tos;
 	answer = answer_find(router, router->in, &question, &valid);
 	if (!valid)
-		answer->drop = check_source(router, tunnel, outer_source, flow);
+		answer->drop = (uint8_t)check_source(router, tunnel, outer_source, flow);
+	return answer->drop;
+}
+
+static enum cv_drop check_arrival(const struct cv_router *router, __be32 source, __be32 destination,
+				  int ifindex)
+{
+	const struct cv_route_flow question = {
+		.source = source,
+		.destination = destination,
+		.iif = ifindex,
+	};
+	struct cv_route route;
+
+	if (cv_ipv4_is_martian_source(source) ||
+	    router->source.get(router->source.context, &question, &route))
+		return CV_DROP_OUTER_SOURCE_REFUSED;
+	return route.type == RTN_LOCAL ? CV_DROP_NONE : CV_DROP_OUTER_SOURCE_REFUSED;
+}
+
+enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __be32 destination,
+				     int ifindex)
+{
+	struct question question;
+	struct answer *answer;
+	bool valid;
+
+	memset(&question, 0, sizeof(question));
+	question.slot = SLOT_ARRIVAL + (uint32_t)ifindex;
+	question.flow.source = source;
+	question.flow.destination = destination;
+	answer = answer_find(router, router->in, &question, &valid);
+	if (!valid)
+		answer->drop = (uint8_t)check_arrival(router, source, destination, ifindex);
 	return answer->drop;
 }
 

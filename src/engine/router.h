@@ -4,8 +4,9 @@
  *
  * The kernel's routing decision is the contract (design.md): nothing here is a forwarding
  * table. An answer lives until the kernel says that any link, address, route, rule or
- * next hop changed, until soft state of a remote changed, or for one second, whichever
- * comes first. cv_router_refresh reads those notices and is called before every batch.
+ * next hop changed, or for one second, whichever comes first; soft state of the remotes is
+ * looked at again whenever it changed. cv_router_refresh reads the notices and is called
+ * before every batch.
  *
  * One router per worker, no locks.
  */
@@ -93,8 +94,16 @@ enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_
 				 __be32 outer_source, const struct cv_flow *flow);
 
 /*
+ * Would the kernel take an outer packet from source to destination (an address of ours) that
+ * arrived on device ifindex? OUTER_SOURCE_REFUSED: not if the source is a martian or our
+ * own, or where rp_filter says that it came the wrong way. Else CV_DROP_NONE.
+ */
+enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __be32 destination,
+				     int ifindex);
+
+/*
  * True if address is the tunnel's remote, or for an NBMA tunnel the next hop of any route
- * through its device.
+ * through its device (peers.h).
  */
 bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 		       __be32 address);

@@ -63,7 +63,9 @@
 	X(FRAGMENT_NOT_ALLOWED, "cannot-fragment",                                               \
 	  "too big for the path and impossible to fragment")                                     \
 	X(FRAGMENT_INVALID, "fragment-invalid",                                                  \
-	  "an outer fragment without payload, of odd size, or ending beyond 65535 bytes")
+	  "an outer fragment without payload, of odd size, or ending beyond 65535 bytes")           \
+	X(OUTER_SOURCE_REFUSED, "outer-source-refused",                                           \
+	  "the outer source is a martian, our own, or refused by the host's rp_filter")
 /* clang-format on */
 
 enum cv_drop {

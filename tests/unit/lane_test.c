@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -397,6 +398,105 @@ static void test_strangers_nbma(void **state)
 	assert_int_equal(fixture->world->delivered.count, 5);
 }
 
+/* Who is no peer costs the kernel nothing, however many of them he is. */
+static void test_strangers_are_cheap(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, NULL);
+	unsigned int asked;
+
+	inner(fixture, POD_B, POD_A, 100, 0);
+	receive(fixture, "192.168.200.9", 2);
+	asked = fixture->world->asked;
+	for (unsigned int i = 0; i < 100; i++) {
+		char from[32], claims[32];
+
+		snprintf(from, sizeof(from), "192.168.200.%u", 10 + i);
+		snprintf(claims, sizeof(claims), "10.244.2.%u", 10 + i);
+		inner(fixture, claims, POD_A, 100, 0);
+		receive(fixture, from, 2);
+	}
+	assert_int_equal(fixture->world->asked, asked);
+	assert_int_equal(dropped(fixture, CV_DROP_NOT_A_PEER), 101);
+	/* Nor does an error that anybody can forge, for those who are. */
+	inner(fixture, POD_B, POD_A, 100, 0);
+	receive(fixture, B1, 2);
+	assert_int_equal(fixture->world->delivered.count, 1);
+	inner(fixture, POD_A, POD_B, 100, 0);
+	send_inner(fixture);
+	asked = fixture->world->asked;
+	cv_remotes_lower_mtu(fixture->world->shared.remotes, world_addr(B1), 1000,
+			     fixture->world->now_ms, 600000);
+	send_inner(fixture);
+	inner(fixture, POD_B, POD_A, 100, 0);
+	receive(fixture, B1, 2);
+	assert_int_equal(fixture->world->asked, asked);
+	assert_int_equal(fixture->world->sent.count, 2);
+	assert_int_equal(fixture->world->delivered.count, 2);
+}
+
+/* An outer packet that the host itself would refuse. */
+static void test_arrival(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, NULL);
+	struct world *world = fixture->world;
+	static const char *const martians[] = {US, "10.244.1.1", "127.0.0.1", "0.0.0.0",
+					       "224.0.0.1"};
+
+	fixture->tunnel->config.strict = false;
+	for (unsigned int i = 0; i < sizeof(martians) / sizeof(martians[0]); i++) {
+		inner(fixture, POD_B, POD_A, 100, 0);
+		receive(fixture, martians[i], 2);
+		assert_int_equal(dropped(fixture, CV_DROP_OUTER_SOURCE_REFUSED), i + 1);
+	}
+	receive(fixture, "192.168.200.77", 2);
+	assert_int_equal(world->delivered.count, 1);
+
+	/* A peer's address from where the peer is not; only once he is allowed, anyhow. */
+	fixture->tunnel->config.strict = true;
+	world->rp_filter = true;
+	world->changes = ~0;
+	receive(fixture, B1, 2);
+	assert_int_equal(world->delivered.count, 2);
+	world_hop(world_route(world, "192.168.200.2/32", RTN_UNICAST), WORLD_VETH, NULL);
+	receive(fixture, B1, 2);
+	assert_int_equal(world->delivered.count, 2);
+	assert_int_equal(dropped(fixture, CV_DROP_OUTER_SOURCE_REFUSED), 6);
+	receive(fixture, "192.168.200.77", 2);
+	assert_int_equal(dropped(fixture, CV_DROP_NOT_A_PEER), 1);
+	world->rp_filter = false;
+	world->changes = ~0;
+	receive(fixture, B1, 2);
+	assert_int_equal(world->delivered.count, 3);
+}
+
+/* What is addressed to others is forwarded, also if a tunnel's local address is theirs now. */
+static void test_outer_destination_is_ours(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, B1);
+	uint8_t outer[WORLD_BYTES];
+	uint32_t length;
+
+	inner(fixture, POD_B, POD_A, 100, 0);
+	receive(fixture, B1, 2);
+	assert_int_equal(fixture->world->delivered.count, 1);
+	fixture->world->addresses[0].address = world_addr("192.168.100.77");
+	fixture->world->changes = ~0;
+	receive(fixture, B1, 2);
+	assert_int_equal(fixture->world->delivered.count, 1);
+
+	fixture->world->addresses[0].address = world_addr("127.0.0.1");
+	fixture->world->changes = ~0;
+	world_tunnel(fixture->world, WORLD_TUN1, B1, NULL);
+	length = write_outer(outer, world_addr(B1), world_addr("127.0.0.1"), 2, fixture->packet,
+			     fixture->length);
+	world_in(fixture->world, NULL, outer, length);
+	assert_int_equal(fixture->world->delivered.count, 1);
+	for (unsigned int i = 1; i < CV_DROP_MAX; i++) {
+		assert_int_equal(dropped(fixture, (enum cv_drop)i), 0);
+		assert_int_equal(world_drops(fixture->world, NULL, (enum cv_drop)i), 0);
+	}
+}
+
 static void test_ecn_table(void **state)
 {
 	/* RFC 6040, figure 4: -1 drops. Rows: inner; columns: outer; Not-ECT, ECT(1), ECT(0), CE.
@@ -471,18 +571,16 @@ static void test_tunnel_order(void **state)
 	struct cv_live_tunnel *both = world_tunnel(fixture->world, 23, B1, US);
 	__be32 b1 = world_addr(B1), b2 = world_addr(B2), us = world_addr(US);
 
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2, true), both);
-	assert_ptr_equal(cv_live_lookup(live, 0, b2, us, 2, true), any_local);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, world_addr("10.244.1.1"), 2, true),
-			 remote_any);
-	assert_ptr_equal(cv_live_lookup(live, 0, b2, world_addr("10.244.1.1"), 2, true), any_any);
-	assert_null(cv_live_lookup(live, 0, b2, world_addr("10.9.9.9"), 2, false));
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2), both);
+	assert_ptr_equal(cv_live_lookup(live, 0, b2, us, 2), any_local);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, world_addr("10.244.1.1"), 2), remote_any);
+	assert_ptr_equal(cv_live_lookup(live, 0, b2, world_addr("10.244.1.1"), 2), any_any);
 	cv_live_remove(live, both);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2, true), remote_any);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2), remote_any);
 	cv_live_remove(live, remote_any);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2, true), any_local);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2), any_local);
 	cv_live_remove(live, any_local);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2, true), any_any);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 2), any_any);
 	free(both);
 	free(remote_any);
 	free(any_local);
@@ -498,9 +596,9 @@ static void test_tunnel_bound_to_a_device(void **state)
 
 	memcpy(bound->config.dev, "eth9", 5);
 	bound->lanes[0].dev_index = 9;
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 9, true), bound);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, WORLD_ETH0, true), other);
-	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 0, true), bound);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 9), bound);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, WORLD_ETH0), other);
+	assert_ptr_equal(cv_live_lookup(live, 0, b1, us, 0), bound);
 }
 
 #define LANE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -520,6 +618,9 @@ int main(void)
 		LANE_TEST(test_decapsulates),
 		LANE_TEST(test_strangers),
 		LANE_TEST(test_strangers_nbma),
+		LANE_TEST(test_strangers_are_cheap),
+		LANE_TEST(test_arrival),
+		LANE_TEST(test_outer_destination_is_ours),
 		LANE_TEST(test_ecn_table),
 		LANE_TEST(test_handed_over),
 		LANE_TEST(test_tunnel_order),

@@ -44,6 +44,20 @@ static const struct world_route *find_route(struct world *world, __be32 address)
 	return best;
 }
 
+/* Whether a packet to this host, from that source, may come from that device. */
+static bool may_arrive(struct world *world, const struct cv_route_flow *flow)
+{
+	const struct world_route *back = find_route(world, flow->source);
+
+	if (!back || back->type != RTN_UNICAST)
+		return false;
+	for (unsigned int i = 0; world->rp_filter && i < back->count; i++) {
+		if (back->hops[i].oif == flow->iif)
+			return true;
+	}
+	return !world->rp_filter;
+}
+
 static int world_get(void *context, const struct cv_route_flow *flow, struct cv_route *ret)
 {
 	struct world *world = context;
@@ -54,6 +68,8 @@ static int world_get(void *context, const struct cv_route_flow *flow, struct cv_
 		return -ENETUNREACH;
 	if (route->type != RTN_UNICAST && route->type != RTN_LOCAL)
 		return -EHOSTUNREACH;
+	if (flow->iif && route->type == RTN_LOCAL && !may_arrive(world, flow))
+		return -EXDEV;
 	*ret = (struct cv_route){.type = route->type, .mtu = route->mtu ? route->mtu : 1500};
 	if (!route->count)
 		return 0;

@@ -50,6 +50,7 @@ struct world {
 	struct cv_address addresses[8];
 	unsigned int address_count;
 	int changes;	    /* what the next refresh is told */
+	bool rp_filter;	    /* of all devices */
 	unsigned int asked; /* questions to the routing table so far */
 	int send_error;	    /* -errno for every packet sent, or 0 */
 	unsigned int sends; /* batches handed to the output so far */
