@@ -10,6 +10,7 @@ and for loops two nodes that route the same prefix to each other (shapes.Line).
 """
 
 import random
+import socket
 import struct
 import time
 
@@ -225,6 +226,16 @@ def other_protocols():
                 "inner-not-ipv4", f"inner version {version}")
         refused(patch(good(60), 0, bytes([version << 4 | 5])), "bad-version",
                 f"outer version {version} in an IPv4 frame", None)
+    for key in "all", "tun0":
+        lab.n1.sysctl(f"net.ipv6.conf.{key}.disable_ipv6", 0)
+    watch = Watch(lab.culvertd)
+    lab.peer.drain()
+    lab.n1.ip("addr add fd00::1/64 dev tun0 nodad")
+    with lab.n1.socket(socket.AF_INET6, socket.SOCK_DGRAM, 0) as s:
+        s.sendto(b"six", ("fd00::2", 53))
+    tap.ok(watch.wait("inner-not-ipv4"), "an IPv6 packet of this host: inner-not-ipv4")
+    tap.ok(lab.quiet(lab.peer, is_ipip), "… and it is not sent")
+    lab.n1.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
     refused(outer(b"", REMOTE, LOCAL), "inner-truncated", "an empty outer packet")
     still_works("protocols")
 
@@ -347,7 +358,11 @@ def flood():
     tap.ok(lab.culvertd.alive(), "a flood of garbage: the daemon is alive")
     grown = lab.culvertd.memory() - memory
     tap.ok(grown < 1 << 20, "a flood of garbage: memory does not grow", f"{grown} bytes")
-    tap.equal(lab.culvertd.descriptors(), files, "a flood of garbage: no descriptor is left open")
+    # The connection of the last `culvert` may need a moment to be closed.
+    deadline = time.monotonic() + 2
+    while (now := lab.culvertd.descriptors()) > files and time.monotonic() < deadline:
+        time.sleep(0.01)
+    tap.ok(now <= files, "a flood of garbage: no descriptor is left open", f"{now}, were {files}")
     still_works("flood")
 
     for i in range(2000):

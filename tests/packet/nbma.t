@@ -14,6 +14,7 @@ import struct
 import time
 
 import culvert
+import net
 import tap
 from culvert import Watch
 from packets import difference, echo, forwarded, header, is_ipip, outer, tcp, udp
@@ -272,6 +273,34 @@ def look_up():
     lab.culvertd.delete("tun3")
 
 
+def by_device():
+    """`dev`: outer packets leave by that device, whatever the best route says."""
+    def plug():
+        net.connect(lab.n1, "spare", lab.n2, "spare")
+        lab.n1.ip(f"route add {hop(2)}/32 dev spare metric 500",
+                  f"neigh add {hop(2)} lladdr {lab.n2.mac('spare').hex(':')} dev spare")
+        return lab.n2.wire("spare")
+
+    def leaves_by(spare, name):
+        lab.peer.drain()
+        lab.from_pod(udp(POD, FAR, 100))
+        got = spare.expect(is_ipip)
+        tap.equal(got and header(got).dst, hop(2), f"{name}: outer packets leave by it")
+        tap.ok(lab.quiet(lab.peer, is_ipip), f"{name}: … and by no other")
+        spare.close()
+
+    spare = plug()
+    lab.remake(f"tun0 mode ipip remote {hop(2)} local {LOCAL} dev spare", "10.244.2.0/24 dev tun0")
+    leaves_by(spare, "dev")
+    lab.n1.ip("link del spare")
+    watch = Watch(lab.culvertd)
+    lab.from_pod(udp(POD, FAR, 100))
+    tap.equal(watch.wait("no-outer-route"), 1, "dev: it is deleted: no-outer-route")
+    tap.ok(lab.quiet(lab.peer, is_ipip), "dev: … and nothing leaves elsewhere")
+    leaves_by(plug(), "dev, made again")
+    lab.n1.ip("link del spare")
+
+
 def local_any():
     """Without a local address the kernel's routing chooses the outer source."""
     lab.remake("tun0 mode ipip remote any local any", f"10.244.2.0/24 via {hop(2)} dev tun0 onlink")
@@ -290,7 +319,7 @@ def local_any():
 tap.main(
     [
         by_route, replaced, equal_cost, equal_cost_local, fragments_of_a_flow, rules, no_gateway,
-        look_up, local_any, lab.clean_end,
+        look_up, by_device, local_any, lab.clean_end,
     ],
     lab.before,
     lab.after,

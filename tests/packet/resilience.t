@@ -19,7 +19,10 @@ import culvert
 import net
 import tap
 from culvert import Watch
-from packets import difference, echo, fix, forwarded, fragments, header, outer, patch, udp
+from packets import (
+    difference, echo, fix, forwarded, fragments, header, icmp_of, is_icmp_error, outer, patch,
+    reassemble, udp,
+)
 from shapes import Line
 from transfer import tcp_transfer
 
@@ -133,6 +136,62 @@ def routes():
     comes_back("the router finds it again")
 
 
+def told(packet, name, want):
+    """Assert that the pod is told want = (type, code) of its packet, by real routers' ICMP."""
+    pod.drain()
+    pod.send(FRAME + packet)
+    got = pod.expect(is_icmp_error())
+    error = got and icmp_of(got)
+    tap.equal(error and (error.type, error.code), want, f"{name}: the sender is told {want}")
+    tap.equal(error and error.quoted, packet and forwarded(packet)[: len(error.quoted)]
+              if error else b"", f"{name}: … of its own packet")
+
+
+def errors_of_routers():
+    """RFC 2003, 4, with errors that Linux itself makes."""
+    probe = udp(A, B, 700)
+    for kind, want in ("unreachable", (3, 1)), ("prohibit", (3, 0)):
+        lab.r.ip(f"route add {kind} {lab.B}/32")
+        told(probe, f"the router's route is {kind}", want)
+        lab.r.ip(f"route del {kind} {lab.B}/32")
+        comes_back(f"the router's route is no longer {kind}")
+    told(udp(A, B, 700, ttl=2), "an inherited TTL runs out on the path", (3, 1))
+    comes_back("after that")
+    lab.d2.stop()
+    told(probe, "nobody takes protocol 4 at the other end", (3, 0))
+    lab.d2.start()
+    comes_back("the other end's daemon is back")
+
+
+def order():
+    """Each flow keeps its order and loses nothing, however many workers there are."""
+    lab.p2.silence()
+    far = lab.p2.wire("eth0")
+    far_frame = lab.n2.mac("pod0") + lab.p2.mac("eth0") + b"\x08\x00"
+    count, flows = 3000, 6
+    for name, wire, frame, sink, source, target in (
+        ("p1 to p2", pod, FRAME, far, A, B), ("p2 to p1", far, far_frame, pod, B, A),
+    ):
+        template = [udp(source, target, 100, sport=9000 + flow, chksum=None)
+                    for flow in range(flows)]
+        sink.drain()
+        for i in range(count):
+            packet = template[i % flows]
+            wire.send(frame + packet[:26] + b"\0\0" + packet[28:96] + struct.pack("!I", i))
+            if i % 100 == 99:
+                time.sleep(0.003)
+        got = sink.collect(lambda p, s=source: p[9] == 17 and header(p).src == s, count, 5, 0.5)
+        by_flow = {}
+        for packet in got:
+            payload = header(packet).payload
+            by_flow.setdefault(payload[:2], []).append(struct.unpack("!I", payload[-4:])[0])
+        tap.equal(len(got), count, f"{name}: {count} packets of {flows} flows, all arrive, once")
+        tap.ok(len(by_flow) == flows and all(n == sorted(n) for n in by_flow.values()),
+               f"{name}: each flow in its order")
+    far.close()
+    lab.p2.run("nft flush ruleset")
+
+
 class Stream:
     """Pings all the time, from a thread with a wire of its own; counts what comes back."""
 
@@ -208,6 +267,30 @@ def outer_fragments():
     lab.r.ip(*(f"route del {route}" for route in narrow))
     for daemon, peer in ((lab.d1, lab.B), (lab.d2, lab.A)):
         daemon.change(f"tun0 remote {peer} pmtudisc")
+
+
+def large_inside():
+    """An inner packet larger than any device here comes in outer fragments."""
+    peer = lab.r.wire("left")
+    frame = lab.n1.mac("eth0") + lab.r.mac("left") + b"\x08\x00"
+    for size in (5000, 30000, 65515):
+        sent = udp(B, A, size)
+        pod.drain()
+        for piece in fragments(outer(sent, lab.B, lab.A), 1480):
+            peer.send(frame + piece)
+        got = pod.collect(lambda p: p[9] == 17, timeout=2, quiet=0.2)
+        tap.ok(got and reassemble(got) == forwarded(sent),
+               f"an inner packet of {size} bytes in outer fragments arrives whole",
+               lambda got=got: len(got))
+    sent = udp(B, A, 5000, df=True)
+    back = lab.r.wire("left")
+    for piece in fragments(outer(sent, lab.B, lab.A), 1480):
+        peer.send(frame + piece)
+    got = back.expect(lambda p: p[9] == 4 and is_icmp_error(3, 4)(header(p).payload))
+    tap.equal(got and icmp_of(header(got).payload).mtu, 1500,
+              "… and with DF its sender is told, through the tunnel")
+    peer.close()
+    back.close()
 
 
 def handed_over():
@@ -306,7 +389,8 @@ def handed_over():
 
 tap.main(
     [
-        address, link, device, tunnel_device, routes, restart, outer_fragments, handed_over,
+        address, link, device, tunnel_device, routes, errors_of_routers, order, restart,
+        outer_fragments, large_inside, handed_over,
         lab.clean_end,
     ],
     after=lab.after,

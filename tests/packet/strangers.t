@@ -239,17 +239,39 @@ def at_once():
 
 
 def forged_by_a_pod():
-    """A pod that speaks for the remote: `dev` says where outer packets may come from."""
-    lab.tunnel("dev eth0")
+    """A pod that speaks for the remote: refused where the host's own input would refuse it."""
     packet = outer(udp(FAR, GATEWAY, 100), REMOTE, LOCAL)
-    inside = lab.n1.wire("tun0", link_header=0)
-    engine = Watch(lab.culvertd, None)
-    lab.from_pod(packet)
-    tap.equal((engine.wait("no-tunnel"), inside.expect(timeout=0.05)), (1, None),
-              "dev eth0: an outer packet that a pod has forged: no-tunnel")
-    lab.from_peer(packet)
-    tap.ok(inside.expect(), "dev eth0: the same packet from the underlay is admitted")
-    inside.close()
+    for words, loose, reason in (("", 1, "outer-source-refused"), ("dev eth0", 0, "no-tunnel")):
+        lab.tunnel(words)
+        for device in "all", "pod0":
+            lab.n1.sysctl(f"net.ipv4.conf.{device}.rp_filter", loose)
+        how = words or "rp_filter=1"
+        inside = lab.n1.wire("tun0", link_header=0)
+        watches = Watch(lab.culvertd), Watch(lab.culvertd, None)
+        lab.from_pod(packet)
+        got = inside.expect(timeout=0.1)
+        tap.equal((got, sum(w.rose().get(reason, 0) for w in watches)), (None, 1),
+                  f"{how}: an outer packet that a pod has forged: {reason}")
+        lab.from_peer(packet)
+        tap.ok(inside.expect(), f"{how}: the same packet from the underlay is admitted")
+        inside.close()
+    for device in "all", "pod0":
+        lab.n1.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
+
+
+def impossible_outer_sources():
+    """nostrict lets in everybody, but not who cannot be."""
+    nbma("nostrict", f"10.244.2.0/24 via {REMOTE} dev tun0 onlink")
+    watch = Watch(lab.culvertd)
+    sources = [LOCAL, GATEWAY, "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"]
+    lab.pod.drain()
+    for source in sources:
+        lab.from_peer(outer(udp(FAR, POD, 100), source, LOCAL))
+    tap.equal(watch.wait("outer-source-refused", len(sources)), len(sources),
+              "nostrict: our own, loopback, multicast, broadcast, no outer source: refused")
+    tap.ok(lab.quiet(lab.pod), "… and not delivered")
+    lab.from_peer(outer(udp(FAR, POD, 100), REMOTE, "127.0.0.1"))
+    tap.ok(lab.quiet(lab.pod), "an outer packet to 127.0.0.1 from a wire is not taken")
 
 
 def before_anything():
@@ -285,7 +307,7 @@ tap.main(
     [
         fixed_remote, default_routes, peers_themselves, equal_cost, policy_rules, nostrict,
         nbma_peers, nbma_equal_cost, at_once, forged_by_a_pod,
-        before_anything, lab.clean_end,
+        impossible_outer_sources, before_anything, lab.clean_end,
     ],
     lab.before,
     lab.after,
