@@ -162,9 +162,12 @@ static enum cv_drop check_way(struct cv_lane *lane, const struct parcel *parcel,
 	if (!cv_remotes_take_error(lane->shared->remotes, parcel->way.destination, lane->now_ms,
 				   &error))
 		return CV_DROP_NONE;
-	if (cv_lane_answer(lane, parcel->tunnel, ip, packet, ip->total_length, error.type,
-			   error.code, error.rest))
-		cv_lane_count(lane, parcel->tunnel, CV_EVENT_ICMP_RELAYED, 1);
+	/* Whom nobody may tell might as well try; else a flood of forged errors stops all packets.
+	 */
+	if (!cv_lane_answer(lane, parcel->tunnel, ip, packet, ip->total_length, error.type,
+			    error.code, error.rest))
+		return CV_DROP_NONE;
+	cv_lane_count(lane, parcel->tunnel, CV_EVENT_ICMP_RELAYED, 1);
 	return CV_DROP_REMOTE_UNREACHABLE;
 }
 
@@ -176,6 +179,14 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 	if (drop == CV_DROP_NO_NEXT_HOP || drop == CV_DROP_NO_OUTER_ROUTE)
 		cv_lane_answer(lane, parcel->tunnel, &parcel->ip, packet, parcel->ip.total_length,
 			       CV_ICMP_DEST_UNREACHABLE, CV_ICMP_NET_UNREACHABLE, 0);
+}
+
+/* A route's mtu metric may be anything; below the least MTU there is, it is none. */
+static uint32_t outer_mtu(const struct cv_way_out *way)
+{
+	if (!way->mtu)
+		return MTU_UNKNOWN;
+	return way->mtu < CV_IPV4_MTU_MIN ? CV_IPV4_MTU_MIN : way->mtu;
 }
 
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
@@ -205,7 +216,7 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = (parcel.way.mtu ? parcel.way.mtu : MTU_UNKNOWN) - CV_IPIP_OVERHEAD;
+	parcel.inner_mtu = outer_mtu(&parcel.way) - CV_IPIP_OVERHEAD;
 	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
 					 : parcel.ip.total_length;
 	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)

@@ -16,6 +16,7 @@
 static bool was_sent(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 		     const struct cv_ipip_quote *quote, const uint8_t *bytes, uint32_t *ret_mtu)
 {
+	struct cv_ipv4 inner = quote->inner;
 	struct cv_way_out way;
 	struct cv_flow flow;
 
@@ -25,7 +26,9 @@ static bool was_sent(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 			return cv_router_is_peer(lane->router, tunnel, quote->outer.destination);
 		return true;
 	}
-	cv_flow_read(&flow, &quote->inner, bytes + quote->inner_offset);
+	/* Of ports only what is quoted. */
+	inner.payload_length = quote->inner_length - inner.header_length;
+	cv_flow_read(&flow, &inner, bytes + quote->inner_offset);
 	if (tunnel->config.remote && !cv_router_is_routed_into(lane->router, tunnel, &flow))
 		return false;
 	if (cv_router_way_out(lane->router, tunnel, &flow, &way))

@@ -244,19 +244,6 @@ static struct answer *answer_find(const struct cv_router *router, struct answer 
 	return place;
 }
 
-/* Ports go into a question only with the protocol whose ports they are. */
-static void flow_to_route(const struct cv_flow *flow, struct cv_route_flow *ret)
-{
-	*ret = (struct cv_route_flow){
-		.destination = flow->destination,
-		.source = flow->source,
-		.tos = flow->tos,
-		.protocol = flow->protocol,
-		.source_port = flow->source_port,
-		.destination_port = flow->destination_port,
-	};
-}
-
 /* The device that packets from address arrive on: that of the route back to it. 0: unknown. */
 static int device_towards(const struct cv_router *router, __be32 address)
 {
@@ -266,6 +253,25 @@ static int device_towards(const struct cv_router *router, __be32 address)
 	if (router->source.get(router->source.context, &back, &route))
 		return 0;
 	return route.type == RTN_UNICAST ? route.oif : 0;
+}
+
+/* The question of the packet itself: of one of ours, or of one that was forwarded. */
+static void ask_as_for(const struct cv_router *router, const struct cv_flow *flow,
+		       struct cv_route_flow *ret)
+{
+	*ret = (struct cv_route_flow){
+		.destination = flow->destination,
+		.source = flow->source,
+		.tos = flow->tos,
+		.protocol = flow->protocol,
+		.source_port = flow->source_port,
+		.destination_port = flow->destination_port,
+	};
+	if (cv_router_is_own(router, flow->source))
+		return;
+	ret->iif = device_towards(router, flow->source);
+	if (!ret->iif)
+		ret->source = 0;
 }
 
 /*
@@ -280,11 +286,7 @@ static int next_hop_get(const struct cv_router *router, const struct cv_live_tun
 	struct cv_route_flow question;
 	int err;
 
-	flow_to_route(flow, &question);
-	if (!cv_router_is_own(router, flow->source))
-		question.iif = device_towards(router, flow->source);
-	if (!question.iif && !cv_router_is_own(router, flow->source))
-		question.source = 0;
+	ask_as_for(router, flow, &question);
 	err = source->get(source->context, &question, ret_route);
 	if (!err && ret_route->type == RTN_UNICAST && ret_route->oif == tunnel->config.ifindex)
 		return 0;
@@ -432,7 +434,8 @@ static int route_back(struct cv_router *router, const struct cv_flow *flow)
 	if (is_own || back.iif) {
 		back.source = flow->destination;
 		err = source->match(source->context, &back, &router->entry);
-		if (!err || err == -ENETUNREACH)
+		/* Of the errors of a rule or route that refuses, those that say nothing else. */
+		if (!err || err == -ENETUNREACH || err == -EACCES)
 			return err;
 	}
 	back.source = 0;
@@ -522,10 +525,14 @@ enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __
 bool cv_router_is_routed_into(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			      const struct cv_flow *flow)
 {
-	const struct cv_route_flow question = {.destination = flow->destination, .tos = flow->tos};
+	const struct cv_route_flow plain = {.destination = flow->destination, .tos = flow->tos};
+	const struct cv_router_source *source = &router->source;
 	const struct cv_route_entry *entry = &router->entry;
+	struct cv_route_flow question;
 
-	if (router->source.match(router->source.context, &question, &router->entry))
+	ask_as_for(router, flow, &question);
+	if (source->match(source->context, &question, &router->entry) &&
+	    source->match(source->context, &plain, &router->entry))
 		return false;
 	for (unsigned int i = 0; i < entry->count; i++) {
 		if (entry->next_hops[i].oif == tunnel->config.ifindex)

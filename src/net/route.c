@@ -22,7 +22,7 @@
 #include "net/link.h"
 #include "net/nexthop.h"
 #include "net/vector.h"
-#include "wire/types.h"
+#include "wire/ipv4.h"
 
 enum {
 	DSCP_MASK = 0xfc,
@@ -133,6 +133,16 @@ static const struct rtmsg *route_message(const struct nlmsghdr *nlh)
 	return mnl_nlmsg_get_payload(nlh);
 }
 
+/*
+ * Routes that share their next hop share the kernel's cache there, and its entry says the type
+ * of whoever came first (seen on 6.18): with `224.0.0.0/4 dev X` beside it, what `10.0.0.0/8 dev
+ * X` says of 10.0.0.1 may be "multicast".
+ */
+static uint8_t type_towards(__be32 destination, uint8_t type)
+{
+	return type == RTN_MULTICAST && !cv_ipv4_is_multicast(destination) ? RTN_UNICAST : type;
+}
+
 /* ---- the kernel's choice for a flow ------------------------------------------------ */
 
 static int parse_choice(const struct nlmsghdr *nlh, void *data)
@@ -178,6 +188,7 @@ int cv_route_get(struct cv_nl *nl, const struct cv_route_flow *flow, struct cv_r
 
 	if (err < 0)
 		return err;
+	route.type = type_towards(flow->destination, route.type);
 	/* The kernel leaves RTA_PREFSRC out when it is what we asked with. */
 	if (!route.source && !flow->iif)
 		route.source = flow->source;
@@ -364,7 +375,7 @@ int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 		err = match_once(nl, flow, &entry);
 	if (err < 0)
 		return err;
-	ret_entry->type = entry.type;
+	ret_entry->type = type_towards(flow->destination, entry.type);
 	ret_entry->prefix_length = entry.prefix_length;
 	ret_entry->prefix = entry.prefix;
 	ret_entry->mtu = entry.mtu;

@@ -267,6 +267,27 @@ static void test_too_big_without_df(void **state)
 	assert_int_equal(world_events(fixture->world, fixture->tunnel, CV_EVENT_FRAGMENTED), 1);
 }
 
+/* `ip route … mtu 10` is possible, and means no more than the least MTU of IPv4. */
+static void test_senseless_mtu(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, B1);
+	struct world_route *route = world_route(fixture->world, "192.168.200.0/24", RTN_UNICAST);
+
+	world_hop(route, WORLD_ETH0, "192.168.100.254");
+	route->mtu = 10;
+	inner(fixture, POD_A, POD_B, 100, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(dropped(fixture, CV_DROP_TOO_BIG), 1);
+	assert_int_equal(fixture->world->sent.count, 0);
+	inner(fixture, POD_A, POD_B, 20, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sent.count, 1);
+	inner(fixture, POD_A, POD_B, 100, 0);
+	send_inner(fixture);
+	/* 24 bytes of payload each, 28 in the last one. */
+	assert_int_equal(fixture->world->sent.count, 1 + 4);
+}
+
 static void test_kernel_refuses(void **state)
 {
 	struct fixture *fixture = with_tunnel(state, B1);
@@ -613,6 +634,7 @@ int main(void)
 		LANE_TEST(test_outer_route_and_local),
 		LANE_TEST(test_too_big_with_df),
 		LANE_TEST(test_too_big_without_df),
+		LANE_TEST(test_senseless_mtu),
 		LANE_TEST(test_kernel_refuses),
 		LANE_TEST(test_full_buffer_is_tried_once),
 		LANE_TEST(test_decapsulates),

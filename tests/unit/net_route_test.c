@@ -680,6 +680,21 @@ static void test_agrees_with_packets(void **state)
 	fan_destroy(&fan);
 }
 
+/* The kernel remembers a route's last answer, its type included, at the next hop they share. */
+static void test_multicast_route_beside_it(void **state)
+{
+	struct cv_route_flow unicast = flow_to("10.1.2.3"), multicast = flow_to("239.1.2.3");
+
+	(void)state;
+	cv_sh("ip route add 224.0.0.0/4 dev v0 && ip route add 10.0.0.0/8 dev v0");
+	for (unsigned int i = 0; i < 20; i++) {
+		(void)get(&multicast);
+		assert_int_equal(get(&unicast).type, RTN_UNICAST);
+		assert_int_equal(match(&unicast)->type, RTN_UNICAST);
+		assert_true(lists(match(&unicast), v0, "0.0.0.0"));
+	}
+}
+
 static void test_forwarding_off_refuses(void **state)
 {
 	struct cv_route_flow flow = flow_to("198.51.100.7");
@@ -718,6 +733,7 @@ int main(void)
 		TEST(test_for_each_gateway_of_many_routes),
 		TEST(test_ecmp_spreads_and_is_stable),
 		TEST(test_agrees_with_packets),
+		TEST(test_multicast_route_beside_it),
 		TEST(test_forwarding_off_refuses),
 	};
 

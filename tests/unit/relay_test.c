@@ -65,6 +65,8 @@ static void report(struct fixture *fixture, const char *from, const char *to, ui
 		.offender = world_addr(ROUTER),
 		.quoted = quoted,
 	};
+	/* What was quoted by the error before. */
+	memset(fixture->error.quote, 0xff, sizeof(fixture->error.quote));
 	memcpy(fixture->error.quote, outer, quoted);
 	cv_lane_begin(fixture->world->lane, fixture->world->now_ms);
 	cv_relay_error(fixture->world->lane, &fixture->error);
@@ -211,6 +213,43 @@ static void test_nbma_peers(void **state)
 	assert_int_equal(not_ours(fixture), 2);
 }
 
+/* A quote that ends with the inner header says nothing of ports. */
+static void test_quote_without_ports(void **state)
+{
+	struct fixture *fixture = *state;
+	struct world_route *route;
+	const struct header_of of = {
+		.source = world_addr(POD_A),
+		.destination = world_addr("10.244.3.2"),
+		.protocol = CV_IPV4_PROTO_UDP,
+	};
+
+	world_tunnel(fixture->world, WORLD_TUN1, NULL, US);
+	route = world_route(fixture->world, "10.244.3.0/24", RTN_UNICAST);
+	world_hop(route, WORLD_TUN1, "192.168.200.3");
+	world_hop(route, WORLD_TUN1, "192.168.200.4");
+	fixture->length = write_ipv4(fixture->inner, &of, NULL, 1000);
+	/* The world chooses by the source port: the first next hop for 0. */
+	report(fixture, US, "192.168.200.3", 3, 1, 0, 40);
+	assert_int_equal(not_ours(fixture), 0);
+	assert_int_equal(fixture->world->icmp.count, 1);
+}
+
+/* Forged errors stop no more packets than their senders are told of. */
+static void test_flood_of_errors(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (unsigned int i = 0; i < 50; i++) {
+		report(fixture, US, B1, 3, 1, 0, 28);
+		world_out(fixture->world, fixture->tunnel, NULL, fixture->inner, fixture->length);
+	}
+	assert_int_equal(fixture->world->icmp.count, CV_LIMIT_ONE_BURST);
+	assert_int_equal(world_drops(fixture->world, fixture->tunnel, CV_DROP_REMOTE_UNREACHABLE),
+			 CV_LIMIT_ONE_BURST);
+	assert_int_equal(fixture->world->sent.count, 50 - CV_LIMIT_ONE_BURST);
+}
+
 static void test_rate_limit(void **state)
 {
 	struct fixture *fixture = *state;
@@ -270,6 +309,7 @@ int main(void)
 		RELAY_TEST(test_relays_by_code),      RELAY_TEST(test_path_mtu),
 		RELAY_TEST(test_short_quotes),	      RELAY_TEST(test_not_ours),
 		RELAY_TEST(test_nbma_peers),	      RELAY_TEST(test_rate_limit),
+		RELAY_TEST(test_quote_without_ports), RELAY_TEST(test_flood_of_errors),
 		cmocka_unit_test(test_limit_for_all), cmocka_unit_test(test_remotes_are_bounded),
 	};
 
