@@ -12,28 +12,32 @@
 
 #include "wire/icmp.h"
 
-/* Can the quoted packet have left through this tunnel? *ret_mtu: the path MTU used so far. */
+/*
+ * Can the quoted packet have left through this tunnel? *ret_mtu: the path MTU used so far, as far
+ * as it is known.
+ */
 static bool was_sent(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 		     const struct cv_ipip_quote *quote, const uint8_t *bytes, uint32_t *ret_mtu)
 {
 	struct cv_ipv4 inner = quote->inner;
+	struct cv_flow flow = {0};
 	struct cv_way_out way;
-	struct cv_flow flow;
 
-	*ret_mtu = quote->outer.total_length;
-	if (!quote->has_inner) {
-		if (!tunnel->config.remote)
-			return cv_router_is_peer(lane->router, tunnel, quote->outer.destination);
-		return true;
+	*ret_mtu = CV_IPV4_LENGTH_MAX;
+	if (quote->has_inner) {
+		/* Of ports only what is quoted. */
+		inner.payload_length = quote->inner_length - inner.header_length;
+		cv_flow_read(&flow, &inner, bytes + quote->inner_offset);
+	} else if (!tunnel->config.remote) {
+		return cv_router_is_peer(lane->router, tunnel, quote->outer.destination);
 	}
-	/* Of ports only what is quoted. */
-	inner.payload_length = quote->inner_length - inner.header_length;
-	cv_flow_read(&flow, &inner, bytes + quote->inner_offset);
-	if (tunnel->config.remote && !cv_router_is_routed_into(lane->router, tunnel, &flow))
+	if (quote->has_inner && tunnel->config.remote &&
+	    !cv_router_is_routed_into(lane->router, tunnel, &flow))
 		return false;
+	/* With a fixed remote the way is the same for all flows. */
 	if (cv_router_way_out(lane->router, tunnel, &flow, &way))
 		return false;
-	if (way.mtu && way.mtu < *ret_mtu)
+	if (way.mtu)
 		*ret_mtu = way.mtu;
 	return way.destination == quote->outer.destination;
 }

@@ -213,6 +213,28 @@ static void test_nbma_peers(void **state)
 	assert_int_equal(not_ours(fixture), 2);
 }
 
+/* What a router says of the path, it says of the path; not of the packet that it quotes. */
+static void test_path_mtu_of_a_small_packet(void **state)
+{
+	static const uint32_t quoted[] = {28, 100};
+	struct fixture *fixture = *state;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		fixture->length = 200;
+		cv_ipv4_set_total_length(fixture->inner, 200);
+		report(fixture, US, B1, 3, 4, 1400, quoted[i]);
+		fixture->length = 1380;
+		cv_ipv4_set_total_length(fixture->inner, 1380);
+		world_out(fixture->world, fixture->tunnel, NULL, fixture->inner, fixture->length);
+		assert_int_equal(fixture->world->sent.count, i + 1);
+	}
+	cv_ipv4_set_total_length(fixture->inner, 1381);
+	world_out(fixture->world, fixture->tunnel, NULL, fixture->inner, 1381);
+	assert_int_equal(fixture->world->sent.count, 2);
+	assert_int_equal(world_drops(fixture->world, fixture->tunnel, CV_DROP_TOO_BIG), 1);
+	assert_int_equal(happened(fixture, CV_EVENT_PMTU_LOWERED), 1);
+}
+
 /* A quote that ends with the inner header says nothing of ports. */
 static void test_quote_without_ports(void **state)
 {
@@ -306,11 +328,17 @@ static void test_remotes_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RELAY_TEST(test_relays_by_code),      RELAY_TEST(test_path_mtu),
-		RELAY_TEST(test_short_quotes),	      RELAY_TEST(test_not_ours),
-		RELAY_TEST(test_nbma_peers),	      RELAY_TEST(test_rate_limit),
-		RELAY_TEST(test_quote_without_ports), RELAY_TEST(test_flood_of_errors),
-		cmocka_unit_test(test_limit_for_all), cmocka_unit_test(test_remotes_are_bounded),
+		RELAY_TEST(test_relays_by_code),
+		RELAY_TEST(test_path_mtu),
+		RELAY_TEST(test_short_quotes),
+		RELAY_TEST(test_not_ours),
+		RELAY_TEST(test_nbma_peers),
+		RELAY_TEST(test_rate_limit),
+		RELAY_TEST(test_quote_without_ports),
+		RELAY_TEST(test_flood_of_errors),
+		RELAY_TEST(test_path_mtu_of_a_small_packet),
+		cmocka_unit_test(test_limit_for_all),
+		cmocka_unit_test(test_remotes_are_bounded),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
