@@ -56,6 +56,13 @@ prepare() {
 	mount -t tmpfs tmpfs /tmp
 	mkdir -p "$TMP" /dev/net
 	mount -t hostfs -o "$TMP" none "$TMP"
+	# A checkout that lies below what was just covered is shown again.
+	case $ROOT in
+	/tmp/* | /run/*)
+		mkdir -p "$ROOT"
+		mount -t hostfs -o "$ROOT" none "$ROOT"
+		;;
+	esac
 	for dir in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
 		ln -sfn "/proc/self/${dir#*:}" "/dev/${dir%%:*}"
 	done
