@@ -2,13 +2,14 @@
 /*
  * The engine's questions to the kernel's routing, and their answers remembered.
  *
- * Two caches per worker, one each way, of the same shape: 2-way sets by a hash of the
- * question. An answer is valid only with the generation it was given in; the generation
- * moves with every notice of the kernel, and on demand. What anybody can change by forged
- * ICMP errors, the remotes' soft state, does not move it: no question is asked again for that.
- * Refusals are remembered like permissions, so that a flood of strangers costs one
- * question per flow and second, not per packet; and one from somebody who is no peer of an
- * NBMA tunnel costs none.
+ * Three caches per worker of the same shape, 2-way sets by a hash of the question: one each
+ * way by flow, and one of what many flows have in common (the device towards an address, the
+ * outer route to a next hop), so that a new flow costs one question of its own. An answer is valid
+ * only with the generation it was given in; the generation moves with every notice of the kernel,
+ * and on demand. What anybody can change by forged ICMP errors, the remotes' soft state, does not
+ * move it: no question is asked again for that. Refusals are remembered like permissions, so that a
+ * flood of strangers costs one question per flow and second, not per packet; and one from somebody
+ * who is no peer of an NBMA tunnel costs none.
  *
  * What is asked, and why in these words:
  * - the next hop of an inner packet: RTM_GETROUTE with the flow's ports and, for a forwarded
@@ -36,15 +37,17 @@ enum {
 	ANSWER_LIFETIME_MS = 1000, /* sysctls such as fib_multipath_hash_policy send no notice */
 };
 
+/* Slots of questions that are not about a tunnel. */
 enum {
-	SLOT_ARRIVAL = CV_ENGINE_TUNNELS_MAX
+	SLOT_DEVICE = CV_ENGINE_TUNNELS_MAX, /* towards flow.destination: way.oif */
+	SLOT_ARRIVAL,			     /* on device 0; device n follows */
 };
 
 /* A question. Compared and hashed as bytes, hence no padding. */
 struct question {
 	struct cv_flow flow;
 	__be32 outer_source; /* on the way in */
-	uint32_t slot;	     /* the tunnel's; on arrival SLOT_ARRIVAL + device */
+	uint32_t slot;	     /* the tunnel's, or SLOT_… */
 };
 
 struct answer {
@@ -72,6 +75,8 @@ struct cv_router {
 	struct cv_route_entry entry; /* 3 KB: too much for the stack of every call */
 	struct answer out[SETS][WAYS];
 	struct answer in[SETS][WAYS];
+	/* Its answers are found one after the other: one might take another's place. */
+	struct answer common[SETS][WAYS];
 };
 
 struct cv_router *cv_router_create(const struct cv_router_source *source, struct cv_live *live,
@@ -234,7 +239,8 @@ static struct answer *answer_find(const struct cv_router *router, struct answer 
 			*ret_valid = true;
 			return &set[i];
 		}
-		if (!valid || (int32_t)(set[i].given_ms - place->given_ms) < 0)
+		if (i && answer_is_valid(router, place) &&
+		    (!valid || (int32_t)(set[i].given_ms - place->given_ms) < 0))
 			place = &set[i];
 	}
 	*ret_valid = false;
@@ -245,18 +251,28 @@ static struct answer *answer_find(const struct cv_router *router, struct answer 
 }
 
 /* The device that packets from address arrive on: that of the route back to it. 0: unknown. */
-static int device_towards(const struct cv_router *router, __be32 address)
+static int device_towards(struct cv_router *router, __be32 address)
 {
 	const struct cv_route_flow back = {.destination = address};
+	struct question question;
 	struct cv_route route;
+	struct answer *answer;
+	bool valid;
 
-	if (router->source.get(router->source.context, &back, &route))
-		return 0;
-	return route.type == RTN_UNICAST ? route.oif : 0;
+	memset(&question, 0, sizeof(question));
+	question.slot = SLOT_DEVICE;
+	question.flow.destination = address;
+	answer = answer_find(router, router->common, &question, &valid);
+	if (valid)
+		return answer->way.oif;
+	answer->way.oif = 0;
+	if (!router->source.get(router->source.context, &back, &route) && route.type == RTN_UNICAST)
+		answer->way.oif = route.oif;
+	return answer->way.oif;
 }
 
 /* The question of the packet itself: of one of ours, or of one that was forwarded. */
-static void ask_as_for(const struct cv_router *router, const struct cv_flow *flow,
+static void ask_as_for(struct cv_router *router, const struct cv_flow *flow,
 		       struct cv_route_flow *ret)
 {
 	*ret = (struct cv_route_flow){
@@ -279,7 +295,7 @@ static void ask_as_for(const struct cv_router *router, const struct cv_flow *flo
  * on fwmark, a socket bound to the device: things that a question cannot say), the
  * packet is here all the same: then ask for a route through this device.
  */
-static int next_hop_get(const struct cv_router *router, const struct cv_live_tunnel *tunnel,
+static int next_hop_get(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			const struct cv_flow *flow, struct cv_route *ret_route)
 {
 	const struct cv_router_source *source = &router->source;
@@ -336,22 +352,41 @@ static enum cv_drop outer_route(const struct cv_router *router, const struct cv_
 	return CV_DROP_NONE;
 }
 
-static enum cv_drop find_way_out(const struct cv_router *router,
-				 const struct cv_live_tunnel *tunnel, const struct cv_flow *flow,
-				 struct cv_way_out *ret_way)
+/* The same, once for all flows of the tunnel. */
+static enum cv_drop common_outer_route(struct cv_router *router,
+				       const struct cv_live_tunnel *tunnel, struct cv_way_out *way)
+{
+	struct question question;
+	struct answer *answer;
+	bool valid;
+
+	memset(&question, 0, sizeof(question));
+	question.slot = tunnel->slot;
+	question.flow.destination = way->destination;
+	answer = answer_find(router, router->common, &question, &valid);
+	if (!valid) {
+		answer->way = *way;
+		answer->drop = (uint8_t)outer_route(router, tunnel, &answer->way);
+	}
+	*way = answer->way;
+	return answer->drop;
+}
+
+static enum cv_drop find_way_out(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+				 const struct cv_flow *flow, struct cv_way_out *ret_way)
 {
 	struct cv_route route;
 
 	memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->destination = tunnel->config.remote;
-	if (!ret_way->destination) {
-		if (next_hop_get(router, tunnel, flow, &route))
-			return CV_DROP_NO_NEXT_HOP;
-		ret_way->destination = route.gateway ? route.gateway : flow->destination;
-		if (!is_outer_destination(router, ret_way->destination))
-			return CV_DROP_NO_NEXT_HOP;
-	}
-	return outer_route(router, tunnel, ret_way);
+	if (ret_way->destination)
+		return outer_route(router, tunnel, ret_way);
+	if (next_hop_get(router, tunnel, flow, &route))
+		return CV_DROP_NO_NEXT_HOP;
+	ret_way->destination = route.gateway ? route.gateway : flow->destination;
+	if (!is_outer_destination(router, ret_way->destination))
+		return CV_DROP_NO_NEXT_HOP;
+	return common_outer_route(router, tunnel, ret_way);
 }
 
 /* What is known of the remote beside routing. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "net/monitor.h"
 #include "packets.h"
 #include "wire/icmp.h"
 #include "wire/ipip.h"
@@ -199,6 +200,37 @@ static void test_next_hop_follows_routes(void **state)
 	assert_int_equal(world->icmp.items[0].bytes[0], CV_ICMP_DEST_UNREACHABLE);
 	assert_int_equal(world->icmp.items[0].bytes[1], CV_ICMP_NET_UNREACHABLE);
 	assert_int_equal(world->icmp.items[0].destination, world_addr(POD_A));
+}
+
+/* What flows have in common is asked once; each has one question of its own. */
+static void test_questions_of_a_flow(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, NULL);
+	struct world *world = fixture->world;
+	unsigned int asked = world->asked;
+
+	inner(fixture, POD_A, POD_B, 100, 0);
+	send_inner(fixture);
+	assert_int_equal(world->asked, asked + 3);
+	for (unsigned int i = 0; i < 100; i++) {
+		char to[32];
+
+		snprintf(to, sizeof(to), "10.244.2.%u", 10 + i);
+		asked = world->asked;
+		inner(fixture, POD_A, to, 100, 0);
+		send_inner(fixture);
+		assert_int_equal(world->asked, asked + 1);
+		assert_int_equal(world->sent.items[i + 1].destination, world_addr(B1));
+	}
+	/* All of it is forgotten with any change, and after a second. */
+	asked = world->asked;
+	world->changes = CV_MONITOR_ROUTE;
+	send_inner(fixture);
+	assert_int_equal(world->asked, asked + 3);
+	world->now_ms += 1000;
+	send_inner(fixture);
+	assert_int_equal(world->asked, asked + 6);
+	assert_int_equal(world->sent.count, 103);
 }
 
 static void test_outer_route_and_local(void **state)
@@ -631,6 +663,7 @@ int main(void)
 		LANE_TEST(test_refuses_inner_headers),
 		LANE_TEST(test_loops),
 		LANE_TEST(test_next_hop_follows_routes),
+		LANE_TEST(test_questions_of_a_flow),
 		LANE_TEST(test_outer_route_and_local),
 		LANE_TEST(test_too_big_with_df),
 		LANE_TEST(test_too_big_without_df),
