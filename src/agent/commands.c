@@ -148,6 +148,7 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 	json_t *result = NULL;
 	int rc;
 
+	commands->catch_up(commands->context);
 	switch (request->kind) {
 	case CV_REQUEST_STATUS:
 		result = status(commands);

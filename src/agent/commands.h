@@ -12,6 +12,9 @@ struct cv_commands {
 	struct cv_engine *engine;
 	struct cv_tunnel_set *set;
 	const char *run_dir;
+	/* Called before every request: nobody is to be answered from before his own `ip link`. */
+	void (*catch_up)(void *context);
+	void *context; /* of catch_up */
 };
 
 /* A cv_server_handler; context: struct cv_commands. */

@@ -180,6 +180,17 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	d->refresh_took_us = now_us() - begin_us;
 }
 
+/* The kernel queues a notice before `ip link` ends, so who waited for that finds it here. */
+static void catch_up(void *data)
+{
+	struct daemon *d = data;
+
+	if (!cv_monitor_drain(d->monitor) && !event_pending(d->refresh, EV_TIMEOUT, NULL))
+		return;
+	event_del(d->refresh);
+	on_refresh(-1, EV_TIMEOUT, d);
+}
+
 static void keep_alive(void)
 {
 	sd_notify(0, "WATCHDOG=1");
@@ -292,6 +303,8 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		.engine = d->engine,
 		.set = d->set,
 		.run_dir = d->rundir.path,
+		.catch_up = catch_up,
+		.context = d,
 	};
 	return cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
 				&d->server, error);

@@ -93,6 +93,15 @@ sleep 0.3
 ip link set eth0 mtu 1500
 ok "set to what it should be, it is followed again" wait_for 3 mtu_is tun0 1480
 
+for i in {1..5}; do
+	ip link del tun1
+	ok "a name is free as soon as its device is deleted, $i" \
+		culvert tunnel add tun1 remote any local 192.168.100.1 nostrict
+	ip link set tun1 name "pool$i"
+	ok "a tunnel has its new name as soon as its device has, $i" culvert tunnel show "pool$i"
+	ip link set "pool$i" name tun1
+	ok "and may be changed by it, $i" culvert tunnel change tun1 ttl $((i + 1))
+done
 ip link set tun1 name pool
 ok "a renamed device renames the tunnel" wait_for 3 culvert tunnel show pool
 ip link del pool
