@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -144,6 +145,26 @@ static int record_from_json(const json_t *json, struct cv_tunnel_record *ret_rec
 	return cv_tunnel_config_check(&ret_record->config, error);
 }
 
+/* One that is not complete may have the pair of one that it was to replace. */
+static int check_unique(const struct cv_tunnel_record *records, size_t last, struct cv_error *error)
+{
+	const struct cv_tunnel_config *config = &records[last].config;
+
+	for (size_t i = 0; i < last; i++) {
+		const struct cv_tunnel_config *other = &records[i].config;
+
+		if (!strcmp(other->name, config->name))
+			return cv_error_set(error, -EINVAL, "tunnel %s is there twice",
+					    config->name);
+		if (records[i].complete && records[last].complete &&
+		    other->remote == config->remote && other->local == config->local)
+			return cv_error_set(error, -EINVAL,
+					    "tunnels %s and %s have the same remote and local",
+					    other->name, config->name);
+	}
+	return 0;
+}
+
 static int records_from_json(const json_t *root, struct cv_tunnel_record **ret_records,
 			     size_t *ret_count, struct cv_error *error)
 {
@@ -159,8 +180,11 @@ static int records_from_json(const json_t *root, struct cv_tunnel_record **ret_r
 	records = calloc(count + 1, sizeof(*records));
 	if (!records)
 		return out_of_memory(error);
-	for (size_t i = 0; i < count && !rc; i++)
+	for (size_t i = 0; i < count && !rc; i++) {
 		rc = record_from_json(json_array_get(tunnels, i), &records[i], error);
+		if (!rc)
+			rc = check_unique(records, i, error);
+	}
 	if (rc) {
 		free(records);
 		return rc;
@@ -168,6 +192,36 @@ static int records_from_json(const json_t *root, struct cv_tunnel_record **ret_r
 	*ret_records = records;
 	*ret_count = count;
 	return 0;
+}
+
+/*
+ * The directory may have been open to others once: what they can write is not believed. Without
+ * O_NONBLOCK a FIFO would keep us waiting for ever.
+ */
+static int open_file(const char *path, FILE **ret_file, struct cv_error *error)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int rc = -errno;
+
+	if (fd < 0)
+		return cv_error_set(error, rc,
+				    "cannot read %s: %s; move it away to start without "
+				    "tunnels",
+				    path, strerror(-rc));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		rc = cv_error_set(error, -EBADMSG,
+				  "%s is not a file; move it away to start without tunnels", path);
+	else if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		rc = cv_error_set(error, -EPERM,
+				  "%s is open to other users; move it away to start without "
+				  "tunnels, or look into it and `chown root %s; chmod 600 %s`",
+				  path, path, path);
+	else
+		rc = (*ret_file = fdopen(fd, "r")) ? 0 : out_of_memory(error);
+	if (rc)
+		close(fd);
+	return rc;
 }
 
 int cv_tunnel_state_load(const char *run_dir, struct cv_tunnel_record **ret_records,
@@ -181,16 +235,14 @@ int cv_tunnel_state_load(const char *run_dir, struct cv_tunnel_record **ret_reco
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", run_dir, CV_TUNNEL_STATE_FILE);
-	file = fopen(path, "re");
-	if (!file && errno == ENOENT) {
+	rc = open_file(path, &file, error);
+	if (rc == -ENOENT) {
 		*ret_records = NULL;
 		*ret_count = 0;
 		return 0;
 	}
-	if (!file) {
-		rc = -errno;
-		return cv_error_set(error, rc, "cannot read %s: %s", path, strerror(-rc));
-	}
+	if (rc)
+		return rc;
 	root = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
 	fclose(file);
 	if (root)

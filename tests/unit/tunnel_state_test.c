@@ -118,6 +118,7 @@ static void no_file_is_no_tunnels(void **state)
 }
 
 #define TUNNEL "\"tunnel\":{\"name\":\"tun0\"}"
+#define OTHER  "\"tunnel\":{\"name\":\"tun1\"}"
 #define REST   "\"ifindex\":1,\"mtu\":1480,\"complete\":true"
 
 static void damaged_files_are_refused(void **state)
@@ -145,6 +146,8 @@ static void damaged_files_are_refused(void **state)
 		"1\"}"
 		"," REST "}]}",
 		"{\"version\":1,\"version\":1,\"tunnels\":[]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "},{" TUNNEL "," REST "}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "},{" OTHER "," REST "}]}",
 	};
 	struct cv_tunnel_record *loaded = NULL;
 	size_t count = 5;
@@ -162,6 +165,33 @@ static void damaged_files_are_refused(void **state)
 	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
 	assert_int_equal(count, 1);
 	free(loaded);
+}
+
+/* What others can write is not believed; what is no file is not waited for. */
+static void what_is_not_ours_is_refused(void **state)
+{
+	struct cv_tunnel_record *loaded = NULL;
+	size_t count = 5;
+
+	(void)state;
+	write_text("{\"version\":1,\"tunnels\":[]}");
+	assert_int_equal(chmod(path, 0622), 0);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), -EPERM);
+	assert_non_null(strstr(error.text, "chmod 600"));
+	assert_int_equal(chmod(path, 0600), 0);
+	if (!geteuid()) {
+		assert_int_equal(chown(path, 65534, 0), 0);
+		assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), -EPERM);
+	}
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), -EBADMSG);
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), -EBADMSG);
+	assert_int_equal(rmdir(path), 0);
+	assert_null(loaded);
+	assert_int_equal(count, 5);
 }
 
 /* A limit on file sizes fails a write in the middle as a full disk does. */
@@ -217,6 +247,7 @@ int main(void)
 		cmocka_unit_test(comes_back_as_it_was_saved),
 		cmocka_unit_test(no_file_is_no_tunnels),
 		cmocka_unit_test(damaged_files_are_refused),
+		cmocka_unit_test(what_is_not_ours_is_refused),
 		cmocka_unit_test(a_failed_save_leaves_the_old_file),
 		cmocka_unit_test(a_missing_directory_is_an_error),
 		cmocka_unit_test(leftovers_are_replaced),
