@@ -215,17 +215,42 @@ static struct cv_tunnel *find(const struct cv_tunnel_set *set, const char *name)
 	return NULL;
 }
 
-/* The device may have been given another name. Returns true if it was. */
+/*
+ * The device may have been given another name. If that was another tunnel's, the device of that
+ * one has a new name as well, or is gone: it keeps ours until its turn comes, so that names stay
+ * unique and every round of exchanged names ends. Returns true if it was.
+ */
 static bool follow_name(struct cv_tunnel_set *set, struct cv_tunnel *tunnel,
 			const struct cv_link *link)
 {
-	if (!strcmp(tunnel->config.name, link->name) || find(set, link->name) ||
+	struct cv_tunnel *other = find(set, link->name);
+
+	if (other == tunnel || (other && !other->ifindex) ||
 	    cv_tunnel_check_name(link->name, "name", NULL))
 		return false;
 	say(set, LOG_NOTICE, "%s: its device was renamed, the tunnel is %s now",
 	    tunnel->config.name, link->name);
+	if (other)
+		memcpy(other->config.name, tunnel->config.name, sizeof(other->config.name));
 	memcpy(tunnel->config.name, link->name, sizeof(tunnel->config.name));
 	return true;
+}
+
+/* People like to write aliases; without ours, the next start would not know the device. */
+static void keep_alias(struct cv_tunnel_set *set, const struct cv_tunnel *tunnel,
+		       const struct cv_link *link)
+{
+	int rc;
+
+	if (!strcmp(link->alias, set->host.alias) || strcmp(link->kind, "tun"))
+		return;
+	rc = cv_link_set_alias(set->host.nl, link->index, set->host.alias);
+	if (rc)
+		say(set, LOG_WARNING, "%s: cannot put its alias back: %s", tunnel->config.name,
+		    strerror(-rc));
+	else
+		say(set, LOG_NOTICE, "%s: its alias was put back: a restart knows the device by it",
+		    tunnel->config.name);
 }
 
 /* Returns true if the state changed; *ret_gone: the device is, and so should the tunnel be. */
@@ -251,8 +276,10 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 		if (tunnel->ifindex)
 			rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
 	}
-	if (tunnel->active && !rc)
+	if (tunnel->active && !rc) {
+		keep_alias(set, tunnel, &link);
 		changed |= follow_mtu(set, tunnel, &link);
+	}
 	return changed;
 }
 
@@ -408,16 +435,27 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
 
 /* ---- loading ------------------------------------------------------------------- */
 
-/* A tunnel that a crash interrupted while it was made: its device may not have our alias yet. */
+/*
+ * A tunnel that a crash interrupted while it was made: its device may not have our alias yet. A
+ * device without is only taken for ours if it is as net/tun.c leaves it: it may as well be
+ * another program's, made after the crash or before.
+ */
+static bool may_be_unfinished(const struct cv_tunnel_set *set, const struct cv_link *link)
+{
+	if (cv_tunnel_owns(&set->host, link))
+		return true;
+	return !link->alias[0] && !strcmp(link->kind, "tun") && link->tun_is_tun &&
+	       link->tun_multi_queue && link->tun_vnet_hdr && link->tun_persist &&
+	       !(link->flags & IFF_UP);
+}
+
 static void take_back(struct cv_tunnel_set *set, const struct cv_tunnel_record *record)
 {
 	struct cv_link link;
 
 	say(set, LOG_NOTICE, "%s: taken back, as it was not complete when culvertd ended",
 	    record->config.name);
-	if (cv_link_get(set->host.nl, record->config.name, &link) || strcmp(link.kind, "tun"))
-		return;
-	if (!link.alias[0] || cv_tunnel_owns(&set->host, &link))
+	if (!cv_link_get(set->host.nl, record->config.name, &link) && may_be_unfinished(set, &link))
 		cv_link_delete(set->host.nl, link.index);
 }
 
@@ -431,12 +469,11 @@ static int take_up(struct cv_tunnel_set *set, const struct cv_tunnel_record *rec
 	tunnel->config = record->config;
 	tunnel->mtu = record->mtu;
 	set->tunnels[set->count++] = tunnel;
-	/* Known by its index if it was renamed meanwhile, else by its name. */
+	/* Known by its index if it was renamed meanwhile (refreshing sees that), else by its name.
+	 */
 	if (record->ifindex && !cv_link_get_by_index(set->host.nl, record->ifindex, &link) &&
-	    cv_tunnel_owns(&set->host, &link)) {
+	    cv_tunnel_owns(&set->host, &link))
 		tunnel->ifindex = link.index;
-		follow_name(set, tunnel, &link);
-	}
 	return 0;
 }
 
@@ -524,6 +561,14 @@ void cv_tunnel_set_destroy(struct cv_tunnel_set *set)
 {
 	if (!set)
 		return;
+	/* The kernel gives no notice of an alias while the device is down. */
+	for (size_t i = 0; i < set->count; i++) {
+		const struct cv_tunnel *tunnel = set->tunnels[i];
+		struct cv_link link;
+
+		if (tunnel->active && !cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
+			keep_alias(set, tunnel, &link);
+	}
 	while (set->count)
 		forget(set, set->count - 1);
 	free(set->tunnels);

@@ -399,6 +399,34 @@ static void unfinished_tunnels_are_taken_back(void **state)
 	assert_int_equal(saved(), 0);
 }
 
+/* What another program made meanwhile, or held before, is not an unfinished device of ours. */
+static void unfinished_tunnels_take_nothing_else_along(void **state)
+{
+	static const char *const devices[] = {
+		"ip tuntap add tun0 mode tun",
+		"ip tuntap add tun0 mode tun multi_queue",
+		"ip tuntap add tun0 mode tap multi_queue vnet_hdr",
+		"ip tuntap add tun0 mode tun multi_queue vnet_hdr && ip link set tun0 up",
+		"ip tuntap add tun0 mode tun multi_queue vnet_hdr && ip link set tun0 alias mine",
+		"ip link add tun0 type veth peer name tun0p",
+	};
+	struct cv_tunnel_record record = {.complete = false};
+
+	(void)state;
+	cv_tunnel_config_init(&record.config);
+	strcpy(record.config.name, "tun0");
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		stop();
+		must(cv_tunnel_state_save(dir, &record, 1, &error));
+		cv_sh("%s", devices[i]);
+		must(start());
+		assert_int_equal(cv_tunnel_set_count(set), 0);
+		if (!device_exists("tun0"))
+			fail_msg("deleted: %s", devices[i]);
+		cv_sh("ip link del tun0");
+	}
+}
+
 static void orphans_are_deleted(void **state)
 {
 	(void)state;
@@ -520,6 +548,58 @@ static void renamed_devices_rename_their_tunnels(void **state)
 	assert_false(device_exists("left"));
 }
 
+/* Every name goes to another tunnel's device, seen at once, while running and over a restart. */
+static void exchanged_names_are_followed(void **state)
+{
+	static const char round[] = "ip link set tun0 name x && ip link set tun1 name tun0 && "
+				    "ip link set tun2 name tun1 && ip link set x name tun2";
+	int index[3];
+
+	(void)state;
+	must(APPLY(ADD("tun0", "198.51.100.1"), ADD("tun1", "198.51.100.2"),
+		   ADD("tun2", "198.51.100.3")));
+	index[0] = status_of("tun0").ifindex;
+	index[1] = status_of("tun1").ifindex;
+	index[2] = status_of("tun2").ifindex;
+	cv_sh("%s", round);
+	cv_tunnel_set_refresh(set);
+	assert_int_equal(status_of("tun2").ifindex, index[0]);
+	assert_int_equal(status_of("tun0").ifindex, index[1]);
+	assert_int_equal(status_of("tun1").ifindex, index[2]);
+	assert_int_equal(status_of("tun2").config->remote, cv_addr("198.51.100.1"));
+	stop();
+	cv_sh("%s", round);
+	must(start());
+	assert_int_equal(status_of("tun1").ifindex, index[0]);
+	assert_int_equal(status_of("tun2").ifindex, index[1]);
+	assert_int_equal(status_of("tun0").ifindex, index[2]);
+	assert_int_equal(status_of("tun1").config->remote, cv_addr("198.51.100.1"));
+	for (size_t i = 0; i < 3; i++)
+		assert_true(status_of(i == 0 ? "tun0" : i == 1 ? "tun1" : "tun2").active);
+	/* A name that a deleted device had is another's at once. */
+	cv_sh("ip link del tun2 && ip link set tun0 name tun2");
+	cv_tunnel_set_refresh(set);
+	assert_int_equal(cv_tunnel_set_count(set), 2);
+	assert_int_equal(status_of("tun2").ifindex, index[2]);
+	assert_int_equal(status_of("tun1").ifindex, index[0]);
+}
+
+/* Without its alias, the next start would take the device for somebody else's. */
+static void aliases_are_put_back(void **state)
+{
+	(void)state;
+	must(APPLY(ADD("tun0", "198.51.100.1")));
+	cv_sh("ip link set tun0 alias 'to Berlin'");
+	cv_tunnel_set_refresh(set);
+	assert_non_null(strstr(last_log, "tun0: its alias was put back"));
+	cv_sh("ip link show tun0 | grep -q 'alias culvert %s'", dir);
+	cv_sh("ip link set tun0 alias ''");
+	restart();
+	assert_true(status_of("tun0").active);
+	must(APPLY(DEL("tun0")));
+	assert_false(device_exists("tun0"));
+}
+
 /* ---- the kernel's own tunnels ---------------------------------------------------------------- */
 
 /* No module for any on the build machine: judged on what the kernel would say of them. */
@@ -567,6 +647,7 @@ int main(void)
 		TEST(restarts_follow_new_names),
 		TEST(foreign_devices_are_left_alone),
 		TEST(unfinished_tunnels_are_taken_back),
+		TEST(unfinished_tunnels_take_nothing_else_along),
 		TEST(orphans_are_deleted),
 		TEST(mtu_follows_the_route),
 		TEST(mtu_set_by_hand_stays),
@@ -574,6 +655,8 @@ int main(void)
 		TEST(mtu_stays_where_it_cannot_be_told),
 		TEST(deleted_devices_take_their_tunnels_along),
 		TEST(renamed_devices_rename_their_tunnels),
+		TEST(exchanged_names_are_followed),
+		TEST(aliases_are_put_back),
 		TEST(kernel_tunnels_are_known),
 	};
 
