@@ -113,6 +113,21 @@ static int check_config_dir(const char *path, struct cv_error *error)
 	return 0;
 }
 
+/*
+ * Whoever starts us without standard error would otherwise have our log written to whatever
+ * takes its number: the lock, or a socket of the kernel's.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR); /* stays open, also over exec */
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Every tunnel takes one descriptor per worker. */
 static void raise_descriptor_limit(void)
 {
@@ -249,7 +264,8 @@ static int create_engine(struct daemon *d, unsigned int workers, struct cv_error
 	rc = cv_engine_create(workers, &d->engine);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc)
-		return cv_error_set(error, rc, "cannot start the engine: %s", strerror(-rc));
+		return cv_error_set(error, rc, "cannot start the engine: %s%s", strerror(-rc),
+				    rc == -EMFILE ? "; raise culvertd's limit (LimitNOFILE=)" : "");
 	return 0;
 }
 
@@ -342,6 +358,7 @@ int cv_daemon_run(const struct cv_daemon_options *options)
 	struct cv_error error;
 	int rc;
 
+	occupy_standard_descriptors();
 	cv_log_init();
 	umask(0022);
 	signal(SIGPIPE, SIG_IGN);

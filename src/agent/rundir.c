@@ -61,7 +61,18 @@ static int make(const char *path, struct cv_rundir *rundir, struct cv_error *err
 	return check_owner(rundir->path, error);
 }
 
-/* The process id in the lock file is for people. */
+/* The process id in the lock file is for people: a full disk is no reason not to carry tunnels. */
+static void note_process(int fd)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	/* In this order, so that it needs no room where an earlier one was. */
+	if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n)) {
+		/* Then it names no process, or none that lives. */
+	}
+}
+
 static int take_lock(struct cv_rundir *rundir, struct cv_error *error)
 {
 	char path[PATH_MAX], text[16] = "";
@@ -72,7 +83,10 @@ static int take_lock(struct cv_rundir *rundir, struct cv_error *error)
 		return cv_error_set(error, -ENAMETOOLONG, "run directory: too long a name");
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return cv_error_set(error, -errno, "cannot make %s: %s", path, strerror(errno));
+		return cv_error_set(error, -errno,
+				    "cannot make %s: %s; make that directory writable, or give "
+				    "another --run-dir",
+				    path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		ssize_t length = read(fd, text, sizeof(text) - 1);
 
@@ -81,16 +95,9 @@ static int take_lock(struct cv_rundir *rundir, struct cv_error *error)
 		return cv_error_set(error, -EBUSY,
 				    "another culvertd (process %s) runs in %s; stop it, or give "
 				    "another --run-dir",
-				    text, rundir->path);
+				    *text ? text : "unknown", rundir->path);
 	}
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) || write(fd, text, (size_t)n) != n) {
-		int rc = cv_error_set(error, errno ? -errno : -EIO, "cannot write %s: %s", path,
-				      strerror(errno));
-
-		close(fd);
-		return rc;
-	}
+	note_process(fd);
 	rundir->lock = fd;
 	return 0;
 }

@@ -350,7 +350,10 @@ int cv_server_create(struct event_base *base, const char *path, cv_server_handle
 		rc = listen_at(server);
 	if (rc) {
 		cv_server_destroy(server);
-		return cv_error_set(error, rc, "cannot listen at %s: %s", path, strerror(-rc));
+		return cv_error_set(error, rc,
+				    "cannot listen at %s: %s; remove what is there, or "
+				    "make that directory writable",
+				    path, strerror(-rc));
 	}
 	*ret_server = server;
 	return 0;

@@ -204,6 +204,24 @@ dies 1 'tunnels.json is damaged: *move it away' --run-dir "$TMP/damaged"
 is "a damaged state file is not touched" "$(<"$TMP/damaged/tunnels.json")" \
 	'{"version":1,"tunnels":[{'
 
+mkdir -p "$TMP/occupied/culvertd.sock"
+dies 1 'cannot listen at *Is a directory; remove what is there' --run-dir "$TMP/occupied"
+run prlimit --nofile=24:24 "$BUILD/culvertd" --run-dir "$TMP/files" --workers 8
+is "without room for its workers' descriptors it ends" "$RC" 1
+is "and says what to do" "$ERR" \
+	"culvertd: error: cannot start the engine: Too many open files; raise culvertd's limit (LimitNOFILE=)"
+
+# Without standard descriptors, their numbers are taken by nothing that a log could harm.
+(exec 0<&- 1>&- 2>&- && exec setpriv --pdeathsig KILL "$BUILD/culvertd" --run-dir "$TMP/mute") &
+mute=$!
+ok "without standard descriptors it starts" \
+	wait_for 5 "$BUILD/culvert" --run-dir "$TMP/mute" status
+is "which then are /dev/null" "$(readlink "/proc/$mute/fd/"{0,1,2} | tr '\n' ' ')" \
+	"/dev/null /dev/null /dev/null "
+kill "$mute"
+wait "$mute"
+is "and its log is not in the lock" "$(<"$TMP/mute/lock")" "$mute"
+
 # ---- a full disk ----------------------------------------------------------------------------
 
 stop_daemon
@@ -220,6 +238,20 @@ ok "no temporary file is left" test ! -e "$RUN/tunnels.json.new"
 rm "$RUN/filler"
 ok "with room it works" culvert tunnel add f2 remote 192.168.200.22
 printf 'del f1\ndel f2\n' | culvert tunnel -f -
+culvert tunnel add f3 remote 192.168.200.23
+stop_daemon
+rm "$RUN/lock"
+dd if=/dev/zero of="$RUN/filler" bs=1k 2>/dev/null
+: >"$RUN/lock"
+dd if=/dev/zero of="$RUN/filler2" bs=1k 2>/dev/null
+start_daemon
+is "on a full disk it starts and carries" \
+	"$(culvert -j tunnel | jq -r '.[0] | "\(.name) \(.state)"')" "f3 active"
+ok "and says so" logs 'cannot write .*No space left on device; make room'
+run "$BUILD/culvertd" --run-dir "$RUN"
+ok "and is still the only one" has "$ERR" "another culvertd (process unknown) runs in $RUN"
+rm "$RUN"/filler*
+ok "with room again, it can be changed" culvert tunnel del f3
 stop_daemon
 umount "$RUN"
 
