@@ -132,12 +132,30 @@ int cv_show_tunnels(const struct cv_cli *cli, const json_t *result)
 	return CV_CLI_DONE;
 }
 
+/* As a batch of the control protocol takes them. */
+static void print_commands_json(const json_t *tunnels)
+{
+	json_t *list = json_array();
+	size_t i;
+	json_t *tunnel;
+
+	json_array_foreach(tunnels, i, tunnel)
+		json_array_append_new(list, json_pack("{s:s, s:O}", "verb", "replace", "tunnel",
+						      json_object_get(tunnel, "config")));
+	print_json(list);
+	json_decref(list);
+}
+
 int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 {
 	const json_t *tunnels = json_object_get(result, "tunnels");
 
 	if (!json_is_array(tunnels))
 		return no_sense(cli);
+	if (cli->json) {
+		print_commands_json(tunnels);
+		return CV_CLI_DONE;
+	}
 	for (size_t i = 0; i < json_array_size(tunnels); i++) {
 		struct cv_tunnel_config config;
 		char words[CV_TUNNEL_TEXT_MAX];

@@ -100,6 +100,16 @@ is "save prints commands" "$OUT" "replace tun0 mode ipip remote 192.168.200.2 lo
 ttl inherit
 replace tun1 mode ipip remote 192.168.200.3 local any dev eth0 ttl inherit tos inherit nopmtudisc \
 nostrict ecn compat"
+run culvert -j tunnel save
+is "save -j prints what a batch takes" "$(jq -c 'map([.verb, .tunnel.name, .tunnel.remote])' "$TMP/out")" \
+	'[["replace","tun0","192.168.200.2"],["replace","tun1","192.168.200.3"]]'
+is "and it is taken" "$(jq -c '{version: 1, command: "tunnel.batch", changes: .}' "$TMP/out" |
+	/usr/bin/python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.stdin.buffer.read())
+print(s.makefile().readline(), end="")' "$RUN/culvertd.sock")" \
+	'{"version":1,"id":null,"ok":true,"result":{}}'
 culvert tunnel save >"$TMP/saved"
 culvert tunnel d tun0
 culvert tunnel delete name tun1
