@@ -253,7 +253,7 @@ unit-asan:
 
 # Root is for the run alone: what it writes below build/ goes back to the user.
 as_root = if [ "$$(id -u)" = 0 ]; then $(1); else \
-	sudo env $(if $(CULVERT_LAB),CULVERT_LAB=$(CULVERT_LAB)) $(1); rc=$$?; \
+	sudo env $(if $(CULVERT_LAB),CULVERT_LAB=$(CULVERT_LAB)) $(2) $(1); rc=$$?; \
 	sudo find build -xdev -uid 0 -exec chown -h "$$(id -u):$$(id -g)" {} +; exit $$rc; fi
 lab: deps
 	+$(Q)$(MAKE) --no-print-directory all
@@ -261,7 +261,7 @@ lab: deps
 bench: deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
-	@$(call as_root,tests/bench/run)
+	@$(call as_root,tests/bench/run,$(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))'))
 
 # ---- installing and the rest ---------------------------------------------------
 
