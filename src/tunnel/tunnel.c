@@ -32,7 +32,8 @@ int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 	if (rc)
 		return cv_error_set(error, rc, "cannot ask the kernel for device %s: %s", name,
 				    strerror(-rc));
-	if (!cv_tunnel_owns(host, &link))
+	/* By an alternative name, it is another tunnel's. */
+	if (!cv_tunnel_owns(host, &link) || strcmp(link.name, name))
 		return cv_error_set(error, -EEXIST,
 				    "a device %s exists already and is not ours; choose another "
 				    "name, or remove that device",

@@ -219,6 +219,9 @@ static void refuses_what_is_taken(void **state)
 	assert_int_equal(APPLY(ADD("foreign", "198.51.100.2")), -EEXIST);
 	assert_true(device_exists("foreign"));
 	cv_sh("ip link del foreign");
+	cv_sh("ip link property add dev tun0 altname berlin");
+	assert_int_equal(APPLY(ADD("berlin", "198.51.100.2")), -EEXIST);
+	assert_non_null(strstr(error.text, "a device berlin exists already"));
 	assert_int_equal(cv_tunnel_set_count(set), 1);
 	assert_int_equal(saved(), 1);
 }
