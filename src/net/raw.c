@@ -90,6 +90,12 @@ int cv_raw_open_guard(void)
 		err = set_int(fd, IPPROTO_IP, IP_HDRINCL, 1);
 	if (!err)
 		err = set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+	/*
+	 * The kernel would lower the route's path MTU for any ICMP 3/4 that quotes protocol 4 and
+	 * the right addresses, whoever sent it. The reader of this queue looks closer.
+	 */
+	if (!err)
+		err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_INTERFACE);
 	if (err < 0) {
 		close(fd);
 		return err;

@@ -3,8 +3,9 @@
  * Raw IPv4 sockets: one to send complete packets, one to guard protocol 4.
  *
  * The guard receives nothing. It makes the host own protocol 4: the kernel does not
- * answer "protocol unreachable", it learns path MTUs from ICMP errors about our
- * packets, and queues those errors for us, with what they quote.
+ * answer "protocol unreachable", and it queues ICMP errors about our packets for us, with
+ * what they quote. It learns no path MTU from them by itself: that is left to who can tell
+ * a forged error from a true one.
  */
 #ifndef CV_NET_RAW_H
 #define CV_NET_RAW_H
