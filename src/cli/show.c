@@ -140,8 +140,10 @@ static void print_commands_json(const json_t *tunnels)
 	json_t *tunnel;
 
 	json_array_foreach(tunnels, i, tunnel)
+	{
 		json_array_append_new(list, json_pack("{s:s, s:O}", "verb", "replace", "tunnel",
 						      json_object_get(tunnel, "config")));
+	}
 	print_json(list);
 	json_decref(list);
 }

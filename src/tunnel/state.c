@@ -195,20 +195,21 @@ static int records_from_json(const json_t *root, struct cv_tunnel_record **ret_r
 }
 
 /*
- * The directory may have been open to others once: what they can write is not believed. Without
- * O_NONBLOCK a FIFO would keep us waiting for ever.
+ * A descriptor or -errno. The directory may have been open to others once: what they can write is
+ * not believed. Without O_NONBLOCK a FIFO would keep us waiting for ever.
  */
-static int open_file(const char *path, FILE **ret_file, struct cv_error *error)
+static int open_file(const char *path, struct cv_error *error)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
-	int rc = -errno;
+	int rc;
 
-	if (fd < 0)
+	if (fd < 0) {
+		rc = errno ? -errno : -EIO;
 		return cv_error_set(error, rc,
-				    "cannot read %s: %s; move it away to start without "
-				    "tunnels",
+				    "cannot read %s: %s; move it away to start without tunnels",
 				    path, strerror(-rc));
+	}
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		rc = cv_error_set(error, -EBADMSG,
 				  "%s is not a file; move it away to start without tunnels", path);
@@ -218,9 +219,8 @@ static int open_file(const char *path, FILE **ret_file, struct cv_error *error)
 				  "tunnels, or look into it and `chown root %s; chmod 600 %s`",
 				  path, path, path);
 	else
-		rc = (*ret_file = fdopen(fd, "r")) ? 0 : out_of_memory(error);
-	if (rc)
-		close(fd);
+		return fd;
+	close(fd);
 	return rc;
 }
 
@@ -231,20 +231,19 @@ int cv_tunnel_state_load(const char *run_dir, struct cv_tunnel_record **ret_reco
 	struct cv_error why;
 	json_error_t json_error;
 	json_t *root;
-	FILE *file;
-	int rc;
+	int fd, rc;
 
 	snprintf(path, sizeof(path), "%s/%s", run_dir, CV_TUNNEL_STATE_FILE);
-	rc = open_file(path, &file, error);
-	if (rc == -ENOENT) {
+	fd = open_file(path, error);
+	if (fd == -ENOENT) {
 		*ret_records = NULL;
 		*ret_count = 0;
 		return 0;
 	}
-	if (rc)
-		return rc;
-	root = json_loadf(file, JSON_REJECT_DUPLICATES, &json_error);
-	fclose(file);
+	if (fd < 0)
+		return fd;
+	root = json_loadfd(fd, JSON_REJECT_DUPLICATES, &json_error);
+	close(fd);
 	if (root)
 		rc = records_from_json(root, ret_records, ret_count, &why);
 	else
