@@ -4,7 +4,7 @@
  *
  * The order is the security: addresses first (whose tunnel?), then the inner header, then who may
  * send it
- * ("nothing from strangers", design.md), and only then anything that answers,
+ * ("nothing from strangers", doc/architecture.md), and only then anything that answers,
  * changes or remembers. Exactly one layer is removed (RFC 2003, 3.2).
  */
 #include "engine/decapsulate.h"
@@ -37,7 +37,7 @@ static uint32_t super_header_length(const struct virtio_net_hdr *vnet, const str
 
 /*
  * What the kernel said of the outer packet's offloads, said of the inner one. hdr_len as
- * given may be the linear part of the buffer (facts.md), so it is computed.
+ * given may be the linear part of the buffer (seen: 1514), so it is computed.
  */
 static enum cv_drop inner_offload(const struct virtio_net_hdr *vnet, uint32_t outer_length,
 				  const struct cv_ipv4 *inner, const uint8_t *packet,

@@ -2,7 +2,7 @@
 /*
  * The engine's questions to the kernel's routing, and their answers remembered.
  *
- * The kernel's routing decision is the contract (design.md): nothing here is a forwarding
+ * The kernel's routing decision is the contract (doc/architecture.md): nothing here is a forwarding
  * table. An answer lives until the kernel says that any link, address, route, rule or
  * next hop changed, or for one second, whichever comes first; soft state of the remotes is
  * looked at again whenever it changed. cv_router_refresh reads the notices and is called

@@ -4,7 +4,7 @@
  *
  * Every batch is: read packets, then take notice of what changed in routing, then
  * work on them. In that order a packet that was sent after `ip route replace` returned is
- * never handled by the route from before: the kernel had queued the notice by then (facts.md).
+ * never handled by the route from before: the kernel queues the notice first.
  *
  * Buffers: each packet read has its own, since headers and payload are sent or
  * delivered from where they lie; all are allocated at the start.
