@@ -11,7 +11,8 @@
 #include <stdbool.h>
 
 enum {
-	CV_TUN_TX_QUEUE_LENGTH = 5000, /* 500 (the default) lost 5,609 packets of bursts, 5,000 none */
+	CV_TUN_TX_QUEUE_LENGTH =
+		5000, /* 500 (the default) lost 5,609 packets of bursts, 5,000 none */
 };
 
 /*
