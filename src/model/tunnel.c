@@ -183,10 +183,11 @@ static int parse_tos_byte(const char *value, uint8_t *ret_tos, struct cv_error *
 				    "to fc, a name like AF21, or inherit",
 				    value);
 	if (tos & CV_ECN_MASK)
-		return cv_error_set(error, -EINVAL,
-				    "tos 0x%x: its two lowest bits are the ECN field, which is not "
-				    "yours to set; use 0x%x, or inherit",
-				    tos, tos & ~CV_ECN_MASK);
+		return cv_error_set(
+			error, -EINVAL,
+			"tos %.64s: its two lowest bits are the ECN field, which is not "
+			"yours to set; use 0x%02x, or inherit",
+			value, tos & ~CV_ECN_MASK);
 	*ret_tos = tos;
 	return 0;
 }
