@@ -43,7 +43,7 @@ static void texts_are_one_line(void **state)
 	for (int i = 0; i < CV_DROP_MAX; i++) {
 		const char *text = cv_drop_text((enum cv_drop)i);
 
-		assert_true(strlen(text) > 8 && strlen(text) <= 80);
+		assert_true(strlen(text) > 8 && strlen(text) <= 88);
 		assert_null(strchr(text, '\n'));
 	}
 }
