@@ -137,8 +137,8 @@ static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel,
 		    strerror(-rc));
 		return false;
 	}
-	say(set, LOG_INFO, "%s: mtu %u, was %u: that of the route to its remote changed",
-	    tunnel->config.name, wanted, tunnel->mtu);
+	say(set, LOG_INFO, "%s: mtu %u, was %u: that of %s changed", tunnel->config.name, wanted,
+	    tunnel->mtu, tunnel->config.remote ? "the route to its remote" : "its underlay");
 	tunnel->mtu = wanted;
 	return true;
 }

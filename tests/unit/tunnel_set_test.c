@@ -514,6 +514,30 @@ static void mtu_is_that_of_the_narrowest_way(void **state)
 	cv_sh("ip route del 203.0.113.0/24 && ip route del 203.0.113.2/32");
 }
 
+/* With remote any, only dev says something, as in Linux: the device's own MTU. */
+static void mtu_of_nbma_is_that_of_its_device(void **state)
+{
+	struct cv_tunnel_change add = ADD("nbma", NULL);
+
+	(void)state;
+	cv_sh("ip link add x0 mtu 1300 type veth peer name x1 && ip link set x0 up");
+	strcpy(add.patch.config.dev, "x0");
+	add.patch.given |= CV_TUNNEL_DEV;
+	must(apply(&add, 1));
+	assert_int_equal(status_of("nbma").mtu, 1280);
+	cv_sh("ip link set x0 mtu 9000");
+	cv_tunnel_set_refresh(set);
+	assert_int_equal(status_of("nbma").mtu, 8980);
+	assert_false(status_of("nbma").mtu_by_hand);
+	assert_non_null(strstr(last_log, "nbma: mtu 8980, was 1280: that of its underlay changed"));
+	/* No longer bound: as if it had been made so. */
+	add.verb = CV_TUNNEL_CHANGE;
+	memset(add.patch.config.dev, 0, sizeof(add.patch.config.dev));
+	must(apply(&add, 1));
+	assert_int_equal(status_of("nbma").mtu, 1480);
+	cv_sh("ip link del x0");
+}
+
 /* Without a route, or with one into a tunnel of ours, the MTU stays as it is. */
 static void mtu_stays_where_it_cannot_be_told(void **state)
 {
@@ -655,6 +679,7 @@ int main(void)
 		TEST(mtu_follows_the_route),
 		TEST(mtu_set_by_hand_stays),
 		TEST(mtu_is_that_of_the_narrowest_way),
+		TEST(mtu_of_nbma_is_that_of_its_device),
 		TEST(mtu_stays_where_it_cannot_be_told),
 		TEST(deleted_devices_take_their_tunnels_along),
 		TEST(renamed_devices_rename_their_tunnels),
