@@ -255,10 +255,17 @@ unit-asan:
 as_root = if [ "$$(id -u)" = 0 ]; then $(1); else \
 	sudo env $(if $(CULVERT_LAB),CULVERT_LAB=$(CULVERT_LAB)) $(2) $(1); rc=$$?; \
 	sudo find build -xdev -uid 0 -exec chown -h "$$(id -u):$$(id -g)" {} +; exit $$rc; fi
-lab: deps
+# Said before anything is built. sudo itself says why it does not let somebody in.
+can_be_root = [ "$$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo true; } || { \
+	echo 'make $@: run this as root, or install sudo' >&2; exit 1; }
+lab:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@$(call as_root,lab/demo)
-bench: deps
+bench:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
 	@$(call as_root,tests/bench/run,$(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))'))
@@ -274,7 +281,7 @@ build/culvertd.service: contrib/systemd/culvertd.service FORCE
 	@mkdir -p $(@D)
 	@sed 's|@SBINDIR@|$(SBINDIR)|g' $< >$@
 
-.PHONY: install clean compdb help
+.PHONY: install uninstall clean compdb help
 install: all build/culvertd.service
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(UNITDIR)
@@ -282,6 +289,12 @@ install: all build/culvertd.service
 	$(if $(wildcard $(O)/culvertd),$(INSTALL) -m 755 $(O)/culvertd $(DESTDIR)$(SBINDIR))
 	$(if $(wildcard doc/*.8),$(INSTALL) -m 644 $(wildcard doc/*.8) $(DESTDIR)$(MANDIR)/man8)
 	$(INSTALL) -m 644 build/culvertd.service $(DESTDIR)$(UNITDIR)
+
+# The directories stay: others may use them.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/culvert $(DESTDIR)$(SBINDIR)/culvertd \
+		$(patsubst doc/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard doc/*.8)) \
+		$(DESTDIR)$(UNITDIR)/culvertd.service
 
 clean:
 	rm -rf build compile_commands.json
@@ -304,4 +317,5 @@ help:
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
+	@echo 'make uninstall    remove what install installs, from there'
 	@echo 'make clean        remove what was built'

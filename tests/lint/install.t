@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # `make install` into an empty directory: the programs, the manuals and the systemd unit
-# land where PREFIX says, and systemd accepts the unit.
+# land where PREFIX says, and systemd accepts the unit; `make uninstall` removes just these.
 set -u
 
 count=0
@@ -28,6 +28,10 @@ verify_unit() {
 		grep culvertd)" ]
 }
 
+none_but_other() {
+	[ -z "$(find "$dest/opt" ! -type d ! -name other | tee /dev/stderr)" ]
+}
+
 unit=$dest/opt/c/lib/systemd/system/culvertd.service
 check "make install" make -s install DESTDIR="$dest" PREFIX=/opt/c
 check "the daemon is in sbin" test -x "$dest/opt/c/sbin/culvertd"
@@ -42,4 +46,11 @@ else
 	count=$((count + 1))
 	echo "ok $count - systemd accepts the unit # SKIP no systemd-analyze here"
 fi
+# Another package's file in each of the directories.
+find "$dest/opt" -type d -exec touch {}/other \;
+check "make uninstall" make -s uninstall DESTDIR="$dest" PREFIX=/opt/c
+check "all that was installed is gone" none_but_other
+check "and nothing else" test -e "$dest/opt/c/bin/other" -a -e "$dest/opt/c/sbin/other" \
+	-a -e "$dest/opt/c/share/man/man8/other" -a -e "${unit%/*}/other"
+check "make uninstall where nothing is installed" make -s uninstall DESTDIR="$dest" PREFIX=/opt/c
 echo "1..$count"
