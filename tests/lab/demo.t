@@ -18,7 +18,7 @@ ends_well()
 {
 	local start=$SECONDS rc=0 out
 
-	demo "$LAB_TOP/build" || rc=$?
+	SUDO_UID=0 demo "$LAB_TOP/build" || rc=$?
 	is "$rc" 0 "the demo ends well"
 	[[ $rc == 0 ]] || note "$(cat "$SCRATCH/out")"
 	is "$((SECONDS - start < 120))" 1 "in less than two minutes"
@@ -30,7 +30,8 @@ ends_well()
 	for path in "direct routing, no tunnel" "kernel VXLAN" "Culvert, IP in IP"; do
 		like "$out" "$path +[0-9]*[.][0-9]+ +[0-9]" "it shows a throughput: $path"
 	done
-	like "$out" "lab/lab down" "it says how to stop"
+	like "$out" "sudo lab/lab --name $CULVERT_LAB down" "it says how to stop, to who came by sudo"
+	like "$out" $'\n    tun0: ' "the counters are indented as all that commands print"
 	ok "the lab is up to look around in" "$LAB" status
 	ok "with its tunnel" on a1-pod ping -c 1 -W 1 10.244.2.2
 	ok "and its web server" on a1-pod curl -sfo /dev/null -r 0-99 http://10.244.2.2/data
@@ -44,6 +45,7 @@ interrupted()
 	env --default-signal=INT setsid "$LAB_TOP/lab/demo" >"$SCRATCH/out" 2>&1 &
 	pid=$!
 	ok "the second demo sets up tunnels" wait_for 60 grep -q "b1# culvert tunnel" "$SCRATCH/out"
+	like "$(cat "$SCRATCH/out")" "^lab: removing the lab that is up" "it says that it ends the first"
 	kill -INT "$pid"
 	wait "$pid" || rc=$?
 	is "$rc" 130 "interrupted: exit code"

@@ -135,6 +135,7 @@ k1_machine()
 	ok "ipip parameters can be changed" on k1 ip tunnel change ipip0 mode ipip ttl 17
 	like "$(on k1 ip tunnel show ipip0)" "ttl 17" "and take effect"
 	on k1 ip tunnel change ipip0 mode ipip ttl inherit
+	is "$(on k1 bash -ic 'echo "$HOME"' 2>/dev/null)" /tmp "the host's ~ is not k1's"
 	ok "lab-modprobe fou" on k1 lab-modprobe fou
 	ok "and what it needs" on k1 grep -q "^udp_tunnel " /proc/modules
 	ok "lab-modprobe of a loaded module" on k1 lab-modprobe fou
