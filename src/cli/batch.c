@@ -14,6 +14,10 @@
 #include "cli/client.h"
 #include "model/tunnel.h"
 
+enum {
+	FILE_BYTES_MAX = 1 << 20, /* a request cannot be longer either */
+};
+
 struct batch {
 	const char *name; /* of the file, for people */
 	json_t *changes;
@@ -74,23 +78,52 @@ static int parse_line(struct batch *batch, char *line, size_t length, long numbe
 	return parse_words(batch, (size_t)count, first, error);
 }
 
+/* All of it, with a NUL behind; the caller frees *ret_text. */
+static int read_file(FILE *file, char **ret_text, size_t *ret_length, struct cv_error *error)
+{
+	char *text = malloc(FILE_BYTES_MAX + 1);
+	size_t length;
+
+	if (!text)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	length = fread(text, 1, FILE_BYTES_MAX + 1, file);
+	if (ferror(file) || length > FILE_BYTES_MAX) {
+		int rc = ferror(file) ? -EIO : -EFBIG;
+
+		free(text);
+		return cv_error_set(error, rc,
+				    rc == -EIO ? "cannot read it"
+					       : "larger than 1 MiB; is it a file of commands? If "
+						 "so, split it");
+	}
+	text[length] = '\0';
+	*ret_text = text;
+	*ret_length = length;
+	return 0;
+}
+
+/* ret_number: of the line where it failed; 0: of none. */
 static int parse_file(struct batch *batch, FILE *file, long *ret_number, struct cv_error *error)
 {
-	char *line = NULL;
-	size_t size = 0;
+	char *text = NULL, *line;
+	size_t left = 0;
 	long number = 0;
-	int rc = 0;
+	int rc = read_file(file, &text, &left, error);
 
-	while (!rc) {
-		ssize_t length = getline(&line, &size, file);
+	*ret_number = 0;
+	if (rc)
+		return rc;
+	for (line = text; !rc && left; number++) {
+		char *end = memchr(line, '\n', left);
+		size_t length = end ? (size_t)(end - line) : left;
+		char *next = line + length + (end ? 1 : 0);
 
-		if (length < 0)
-			break;
-		rc = parse_line(batch, line, (size_t)length, ++number, error);
+		line[length] = '\0';
+		rc = parse_line(batch, line, length, number + 1, error);
+		left -= (size_t)(next - line);
+		line = next;
 	}
-	free(line);
-	if (!rc && ferror(file))
-		rc = cv_error_set(error, -EIO, "cannot read it");
+	free(text);
 	*ret_number = number;
 	return rc;
 }
@@ -119,6 +152,8 @@ static int run(const struct cv_cli *cli, struct batch *batch, FILE *file)
 	long number;
 	int rc = parse_file(batch, file, &number, &error);
 
+	if (rc && !number)
+		return cv_report(cli, CV_CLI_FAILED, "failed", "%s: %s", batch->name, error.text);
 	if (rc)
 		return cv_report(cli, CV_CLI_FAILED, "invalid", "%s:%ld: %s", batch->name, number,
 				 error.text);

@@ -178,7 +178,8 @@ done <<'END'
 1|ttl 64 and nopmtudisc are incompatible|tunnel change tun0 ttl 64 nopmtudisc
 1|remote and local are both|tunnel change tun0 remote 192.168.100.1
 1|cannot read /nonexistent: No such file|tunnel -f /nonexistent
-1|cannot read|tunnel -f /proc
+1|/proc: cannot read it|tunnel -f /proc
+1|/dev/zero: larger than 1 MiB|tunnel -f /dev/zero
 END
 refuses 2 'unknown object ""' ""
 refuses 2 'has a character' tunnel add $'a\nb\e[2J' remote 192.168.200.9
