@@ -167,12 +167,14 @@ static void take_fragment(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	enum cv_reassembly_result result;
 	enum cv_drop reason = CV_DROP_NONE;
 	struct cv_ipv4 whole;
-	uint32_t length = 0, expired = 0;
+	struct cv_reassembly_lost lost = {0};
+	uint32_t length = 0;
 
 	result = cv_reassembly_add(lane->shared->reassembly, packet, outer, lane->now_ms,
-				   lane->reassembled, &length, &reason, &expired);
-	if (expired)
-		lane->engine_counters.drops[CV_DROP_FRAGMENT_TIMEOUT] += expired;
+				   lane->reassembled, &length, &reason, &lost);
+	/* Whose they were is no longer known. */
+	lane->engine_counters.drops[CV_DROP_FRAGMENT_TIMEOUT] += lost.expired;
+	lane->engine_counters.drops[CV_DROP_FRAGMENT_LIMIT] += lost.evicted;
 	if (result == CV_REASSEMBLY_DROP)
 		cv_lane_drop(lane, tunnel, reason);
 	if (result != CV_REASSEMBLY_COMPLETE)

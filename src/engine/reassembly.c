@@ -135,13 +135,13 @@ static unsigned int find(const struct cv_reassembly *reassembly, const struct cv
 
 /* Takes the next free place, pushing out the oldest datagram if there is none. */
 static unsigned int begin(struct cv_reassembly *reassembly, const struct cv_ipv4 *ip,
-			  uint64_t now_ms, uint32_t *ret_expired)
+			  uint64_t now_ms, struct cv_reassembly_lost *lost)
 {
 	struct datagram *datagram;
 
 	if (reassembly->used == CV_REASSEMBLY_DATAGRAMS) {
 		release(reassembly, 0);
-		++*ret_expired;
+		lost->evicted++;
 	}
 	datagram = &reassembly->datagrams[reassembly->order[reassembly->used]];
 	memset(datagram, 0, offsetof(struct datagram, payload));
@@ -310,13 +310,14 @@ static enum cv_reassembly_result add_to(struct cv_reassembly *reassembly, unsign
 enum cv_reassembly_result cv_reassembly_add(struct cv_reassembly *reassembly, const uint8_t *packet,
 					    const struct cv_ipv4 *ip, uint64_t now_ms,
 					    uint8_t *buffer, uint32_t *ret_length,
-					    enum cv_drop *ret_reason, uint32_t *ret_expired)
+					    enum cv_drop *ret_reason,
+					    struct cv_reassembly_lost *lost)
 {
 	enum cv_reassembly_result result = CV_REASSEMBLY_DROP;
 	unsigned int at;
 
 	pthread_mutex_lock(&reassembly->lock);
-	*ret_expired += expire(reassembly, now_ms);
+	lost->expired += expire(reassembly, now_ms);
 	at = find(reassembly, ip);
 	if (!is_possible(ip)) {
 		*ret_reason = CV_DROP_FRAGMENT_INVALID;
@@ -324,7 +325,7 @@ enum cv_reassembly_result cv_reassembly_add(struct cv_reassembly *reassembly, co
 			release(reassembly, at);
 	} else {
 		if (at == reassembly->used)
-			at = begin(reassembly, ip, now_ms, ret_expired);
+			at = begin(reassembly, ip, now_ms, lost);
 		result = add_to(reassembly, at, packet, ip, buffer, ret_length, ret_reason);
 	}
 	pthread_mutex_unlock(&reassembly->lock);

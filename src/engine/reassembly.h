@@ -32,6 +32,12 @@ enum cv_reassembly_result {
 	CV_REASSEMBLY_DROP,	/* *ret_reason says why; the other fragments kept are gone too */
 };
 
+/* Incomplete datagrams that were given up. */
+struct cv_reassembly_lost {
+	uint32_t expired; /* their time ran out: CV_DROP_FRAGMENT_TIMEOUT */
+	uint32_t evicted; /* pushed out by newer ones: CV_DROP_FRAGMENT_LIMIT */
+};
+
 /*
  * Give one fragment (parsed: ip, its header checksum verified by the caller, of
  * ip->total_length bytes). now_ms: a monotonic clock.
@@ -43,12 +49,13 @@ enum cv_reassembly_result {
  *			       disagree about the end, or mix CE with Not-ECT (RFC 3168, 5.3)
  *   CV_DROP_FRAGMENT_INVALID  no payload, not a multiple of 8 bytes although more follow,
  *			       or an end beyond the 65535 bytes of a datagram
- * *ret_expired is increased by the number of incomplete datagrams whose time ran out or
- * that were pushed out, whatever the result. Nothing else is written.
+ * *lost is increased by the incomplete datagrams that were given up, whatever the result.
+ * Nothing else is written.
  */
 enum cv_reassembly_result cv_reassembly_add(struct cv_reassembly *reassembly, const uint8_t *packet,
 					    const struct cv_ipv4 *ip, uint64_t now_ms,
 					    uint8_t *buffer, uint32_t *ret_length,
-					    enum cv_drop *ret_reason, uint32_t *ret_expired);
+					    enum cv_drop *ret_reason,
+					    struct cv_reassembly_lost *lost);
 
 #endif

@@ -40,7 +40,7 @@ struct paper {
 struct paper_verdict {
 	enum cv_reassembly_result result;
 	enum cv_drop reason;
-	uint32_t length, expired;
+	uint32_t length, expired, evicted;
 	uint8_t whole[65536];
 };
 
@@ -72,7 +72,7 @@ static inline struct paper_datagram *paper_find(struct paper *paper, const struc
 }
 
 static inline struct paper_datagram *paper_begin(struct paper *paper, const struct oracle_ip *key,
-						 uint64_t now_ms, uint32_t *ret_expired)
+						 uint64_t now_ms, uint32_t *ret_evicted)
 {
 	struct paper_datagram *free_one = NULL;
 
@@ -81,7 +81,7 @@ static inline struct paper_datagram *paper_begin(struct paper *paper, const stru
 			free_one = &paper->datagrams[i];
 	if (!free_one) {
 		free_one = paper_oldest(paper);
-		++*ret_expired;
+		++*ret_evicted;
 	}
 	memset(free_one, 0, sizeof(*free_one));
 	free_one->is_used = true;
@@ -165,7 +165,7 @@ static inline void paper_add(struct paper *paper, const struct paper_fragment *f
 	bool more = fragment->ip.flags_offset & 0x2000;
 	struct paper_datagram *datagram;
 
-	ret_verdict->expired = 0;
+	ret_verdict->expired = ret_verdict->evicted = 0;
 	while ((datagram = paper_oldest(paper)) && now_ms >= datagram->started_ms &&
 	       now_ms - datagram->started_ms >= 15000) {
 		datagram->is_used = false;
@@ -178,7 +178,7 @@ static inline void paper_add(struct paper *paper, const struct paper_fragment *f
 		ret_verdict->reason = CV_DROP_FRAGMENT_INVALID;
 	} else {
 		if (!datagram)
-			datagram = paper_begin(paper, &fragment->ip, now_ms, &ret_verdict->expired);
+			datagram = paper_begin(paper, &fragment->ip, now_ms, &ret_verdict->evicted);
 		ret_verdict->reason = paper_take(datagram, fragment);
 	}
 	if (ret_verdict->reason) {
@@ -203,7 +203,7 @@ static inline const char *paper_compare(struct paper *paper, struct cv_reassembl
 	uint8_t *packet = malloc(length);
 	uint8_t *buffer = malloc(CV_REASSEMBLY_BYTES);
 	uint32_t whole_length = 0;
-	uint32_t expired = 0;
+	struct cv_reassembly_lost lost = {0};
 	enum cv_drop reason = CV_DROP_NONE;
 	enum cv_reassembly_result result;
 	const char *error = NULL;
@@ -215,13 +215,13 @@ static inline const char *paper_compare(struct paper *paper, struct cv_reassembl
 	paper_add(paper, fragment, now_ms, ret_verdict);
 	cv_ipv4_parse(packet, length, &ip);
 	result = cv_reassembly_add(reassembly, packet, &ip, now_ms, buffer, &whole_length, &reason,
-				   &expired);
+				   &lost);
 	if (result != ret_verdict->result)
 		error = "another result";
 	else if (reason != ret_verdict->reason)
 		error = "another reason, or one without a drop";
-	else if (expired != ret_verdict->expired)
-		error = "another number of expired datagrams";
+	else if (lost.expired != ret_verdict->expired || lost.evicted != ret_verdict->evicted)
+		error = "another number of lost datagrams";
 	else if (result == CV_REASSEMBLY_COMPLETE &&
 		 (whole_length != ret_verdict->length ||
 		  memcmp(buffer, ret_verdict->whole, whole_length) != 0))

@@ -15,7 +15,7 @@ static struct cv_reassembly *reassembly;
 static uint8_t payload[65536];
 static uint8_t whole[CV_REASSEMBLY_BYTES];
 static uint32_t whole_length;
-static uint32_t expired;
+static struct cv_reassembly_lost lost;
 static enum cv_drop reason;
 static uint64_t now_ms;
 
@@ -24,7 +24,8 @@ static int set_up(void **state)
 	(void)state;
 	reassembly = cv_reassembly_create();
 	oracle_fill(payload, sizeof(payload));
-	whole_length = expired = 0;
+	whole_length = 0;
+	lost = (struct cv_reassembly_lost){0};
 	reason = CV_DROP_NONE;
 	now_ms = 1000;
 	return reassembly ? 0 : -1;
@@ -55,7 +56,7 @@ static enum cv_reassembly_result give_like(const struct oracle_ip *like, uint32_
 	memcpy(packet + header, payload + offset, length);
 	assert_int_equal(cv_ipv4_parse(packet, header + length, &parsed), CV_DROP_NONE);
 	return cv_reassembly_add(reassembly, packet, &parsed, now_ms, whole, &whole_length, &reason,
-				 &expired);
+				 &lost);
 }
 
 static enum cv_reassembly_result give(uint32_t offset, uint32_t length, bool more)
@@ -108,7 +109,7 @@ static void every_order(void **state)
 		}
 		assert_whole(&plain, 2960 + 333);
 	}
-	assert_int_equal(expired, 0);
+	assert_int_equal(lost.expired, 0);
 }
 
 /* The header is the first fragment's, with its options, TTL and DF, and none else's. */
@@ -268,7 +269,7 @@ static void impossible_fragments(void **state)
 	assert_drops(give_like(&options, 0, 8, true), INVALID);
 	assert_waits(give_like(&options, 0, 8, true));
 	assert_drops(give(65512, 3, false), INVALID);
-	assert_int_equal(expired, 0);
+	assert_int_equal(lost.expired, 0);
 }
 
 /* RFC 3168, 5.3, by the ECN fields of the first and the later fragment. */
@@ -312,7 +313,7 @@ static void time_runs_out(void **state)
 	assert_waits(give(0, 8, true));
 	now_ms += CV_REASSEMBLY_TIMEOUT_MS - 1;
 	assert_completes(give(8, 8, false));
-	assert_int_equal(expired, 0);
+	assert_int_equal(lost.expired, 0);
 
 	/* A later fragment does not prolong it. */
 	assert_waits(give(0, 8, true));
@@ -320,7 +321,7 @@ static void time_runs_out(void **state)
 	assert_waits(give(8, 8, true));
 	now_ms++;
 	assert_waits(give(16, 8, false));
-	assert_int_equal(expired, 1);
+	assert_int_equal(lost.expired, 1);
 	assert_waits(give(0, 8, true));
 	assert_completes(give(8, 8, true));
 
@@ -329,7 +330,7 @@ static void time_runs_out(void **state)
 		assert_waits(give_like(&other, 0, 8, true));
 	now_ms += CV_REASSEMBLY_TIMEOUT_MS;
 	assert_waits(give(0, 8, true));
-	assert_int_equal(expired, 11);
+	assert_int_equal(lost.expired, 11);
 }
 
 /* Threads look at the clock before they wait for the lock. */
@@ -339,7 +340,7 @@ static void clock_of_another_thread(void **state)
 	assert_waits(give(0, 8, true));
 	now_ms--;
 	assert_completes(give(8, 8, false));
-	assert_int_equal(expired, 0);
+	assert_int_equal(lost.expired, 0);
 }
 
 static void oldest_is_pushed_out(void **state)
@@ -349,20 +350,21 @@ static void oldest_is_pushed_out(void **state)
 	(void)state;
 	for (ip.id = 0; ip.id < CV_REASSEMBLY_DATAGRAMS; ip.id++)
 		assert_waits(give_like(&ip, 0, 8, true));
-	assert_int_equal(expired, 0);
+	assert_int_equal(lost.evicted, 0);
 	assert_waits(give_like(&ip, 0, 8, true));
-	assert_int_equal(expired, 1);
+	assert_int_equal(lost.evicted, 1);
 	for (ip.id = 1; ip.id <= CV_REASSEMBLY_DATAGRAMS; ip.id++)
 		assert_completes(give_like(&ip, 8, 8, false));
 	ip.id = 0;
 	assert_waits(give_like(&ip, 8, 8, false));
-	assert_int_equal(expired, 1);
+	assert_int_equal(lost.evicted, 1);
 
 	/* What cannot be a fragment pushes out nobody. */
 	for (ip.id = 1; ip.id < CV_REASSEMBLY_DATAGRAMS; ip.id++)
 		assert_waits(give_like(&ip, 0, 8, true));
 	assert_drops(give_like(&ip, 0, 7, true), INVALID);
-	assert_int_equal(expired, 1);
+	assert_int_equal(lost.evicted, 1);
+	assert_int_equal(lost.expired, 0);
 }
 
 /* ---- at random ---------------------------------------------------------------------- */
@@ -492,7 +494,8 @@ static void *thread_main(void *argument)
 	ip.source = (uint32_t)(uintptr_t)argument;
 	for (unsigned int i = 0; i < THREAD_DATAGRAMS; i++) {
 		uint8_t packet[20 + 64], buffer[CV_REASSEMBLY_BYTES];
-		uint32_t length, lost = 0;
+		struct cv_reassembly_lost gone = {0};
+		uint32_t length;
 		enum cv_drop why;
 
 		ip.id = (uint16_t)i;
@@ -505,7 +508,7 @@ static void *thread_main(void *argument)
 			memset(packet + 20, (int)(ip.source + part), 64);
 			cv_ipv4_parse(packet, sizeof(packet), &parsed);
 			if (cv_reassembly_add(shared, packet, &parsed, 1, buffer, &length, &why,
-					      &lost) == CV_REASSEMBLY_COMPLETE)
+					      &gone) == CV_REASSEMBLY_COMPLETE)
 				done += length == 20 + 192 && buffer[20] == (uint8_t)ip.source &&
 					buffer[20 + 191] == (uint8_t)(ip.source + 2);
 		}
