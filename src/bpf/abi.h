@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The maps that the eBPF programs and user space share: their names, keys and values.
+ *
+ * Maps are pinned and outlive programs and daemons, so a name stands for a layout for
+ * ever: who changes the key or value of a map raises the number in its name
+ * (CV_FP_MAP_…), and fastpath/maps.c moves the old entries over. Values may only grow at
+ * their end. Addresses and ports are in network byte order, everything else is in the host's.
+ *
+ * Two stamps say whether a cached answer is still right:
+ * - genid: the namespace's rt_genid when it was asked for. The kernel bumps it with every
+ *   change of a route, rule, address, link or next hop, and throws its own cached routes away
+ *   by the very same number (net/ipv4/route.c, rt_is_expired), so no answer outlives
+ *   the change that made it wrong, whether a daemon runs or not.
+ * - generation: cv_fp_config.generation, bumped by user space with every change of what
+ *   it has put into these maps.
+ */
+#ifndef CV_BPF_ABI_H
+#define CV_BPF_ABI_H
+
+#include "wire/types.h"
+#include "wire/ipip.h"
+
+/* Names of maps: at most 15 characters; the number is the layout's. */
+#define CV_FP_MAP_CONFIG    "cv_config_1"
+#define CV_FP_MAP_TUNNELS   "cv_tunnels_1"
+#define CV_FP_MAP_PAIRS	    "cv_pairs_1"
+#define CV_FP_MAP_ADDRESSES "cv_addresses_1"
+#define CV_FP_MAP_DEVICES   "cv_devices_1"
+#define CV_FP_MAP_ENDPOINTS "cv_endpoints_1"
+#define CV_FP_MAP_REMOTES   "cv_remotes_1"
+#define CV_FP_MAP_COUNTERS  "cv_counters_1"
+#define CV_FP_MAP_IDS	    "cv_ids_1"
+#define CV_FP_MAP_WAYS	    "cv_ways_1"
+#define CV_FP_MAP_PERMITS   "cv_permits_1"
+#define CV_FP_MAP_WORDS	    "cv_words_1"
+#define CV_FP_MAP_ARRIVALS  "cv_arrivals_1"
+#define CV_FP_MAP_FLOWS	    "cv_flows_1"
+#define CV_FP_MAP_FRAGMENTS "cv_fragments_1"
+#define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
+#define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
+
+enum {
+	CV_FP_TUNNELS_MAX = 1024,
+	CV_FP_ADDRESSES_MAX = 16384,
+	CV_FP_DEVICES_MAX = 8192,
+	CV_FP_ENDPOINTS_MAX = 16384,
+	CV_FP_REMOTES_MAX = 2048,
+	CV_FP_WAYS_MAX = 16384,
+	CV_FP_PERMITS_MAX = 65536,
+	CV_FP_WORDS_MAX = 16384,
+	CV_FP_FLOWS_MAX = 262144,
+	CV_FP_FRAGMENTS_MAX = 8192,
+	CV_FP_ID_SLOTS = 256,
+	CV_FP_SLOTS = CV_FP_TUNNELS_MAX + 1, /* of counters */
+	CV_FP_SLOT_NONE = CV_FP_TUNNELS_MAX, /* what belongs to no tunnel */
+	CV_FP_DROPS = 64,		     /* room for enum cv_drop */
+};
+
+/* cv_config: one entry. */
+struct cv_fp_config {
+	__u64 genid_address;  /* where the kernel keeps rt_genid; 0: not known, nothing is cached */
+	__u32 generation;     /* never 0 */
+	__u32 lookup_ifindex; /* a device by which routes of packets of our own are asked for */
+	__u32 endpoints;      /* entries of cv_endpoints */
+	__u32 capture;	      /* bytes of each packet to be captured; 0: nobody captures */
+};
+
+/* cv_tunnels: by index of the tunnel's device. */
+struct cv_fp_tunnel {
+	__be32 remote; /* 0: any */
+	__be32 local;  /* 0: any */
+	__u32 dev;     /* index of the underlay device, 0: any */
+	__u32 slot;    /* of cv_counters */
+	__u32 mtu;     /* of the tunnel's device, bytes */
+	struct cv_ipip_params ipip;
+	__u8 strict; /* nothing from strangers */
+	__u8 up;     /* the device is */
+	__u8 unused;
+};
+_Static_assert(sizeof(struct cv_fp_tunnel) == 28, "no padding");
+
+/* cv_pairs: (remote, local) to the index of the tunnel's device. 0: any. */
+struct cv_fp_pair {
+	__be32 remote;
+	__be32 local;
+};
+
+/* cv_addresses: what addresses of this host are. */
+enum cv_fp_address {
+	CV_FP_ADDRESS_OWN = 1,
+	CV_FP_ADDRESS_BROADCAST = 2,
+};
+
+/* cv_devices: by index: where our programs are attached. */
+struct cv_fp_device {
+	__u32 kind; /* enum cv_fp_device_kind */
+	__u8 rp_filter;
+	__u8 made_clsact; /* the clsact qdisc is ours, to be removed with the last program */
+	__u8 unused[2];
+};
+
+enum cv_fp_device_kind {
+	CV_FP_DEVICE_TUNNEL = 1,
+	CV_FP_DEVICE_UNDERLAY = 2,
+	CV_FP_DEVICE_ENDPOINT = 4, /* a set: an endpoint may be an underlay, too */
+};
+
+/* cv_endpoints: by address. */
+struct cv_fp_endpoint {
+	__u32 ifindex;	 /* of the host's end */
+	__u8 bypass;	 /* in force: past the host's stack */
+	__u8 by_peer;	 /* delivered by bpf_redirect_peer; else through the neighbour table */
+	__u8 is_link3;	 /* the device has no link-layer header */
+	__u8 unused;
+};
+
+/* cv_remotes: the engine's soft state of a remote end (engine/remote.h), by address. */
+struct cv_fp_remote {
+	__u64 mtu_until_ns; /* CLOCK_MONOTONIC */
+	__u32 mtu;	    /* outer path MTU, bytes; 0: nothing known */
+	__u32 error_waits;  /* the next packet is the engine's, to be answered */
+};
+
+/* cv_counters: by slot, per CPU. Only ever added to. */
+struct cv_fp_counters {
+	__u64 rx_packets; /* decapsulated and delivered: to the device … */
+	__u64 rx_bytes;	  /* inner bytes */
+	__u64 tx_packets; /* encapsulated and sent: outer packets */
+	__u64 tx_bytes;	  /* inner bytes */
+	__u64 rx_endpoint_packets; /* … of those above: straight to an endpoint */
+	__u64 tx_endpoint_packets; /* of those above: straight from an endpoint */
+	__u64 in_handed_over;	   /* outer packets given to the engine */
+	__u64 out_handed_over;	   /* inner packets given to the engine */
+	__u64 ecn_unused;	   /* CV_EVENT_ECN_UNUSED */
+	__u64 ecn_dangerous;	   /* CV_EVENT_ECN_DANGEROUS */
+	__u64 local_packets;	   /* from endpoint to endpoint of this node (CV_FP_SLOT_NONE) */
+	__u64 spare[5];
+	__u64 drops[CV_FP_DROPS];
+};
+_Static_assert(CV_DROP_MAX <= CV_FP_DROPS, "room for every reason");
+
+/* Whether a cached answer is still right. */
+struct cv_fp_stamp {
+	__u32 genid;
+	__u32 generation; /* 0: never valid */
+};
+
+/* cv_ways: the outer route, by tunnel and outer destination. */
+struct cv_fp_way_key {
+	__u32 tunnel; /* index of its device */
+	__be32 destination;
+};
+
+struct cv_fp_way {
+	struct cv_fp_stamp stamp;
+	__be32 source;	    /* outer */
+	__be32 gateway;	    /* the neighbour that gets the outer packet */
+	__u32 oif;	    /* through this device */
+	__u32 mtu;	    /* largest outer packet, bytes */
+	__u64 mtu_until_ns; /* until when mtu holds, CLOCK_MONOTONIC; 0: as long as the stamp */
+	__u8 drop;	    /* enum cv_drop: why there is no way */
+	__u8 to_engine;	    /* the engine must send it */
+	__u8 unused[6];
+};
+
+/* cv_permits: may this packet come in, and through which tunnel? */
+struct cv_fp_permit_key {
+	__be32 outer_source;
+	__be32 outer_destination;
+	__be32 inner_source;
+	__be32 inner_destination;
+	__u32 ifindex; /* it arrived on */
+	__u32 tos;	/* inner, DSCP bits in place */
+};
+
+struct cv_fp_permit {
+	struct cv_fp_stamp stamp;
+	__u32 tunnel; /* index of its device */
+	__u32 slot;
+	__u8 drop;	  /* enum cv_drop: why not */
+	__u8 routed_back; /* packets back to inner_source go through this tunnel */
+	__u8 unused[6];
+};
+
+/* cv_words: the engine's word where one look-up cannot tell (several next hops). */
+struct cv_fp_word_key {
+	__u32 tunnel;
+	__be32 outer_source;
+	__be32 inner_source;
+	__be32 inner_destination;
+	__u32 tos;
+};
+
+/* cv_arrivals: the engine's word on outer packets that rp_filter may refuse. */
+struct cv_fp_arrival_key {
+	__be32 source;
+	__be32 destination;
+	__u32 ifindex;
+};
+
+/* The value of both. */
+struct cv_fp_word {
+	struct cv_fp_stamp stamp;
+	__u8 drop; /* enum cv_drop, CV_DROP_NONE: let it in */
+	__u8 unused[7];
+};
+
+/* cv_flows: flows of endpoints, seen from the endpoint, both directions in one entry. */
+struct cv_fp_flow_key {
+	__be32 local; /* the endpoint's address */
+	__be32 remote;
+	__be16 local_port; /* ICMP echo: the identifier, on the side of who asks */
+	__be16 remote_port;
+	__u8 protocol;
+	__u8 unused[3];
+};
+
+enum cv_fp_path {
+	CV_FP_PATH_NONE = 0,
+	CV_FP_PATH_BYPASS = 1,
+	CV_FP_PATH_STACK = 2,
+};
+
+struct cv_fp_flow {
+	__u8 path; /* enum cv_fp_path: the same in both directions */
+	__u8 unused[3];
+	__u32 endpoint; /* index of the endpoint's device */
+
+	/* From the endpoint. */
+	struct cv_fp_stamp out_stamp;
+	__u32 out_tunnel; /* 0: to the endpoint of device out_oif on this node */
+	__u32 out_slot;
+	__be32 out_destination; /* outer */
+	__u32 out_tos;		/* inner, DSCP bits: what the answer was for */
+	struct cv_ipip_params out_ipip;
+	__u8 out_by_peer;
+	__u8 out_unused[2];
+	struct cv_fp_way out_way;
+
+	/* To the endpoint. */
+	struct cv_fp_stamp in_stamp;
+	__be32 in_source;	/* outer */
+	__be32 in_destination; /* outer */
+	__u32 in_ifindex;	/* arrives on */
+	__u32 in_slot;
+	__u32 in_tunnel;
+	__u32 in_tos;
+	__u32 in_by_peer;
+	__u32 in_unused;
+};
+
+/* cv_fragments: the ports of a fragmented inner packet. */
+struct cv_fp_fragment_key {
+	__be32 source;
+	__be32 destination;
+	__be16 id;
+	__u8 protocol;
+	__u8 unused;
+};
+
+struct cv_fp_fragment {
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+/* ---- capture ---------------------------------------------------------------------- */
+
+/* Where a packet was seen. */
+enum cv_fp_hook {
+	CV_FP_HOOK_TUNNEL_OUT = 1, /* egress of the tunnel's device */
+	CV_FP_HOOK_UNDERLAY_IN,	   /* ingress of a network card */
+	CV_FP_HOOK_ENDPOINT_IN,	   /* ingress of an endpoint's device: from the endpoint */
+	CV_FP_HOOK_TUNNEL_IN,	   /* ingress of the tunnel's device: the engine's packets */
+	CV_FP_HOOK_ENGINE_OUT,	   /* the engine, on the way out */
+	CV_FP_HOOK_ENGINE_IN,	   /* the engine, on the way in */
+	CV_FP_HOOK_MAX
+};
+
+/* What became of it. */
+enum cv_fp_verdict {
+	CV_FP_VERDICT_ENCAPSULATED = 1, /* the packet is the outer one */
+	CV_FP_VERDICT_TO_DEVICE,	/* decapsulated, to the tunnel's device; the outer packet */
+	CV_FP_VERDICT_TO_ENDPOINT, /* decapsulated, to the endpoint; the outer packet */
+	CV_FP_VERDICT_LOCAL,	   /* from endpoint to endpoint; the packet as it is */
+	CV_FP_VERDICT_TO_ENGINE,   /* handed over; the packet as it is */
+	CV_FP_VERDICT_TO_STACK,	   /* left to the host's stack; the packet as it is */
+	CV_FP_VERDICT_DROPPED,	   /* the packet as it is */
+	CV_FP_VERDICT_MAX
+};
+
+/* A record of cv_capture; `captured` bytes of the packet follow it. */
+struct cv_fp_capture {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 ifindex; /* of the hook's device; 0: the engine */
+	__u32 tunnel;  /* index of its device; 0: none known */
+	__u32 length;  /* of the whole packet from `offset` on, bytes */
+	__u32 captured;
+	__u16 gso_size; /* payload of each segment of a super-packet, else 0 */
+	__u8 hook;	/* enum cv_fp_hook */
+	__u8 verdict;	/* enum cv_fp_verdict */
+	__u8 drop;	/* enum cv_drop */
+	__u8 offset;	/* bytes in front of the IPv4 header among those that follow */
+	__u8 unused[2];
+};
+_Static_assert(sizeof(struct cv_fp_capture) == 32, "no padding");
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast path of one daemon: loads the eBPF programs, attaches, pins, fills and reads
+ * them. What it attaches goes on without the daemon; cv_fastpath_create takes up again what an
+ * earlier one has left, whatever its version, and replaces programs in place.
+ *
+ * All functions are for one controlling thread, save those of cv_fastpath_teacher.
+ */
+#ifndef CV_FASTPATH_FASTPATH_H
+#define CV_FASTPATH_FASTPATH_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "engine/engine.h"
+#include "net/netlink.h"
+
+struct cv_fastpath;
+
+struct cv_fastpath_options {
+	const char *run_dir; /* absolute; the instance's identity, with the network namespace */
+	struct cv_nl *nl;    /* the caller's; outlives the fast path */
+	void (*log)(int priority, const char *text);
+};
+
+/*
+ * Load programs and maps, taking up what is pinned. 0, or -errno and in why (size bytes) one
+ * line for people: the engine carries on alone then. The caller owns *ret_fastpath.
+ */
+int cv_fastpath_create(const struct cv_fastpath_options *options,
+		       struct cv_fastpath **ret_fastpath, char *why, size_t size);
+
+/* Close what this process holds. Programs stay attached and go on. NULL is fine. */
+void cv_fastpath_destroy(struct cv_fastpath *fastpath);
+
+/*
+ * Remove everything an instance has left: programs, qdiscs that we made, pins. For a run directory
+ * without daemon. 0 or -errno; *ret_removed: how many things there were.
+ */
+int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed);
+
+/* ---- tunnels --------------------------------------------------------------------- */
+
+/* Carry a tunnel, or carry it in another way from now on. 0 or -errno: then the engine does. */
+int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_tunnel *tunnel);
+
+/* The device goes, or the engine must have all of its packets from now on. */
+void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex);
+
+/* What is in force for a tunnel: NULL if the fast path carries it, else why not, in words. */
+const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex);
+
+/* Which share of a tunnel's packets took which path. */
+struct cv_fastpath_share {
+	uint64_t rx_packets; /* by the fast path */
+	uint64_t rx_bytes;
+	uint64_t tx_packets;
+	uint64_t tx_bytes;
+	uint64_t rx_endpoint_packets; /* of these: straight to endpoints */
+	uint64_t tx_endpoint_packets; /* of these: straight from endpoints */
+	uint64_t in_handed_over;      /* to the engine */
+	uint64_t out_handed_over;
+	uint64_t local_packets; /* between endpoints; of no tunnel */
+};
+
+/* Add what the fast path counted of a tunnel (ifindex 0: of none) to *sum. -ENOENT. */
+int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_counters *sum,
+			 struct cv_fastpath_share *ret_share);
+
+/* ---- following the network ---------------------------------------------------------- */
+
+/*
+ * Look at devices, addresses, sysctls and qdiscs again: attach to network cards that are new, let
+ * go of those that are not, judge endpoints. Said in the log when something changed.
+ */
+void cv_fastpath_refresh(struct cv_fastpath *fastpath);
+
+/* The devices that outer packets are taken from, by name; at most max. Returns how many. */
+size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ],
+			     size_t max);
+
+/* ---- endpoints ---------------------------------------------------------------------- */
+
+enum {
+	CV_FASTPATH_ENDPOINT_ADDRESSES = 16
+};
+
+struct cv_fastpath_endpoint {
+	int ifindex; /* of the host's end */
+	unsigned int count;
+	__be32 addresses[CV_FASTPATH_ENDPOINT_ADDRESSES]; /* its own */
+	bool bypass;					   /* wanted: past the host's stack */
+};
+
+/*
+ * Know an endpoint, or know it in another way. 0, or -errno: -EEXIST: an address is another
+ * endpoint's; -ENODEV. Where bypass cannot be (a foreign qdisc), it is not, and
+ * cv_fastpath_endpoint_problem says why; that is no error.
+ */
+int cv_fastpath_endpoint_set(struct cv_fastpath *fastpath,
+			     const struct cv_fastpath_endpoint *endpoint);
+void cv_fastpath_endpoint_delete(struct cv_fastpath *fastpath, int ifindex);
+
+/* NULL if bypass is in force as wanted, else why not, in words. */
+const char *cv_fastpath_endpoint_problem(struct cv_fastpath *fastpath, int ifindex);
+
+/* ---- capture ----------------------------------------------------------------------- */
+
+/*
+ * Begin to capture snap bytes of each packet (0: end it): records (struct cv_fp_capture and the
+ * packet's bytes) are given to take() from cv_fastpath_capture_poll, lost records to lost().
+ */
+int cv_fastpath_capture(struct cv_fastpath *fastpath, uint32_t snap,
+			void (*take)(void *context, const struct cv_fp_capture *record,
+				     const uint8_t *packet),
+			void (*lost)(void *context, uint64_t count), void *context);
+
+/* A descriptor that is readable when there are records; -1 while nobody captures. */
+int cv_fastpath_capture_fd(struct cv_fastpath *fastpath);
+
+/* Take what is there, without waiting. */
+void cv_fastpath_capture_poll(struct cv_fastpath *fastpath);
+
+#endif
