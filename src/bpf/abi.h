@@ -49,7 +49,7 @@ enum {
 	CV_FP_WAYS_MAX = 16384,
 	CV_FP_PERMITS_MAX = 65536,
 	CV_FP_WORDS_MAX = 16384,
-	CV_FP_FLOWS_MAX = 262144,
+	CV_FP_FLOWS_MAX = 131072,
 	CV_FP_FRAGMENTS_MAX = 8192,
 	CV_FP_ID_SLOTS = 256,
 	CV_FP_SLOTS = CV_FP_TUNNELS_MAX + 1, /* of counters */
@@ -68,17 +68,18 @@ struct cv_fp_config {
 
 /* cv_tunnels: by index of the tunnel's device. */
 struct cv_fp_tunnel {
+	__u64 device;  /* the kernel's address of its struct net_device; 0: not known */
 	__be32 remote; /* 0: any */
 	__be32 local;  /* 0: any */
 	__u32 dev;     /* index of the underlay device, 0: any */
 	__u32 slot;    /* of cv_counters */
-	__u32 mtu;     /* of the tunnel's device, bytes */
+	__u32 mtu;     /* of the tunnel's device, bytes; where `device` is not known */
 	struct cv_ipip_params ipip;
 	__u8 strict; /* nothing from strangers */
-	__u8 up;     /* the device is */
-	__u8 unused;
+	__u8 up;     /* the device is; where `device` is not known */
+	__u8 unused[5];
 };
-_Static_assert(sizeof(struct cv_fp_tunnel) == 28, "no padding");
+_Static_assert(sizeof(struct cv_fp_tunnel) == 40, "no padding");
 
 /* cv_pairs: (remote, local) to the index of the tunnel's device. 0: any. */
 struct cv_fp_pair {
@@ -138,7 +139,7 @@ struct cv_fp_counters {
 	__u64 spare[5];
 	__u64 drops[CV_FP_DROPS];
 };
-_Static_assert(CV_DROP_MAX <= CV_FP_DROPS, "room for every reason");
+_Static_assert((int)CV_DROP_MAX <= (int)CV_FP_DROPS, "room for every reason");
 
 /* Whether a cached answer is still right. */
 struct cv_fp_stamp {
@@ -178,9 +179,10 @@ struct cv_fp_permit {
 	struct cv_fp_stamp stamp;
 	__u32 tunnel; /* index of its device */
 	__u32 slot;
+	__u32 mtu;	  /* of that device, bytes */
 	__u8 drop;	  /* enum cv_drop: why not */
 	__u8 routed_back; /* packets back to inner_source go through this tunnel */
-	__u8 unused[6];
+	__u8 unused[2];
 };
 
 /* cv_words: the engine's word where one look-up cannot tell (several next hops). */
@@ -262,6 +264,14 @@ struct cv_fp_fragment_key {
 struct cv_fp_fragment {
 	__be16 source_port;
 	__be16 destination_port;
+};
+
+/* ---- programs that user space runs itself ------------------------------------------- */
+
+/* Words of the control block that cv_look fills, low half first. */
+enum {
+	CV_LOOK_GENID = 0,
+	CV_LOOK_DEVICE = 2,
 };
 
 /* ---- capture ---------------------------------------------------------------------- */

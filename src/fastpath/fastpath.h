@@ -32,6 +32,13 @@ struct cv_fastpath_options {
 int cv_fastpath_create(const struct cv_fastpath_options *options,
 		       struct cv_fastpath **ret_fastpath, char *why, size_t size);
 
+/*
+ * All tunnels and endpoints that are to be taken up are set: whatever else an earlier daemon
+ * left is forgotten, and the engine is there to be handed packets to, until this process ends.
+ * Before that, nothing is attached or let go. 0 or -errno.
+ */
+int cv_fastpath_ready(struct cv_fastpath *fastpath);
+
 /* Close what this process holds. Programs stay attached and go on. NULL is fine. */
 void cv_fastpath_destroy(struct cv_fastpath *fastpath);
 
