@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/control.h"
 #include "agent/daemon.h"
@@ -14,24 +15,23 @@ enum {
 };
 
 static const char usage[] =
-	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N] [--foreground]\n"
+	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N]\n"
+	"                [--fastpath auto|off] [--foreground]\n"
 	"       culvertd --version | --help\n"
 	"\n"
 	"  --run-dir DIR  control socket and state (default " CV_CONTROL_RUN_DIR ")\n"
 	"  --config DIR   resources (default /etc/culvert); nothing is read from it yet\n"
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
+	"  --fastpath off the engine carries everything (default: auto)\n"
 	"  --foreground   stay in the foreground, which it always does\n"
 	"\n"
 	"See culvertd(8).\n";
 
 static const struct option long_options[] = {
-	{"run-dir", required_argument, NULL, 'r'},
-	{"config", required_argument, NULL, 'c'},
-	{"workers", required_argument, NULL, 'w'},
-	{"foreground", no_argument, NULL, 'f'},
-	{"version", no_argument, NULL, 'V'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"run-dir", required_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},
+	{"workers", required_argument, NULL, 'w'}, {"fastpath", required_argument, NULL, 'p'},
+	{"foreground", no_argument, NULL, 'f'},	   {"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 };
 
 static int parse_workers(const char *text, unsigned int *ret_workers)
@@ -45,6 +45,12 @@ static int parse_workers(const char *text, unsigned int *ret_workers)
 		return -EINVAL;
 	*ret_workers = (unsigned int)number;
 	return 0;
+}
+
+static int parse_fastpath(const char *text, bool *ret_no_fastpath)
+{
+	*ret_no_fastpath = !strcmp(text, "off");
+	return *ret_no_fastpath || !strcmp(text, "auto") ? 0 : -EINVAL;
 }
 
 static int complain(const char *what, const char *word)
@@ -72,6 +78,10 @@ int main(int argc, char **argv)
 			if (parse_workers(optarg, &options.workers))
 				return complain("--workers takes a number from 0 to 8, not ",
 						optarg);
+			break;
+		case 'p':
+			if (parse_fastpath(optarg, &options.no_fastpath))
+				return complain("--fastpath takes auto or off, not ", optarg);
 			break;
 		case 'f':
 			break;

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -42,7 +43,10 @@ struct daemon {
 	struct cv_rundir rundir;
 	struct cv_nl *nl;
 	struct cv_engine *engine;
+	struct cv_fastpath *fastpath; /* NULL: there is none */
+	char no_fastpath[256];	      /* why */
 	struct cv_tunnel_set *set;
+	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;
 	struct cv_server *server;
 	int monitor;
@@ -192,6 +196,9 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	cv_tunnel_set_refresh(d->set);
+	if (d->fastpath)
+		cv_fastpath_refresh(d->fastpath);
+	cv_endpoint_set_refresh(d->endpoints);
 	d->refresh_took_us = now_us() - begin_us;
 }
 
@@ -283,17 +290,60 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 	return 0;
 }
 
-static int create_set(struct daemon *d, struct cv_error *error)
+/* Take away what an earlier daemon's fast path goes on with. */
+static void switch_off_fastpath(struct daemon *d)
+{
+	unsigned int removed = 0;
+	int rc = cv_fastpath_purge(d->rundir.path, d->nl, &removed);
+
+	snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
+	if (rc)
+		cv_log(LOG_WARNING, "cannot remove what an earlier fast path has left: %s",
+		       strerror(-rc));
+	else if (removed)
+		cv_log(LOG_NOTICE, "what an earlier fast path had left is removed");
+}
+
+/* Without it, or where the kernel does not let us, everything works and is slower. */
+static void create_fastpath(struct daemon *d)
+{
+	const struct cv_fastpath_options options = {
+		.run_dir = d->rundir.path,
+		.nl = d->nl,
+		.log = cv_log_text,
+	};
+
+	if (!cv_fastpath_create(&options, &d->fastpath, d->no_fastpath, sizeof(d->no_fastpath)))
+		return;
+	d->fastpath = NULL;
+	cv_log(LOG_WARNING, "the fast path is not available: %s; the engine carries everything",
+	       d->no_fastpath);
+}
+
+static int create_sets(struct daemon *d, struct cv_error *error)
 {
 	const struct cv_tunnel_set_options options = {
 		.run_dir = d->rundir.path,
 		.engine = d->engine,
 		.nl = d->nl,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
 		.log = cv_log_text,
 		.alive = keep_alive,
 	};
+	struct cv_endpoint_set_options endpoint_options = {
+		.run_dir = d->rundir.path,
+		.nl = d->nl,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
+		.log = cv_log_text,
+	};
+	int rc = cv_tunnel_set_create(&options, &d->set, error);
 
-	return cv_tunnel_set_create(&options, &d->set, error);
+	if (rc)
+		return rc;
+	endpoint_options.tunnels = d->set;
+	return cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
 }
 
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
@@ -308,8 +358,13 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		rc = open_kernel(d, error);
 	if (!rc)
 		rc = create_engine(d, options->workers, error);
-	if (!rc)
-		rc = create_set(d, error);
+	if (rc)
+		return rc;
+	if (options->no_fastpath)
+		switch_off_fastpath(d);
+	else
+		create_fastpath(d);
+	rc = create_sets(d, error);
 	if (rc)
 		return rc;
 	d->base = event_base_new();
@@ -317,7 +372,10 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
 		.set = d->set,
+		.endpoints = d->endpoints,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
 		.context = d,
@@ -335,8 +393,11 @@ static void free_event(struct event *event)
 static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
+	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
+	/* The engine's threads may use the fast path. */
 	cv_engine_destroy(d->engine);
+	cv_fastpath_destroy(d->fastpath);
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
 		free_event(d->signals[i]);
 	free_event(d->changed);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/endpoint.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/show.h"
@@ -16,6 +17,7 @@ static const char usage[] =
 	"Usage: culvert [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"\n"
 	"  tunnel     IP-in-IP tunnels: \"culvert tunnel help\"\n"
+	"  endpoint   pods and virtual machines: \"culvert endpoint help\"\n"
 	"  status     how culvertd is\n"
 	"  drops      why packets are dropped, explained\n"
 	"\n"
@@ -68,8 +70,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct cv_cli *cli);
 } objects[] = {
-	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"status", print_status},
-	{"drops", print_drops},	    {"help", print_usage},
+	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"endpoint", cv_endpoint_main},
+	{"status", print_status},   {"drops", print_drops},   {"help", print_usage},
 };
 
 static int run_object(const struct cv_cli *cli)

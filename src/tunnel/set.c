@@ -32,6 +32,7 @@ struct cv_tunnel_set {
 	struct cv_tunnel_host host;
 	char *run_dir;
 	void (*log)(int priority, const char *text);
+	const char *no_fastpath;
 	struct cv_tunnel **tunnels;
 	size_t count;
 	bool dirty; /* the state file is behind */
@@ -253,6 +254,21 @@ static void keep_alias(struct cv_tunnel_set *set, const struct cv_tunnel *tunnel
 		    tunnel->config.name);
 }
 
+/* What the fast path did not take, it may take now. */
+static void offer_again(struct cv_tunnel_set *set, struct cv_tunnel *tunnel)
+{
+	if (tunnel->fastpath_error)
+		cv_tunnel_offer(tunnel, &set->host);
+	if (tunnel->fastpath_error == tunnel->fastpath_told)
+		return;
+	if (tunnel->fastpath_error)
+		say(set, LOG_WARNING, "%s: the fast path does not take it: %s; the engine does",
+		    tunnel->config.name, strerror(-tunnel->fastpath_error));
+	else
+		say(set, LOG_NOTICE, "%s: the fast path takes it now", tunnel->config.name);
+	tunnel->fastpath_told = tunnel->fastpath_error;
+}
+
 /* Returns true if the state changed; *ret_gone: the device is, and so should the tunnel be. */
 static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, bool *ret_gone)
 {
@@ -276,6 +292,7 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 		if (tunnel->ifindex)
 			rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
 	}
+	offer_again(set, tunnel);
 	if (tunnel->active && !rc) {
 		keep_alias(set, tunnel, &link);
 		changed |= follow_mtu(set, tunnel, &link);
@@ -495,6 +512,8 @@ static void delete_orphans(struct cv_tunnel_set *set)
 		if (index <= 0)
 			return;
 		say(set, LOG_NOTICE, "device %d: deleted, as its tunnel is", index);
+		if (set->host.fastpath)
+			cv_fastpath_tunnel_delete(set->host.fastpath, index);
 		if (cv_link_delete(set->host.nl, index))
 			return;
 	}
@@ -538,6 +557,8 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	set->host.engine = options->engine;
 	set->host.nl = options->nl;
+	set->host.fastpath = options->fastpath;
+	set->no_fastpath = options->no_fastpath ? options->no_fastpath : "there is none";
 	set->host.alive = options->alive;
 	set->log = options->log;
 	set->run_dir = strdup(options->run_dir);
@@ -569,6 +590,8 @@ void cv_tunnel_set_destroy(struct cv_tunnel_set *set)
 		if (tunnel->active && !cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
 			keep_alias(set, tunnel, &link);
 	}
+	/* What the fast path carries goes on without us. */
+	set->host.fastpath = NULL;
 	while (set->count)
 		forget(set, set->count - 1);
 	free(set->tunnels);
@@ -595,6 +618,25 @@ const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *se
 	return tunnel ? &tunnel->config : NULL;
 }
 
+bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex)
+{
+	return is_ours(ifindex, set);
+}
+
+static const char *why_no_fastpath(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
+{
+	const char *problem;
+
+	if (!set->host.fastpath)
+		return set->no_fastpath;
+	if (!tunnel->ifindex)
+		return "there is no device";
+	problem = cv_fastpath_tunnel_problem(set->host.fastpath, tunnel->ifindex);
+	if (!problem && tunnel->fastpath_error)
+		return strerror(-tunnel->fastpath_error);
+	return problem;
+}
+
 void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 			  struct cv_tunnel_status *ret_status)
 {
@@ -605,6 +647,7 @@ void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 		.config = &tunnel->config,
 		.active = tunnel->active,
 		.reason = tunnel->active ? "" : tunnel->reason.text,
+		.no_fastpath = why_no_fastpath(set, tunnel),
 	};
 	if (!tunnel->ifindex || cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
 		return;

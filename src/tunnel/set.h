@@ -9,6 +9,7 @@
 #define CV_TUNNEL_SET_H
 
 #include "engine/engine.h"
+#include "fastpath/fastpath.h"
 #include "net/netlink.h"
 #include "tunnel/config.h"
 #include "tunnel/error.h"
@@ -17,9 +18,11 @@
 struct cv_tunnel_set;
 
 struct cv_tunnel_set_options {
-	const char *run_dir;	  /* absolute; copied */
-	struct cv_engine *engine; /* the caller's; outlives the set */
-	struct cv_nl *nl;	  /* the caller's; outlives the set */
+	const char *run_dir;	      /* absolute; copied */
+	struct cv_engine *engine;     /* the caller's; outlives the set */
+	struct cv_nl *nl;	      /* the caller's; outlives the set */
+	struct cv_fastpath *fastpath; /* the caller's; outlives the set; NULL: there is none */
+	const char *no_fastpath;      /* why, in words; the caller's; outlives the set */
 	/* Told what changed without a command, and why. priority: LOG_* of syslog(3). */
 	void (*log)(int priority, const char *text);
 	/* Called every now and then during what takes long, for a watchdog; or NULL. */
@@ -35,7 +38,10 @@ struct cv_tunnel_set_options {
 int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 			 struct cv_tunnel_set **ret_set, struct cv_error *error);
 
-/* Stop to carry all tunnels; devices and state file stay. NULL is fine. */
+/*
+ * The engine stops to carry all tunnels; the fast path, devices and state file stay. NULL is
+ * fine.
+ */
 void cv_tunnel_set_destroy(struct cv_tunnel_set *set);
 
 /*
@@ -64,6 +70,9 @@ const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *
 const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
 						  const char *name);
 
+/* True if a device is a tunnel's. */
+bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex);
+
 struct cv_tunnel_status {
 	const struct cv_tunnel_config *config; /* valid until the set changes */
 	int ifindex;			       /* 0: no device */
@@ -72,6 +81,7 @@ struct cv_tunnel_status {
 	bool up;			       /* the device is (IFF_UP) */
 	bool active;			       /* the engine carries it */
 	const char *reason;		       /* why it is not active; "" */
+	const char *no_fastpath; /* why the fast path does not carry it; NULL: it does */
 };
 
 /* How tunnel index is now; asks the kernel. */

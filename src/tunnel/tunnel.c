@@ -195,6 +195,7 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		goto close_all;
 	tunnel->active = true;
 	tunnel->reason.text[0] = '\0';
+	cv_tunnel_offer(tunnel, host);
 	return 0;
 close_all:
 	close_queues(queues, workers);
@@ -211,8 +212,23 @@ delete_device:
 
 /* ---- ending, changing ------------------------------------------------------------ */
 
+void cv_tunnel_offer(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
+{
+	struct cv_engine_tunnel engine_tunnel;
+
+	if (!host->fastpath || !tunnel->active)
+		return;
+	describe(tunnel, &tunnel->config, &engine_tunnel);
+	tunnel->fastpath_error = cv_fastpath_tunnel_set(host->fastpath, &engine_tunnel);
+	/* It must not go on with what the tunnel was before. */
+	if (tunnel->fastpath_error)
+		cv_fastpath_tunnel_delete(host->fastpath, tunnel->ifindex);
+}
+
 void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
 {
+	if (host->fastpath && tunnel->ifindex)
+		cv_fastpath_tunnel_delete(host->fastpath, tunnel->ifindex);
 	if (tunnel->active)
 		cv_engine_tunnel_delete(host->engine, tunnel->ifindex);
 	tunnel->active = false;
@@ -251,5 +267,6 @@ int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 			return engine_error(rc, error);
 	}
 	tunnel->config = *config;
+	cv_tunnel_offer(tunnel, host);
 	return 0;
 }

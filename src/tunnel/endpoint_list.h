@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A list of endpoints, in the order of their creation, and what must hold among them. */
+#ifndef CV_TUNNEL_ENDPOINT_LIST_H
+#define CV_TUNNEL_ENDPOINT_LIST_H
+
+#include "engine/address_set.h"
+#include "net/netlink.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/error.h"
+
+struct cv_endpoint {
+	struct cv_endpoint_config config;
+	int ifindex;
+	bool told;		 /* the fast path knows it as it is */
+	bool usurped;		 /* an address is this host's own as well: no bypass */
+	struct cv_error problem; /* why it does not, or is usurped; "" */
+};
+
+/* Zeroed: empty. */
+struct cv_endpoint_list {
+	struct cv_endpoint *endpoints;
+	size_t count;
+	size_t size; /* room for so many */
+};
+
+void cv_endpoint_list_fini(struct cv_endpoint_list *list);
+
+/* Make room for so many. 0 or -ENOMEM. */
+int cv_endpoint_list_reserve(struct cv_endpoint_list *list, size_t count);
+
+/* There must be room. */
+void cv_endpoint_list_insert(struct cv_endpoint_list *list, size_t at,
+			     const struct cv_endpoint *endpoint);
+void cv_endpoint_list_remove(struct cv_endpoint_list *list, size_t at);
+
+/* NULL: none. */
+struct cv_endpoint *cv_endpoint_list_find(const struct cv_endpoint_list *list, const char *dev);
+struct cv_endpoint *cv_endpoint_list_find_by_index(const struct cv_endpoint_list *list,
+						   int ifindex);
+
+/*
+ * Whether the endpoint that config will be, and self is now (NULL: a new one), is possible beside
+ * the others. 0, -EEXIST: an address is another's; -ENOSPC: too many addresses in all.
+ */
+int cv_endpoint_list_check(const struct cv_endpoint_list *list,
+			   const struct cv_endpoint_config *config, const struct cv_endpoint *self,
+			   struct cv_error *error);
+
+/* The addresses that this host has itself, and the broadcast addresses of its networks. */
+struct cv_own_addresses {
+	struct cv_address_set addresses;
+	struct cv_address_set broadcasts;
+};
+
+/* Ask the kernel. 0 or -errno. cv_own_addresses_fini. */
+int cv_own_addresses_init(struct cv_own_addresses *ret_own, struct cv_nl *nl);
+void cv_own_addresses_fini(struct cv_own_addresses *own);
+
+/* Whether an endpoint's addresses are none of them. 0, -EEXIST: own; -EINVAL: broadcast. */
+int cv_own_addresses_check(const struct cv_own_addresses *own,
+			   const struct cv_endpoint_config *config, struct cv_error *error);
+
+#endif
