@@ -343,7 +343,13 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 	if (rc)
 		return rc;
 	endpoint_options.tunnels = d->set;
-	return cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	if (rc || !d->fastpath)
+		return rc;
+	rc = cv_fastpath_ready(d->fastpath);
+	if (rc)
+		cv_log(LOG_WARNING, "the fast path cannot hand packets over: %s", strerror(-rc));
+	return 0;
 }
 
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)

@@ -121,6 +121,19 @@ CV_INLINE bool cv_next_hop(const struct cv_fp_tunnel *tunnel, unsigned long dst,
 	return !cv_ipv4_is_martian_source(*ret_destination);
 }
 
+/*
+ * Take the inner packet's route off it. A packet that waits for its neighbour's address is sent
+ * by its route's neighbour once that is known (neigh_update_process_arp_queue), and the inner
+ * route's has no link-layer address: the packet was lost (seen up to 6.18). Of what a program
+ * may call, setting a tunnel key is what replaces the route, by one without neighbours.
+ */
+CV_INLINE void cv_forget_route(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key key = {0};
+
+	bpf_skb_set_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, remote_ipv6[1]), 0);
+}
+
 /* Room for an Ethernet header; the engine's packets begin with the IPv4 header. */
 CV_INLINE bool cv_make_link_header(struct __sk_buff *skb)
 {
@@ -159,6 +172,7 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 	bytes = ip.total_length + (__u64)(segments - 1) * headers;
 	if (!cv_make_link_header(skb))
 		return cv_to_engine(skb, scene);
+	cv_forget_route(skb);
 	return cv_encapsulate(skb, scene, &departure, &ip, segments, bytes);
 }
 
