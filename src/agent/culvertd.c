@@ -4,10 +4,12 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/control.h"
 #include "agent/daemon.h"
 #include "engine/engine.h"
+#include "tunnel/holder.h"
 
 enum {
 	EXIT_USAGE = 2
@@ -58,6 +60,9 @@ int main(int argc, char **argv)
 	struct cv_daemon_options options = {.run_dir = CV_CONTROL_RUN_DIR};
 	int option;
 
+	/* How tunnel/carrier.c starts it; for nobody else, so it is not among the options. */
+	if (argc == 3 && !strcmp(argv[1], CV_HOLDER_OPTION))
+		return cv_holder_run(argv[2]);
 	/* One line for a wrong option, which getopt's own words are not always. */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":Vh", long_options, NULL)) != -1) {

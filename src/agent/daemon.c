@@ -42,12 +42,14 @@ struct daemon {
 	struct cv_rundir rundir;
 	struct cv_nl *nl;
 	struct cv_engine *engine;
+	struct cv_carrier *carrier; /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
 	struct cv_commands commands;
 	struct cv_server *server;
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
+	struct event *held;	 /* the carrier holder has something to say */
 	struct event *changed;	 /* the monitor can be read */
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the last one */
@@ -128,7 +130,7 @@ static void occupy_standard_descriptors(void)
 		close(fd);
 }
 
-/* Every tunnel takes one descriptor per worker. */
+/* Every tunnel takes one descriptor per worker, and one. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -206,6 +208,15 @@ static void catch_up(void *data)
 	on_refresh(-1, EV_TIMEOUT, d);
 }
 
+static void on_held(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_tunnel_set_attend(d->set);
+}
+
 static void keep_alive(void)
 {
 	sd_notify(0, "WATCHDOG=1");
@@ -233,6 +244,14 @@ static int add_watchdog(struct daemon *d)
 	return d->watchdog && !event_add(d->watchdog, &period) ? 0 : -ENOMEM;
 }
 
+static int add_carrier(struct daemon *d)
+{
+	if (!d->carrier)
+		return 0;
+	d->held = event_new(d->base, cv_carrier_fd(d->carrier), EV_READ | EV_PERSIST, on_held, d);
+	return d->held && !event_add(d->held, NULL) ? 0 : -ENOMEM;
+}
+
 static int add_events(struct daemon *d)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -249,7 +268,7 @@ static int add_events(struct daemon *d)
 	if (!d->changed || !d->refresh || !d->period || event_add(d->changed, NULL) ||
 	    event_add(d->period, &period))
 		return -ENOMEM;
-	return add_watchdog(d);
+	return add_carrier(d) ? -ENOMEM : add_watchdog(d);
 }
 
 /* ---- beginning and end ------------------------------------------------------------ */
@@ -283,12 +302,24 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 	return 0;
 }
 
+/* What keeps the carrier is a help; without it the tunnels work as well. */
+static void create_carrier(struct daemon *d)
+{
+	int rc = cv_carrier_create(d->rundir.path, cv_log_text, &d->carrier);
+
+	if (rc)
+		cv_log(LOG_WARNING,
+		       "cannot hold the devices' carrier: %s; they lose it when culvertd ends",
+		       strerror(-rc));
+}
+
 static int create_set(struct daemon *d, struct cv_error *error)
 {
 	const struct cv_tunnel_set_options options = {
 		.run_dir = d->rundir.path,
 		.engine = d->engine,
 		.nl = d->nl,
+		.carrier = d->carrier,
 		.log = cv_log_text,
 		.alive = keep_alive,
 	};
@@ -308,6 +339,8 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		rc = open_kernel(d, error);
 	if (!rc)
 		rc = create_engine(d, options->workers, error);
+	if (!rc)
+		create_carrier(d);
 	if (!rc)
 		rc = create_set(d, error);
 	if (rc)
@@ -336,9 +369,11 @@ static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
 	cv_tunnel_set_destroy(d->set);
+	cv_carrier_destroy(d->carrier);
 	cv_engine_destroy(d->engine);
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
 		free_event(d->signals[i]);
+	free_event(d->held);
 	free_event(d->changed);
 	free_event(d->refresh);
 	free_event(d->period);
