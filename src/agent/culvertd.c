@@ -2,12 +2,14 @@
 /* culvertd(8): its command line. */
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/control.h"
 #include "agent/daemon.h"
+#include "agent/purge.h"
 #include "engine/engine.h"
 #include "tunnel/holder.h"
 
@@ -17,23 +19,22 @@ enum {
 
 static const char usage[] =
 	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N] [--foreground]\n"
+	"       culvertd --purge [--run-dir DIR]\n"
 	"       culvertd --version | --help\n"
 	"\n"
 	"  --run-dir DIR  control socket and state (default " CV_CONTROL_RUN_DIR ")\n"
 	"  --config DIR   resources (default /etc/culvert); nothing is read from it yet\n"
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
 	"  --foreground   stay in the foreground, which it always does\n"
+	"  --purge        remove what daemons of DIR have left: devices, processes, files\n"
 	"\n"
 	"See culvertd(8).\n";
 
 static const struct option long_options[] = {
-	{"run-dir", required_argument, NULL, 'r'},
-	{"config", required_argument, NULL, 'c'},
-	{"workers", required_argument, NULL, 'w'},
-	{"foreground", no_argument, NULL, 'f'},
-	{"version", no_argument, NULL, 'V'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"run-dir", required_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},
+	{"workers", required_argument, NULL, 'w'}, {"foreground", no_argument, NULL, 'f'},
+	{"purge", no_argument, NULL, 'p'},	   {"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 };
 
 static int parse_workers(const char *text, unsigned int *ret_workers)
@@ -58,6 +59,7 @@ static int complain(const char *what, const char *word)
 int main(int argc, char **argv)
 {
 	struct cv_daemon_options options = {.run_dir = CV_CONTROL_RUN_DIR};
+	bool purge = false;
 	int option;
 
 	/* How tunnel/carrier.c starts it; for nobody else, so it is not among the options. */
@@ -80,6 +82,9 @@ int main(int argc, char **argv)
 			break;
 		case 'f':
 			break;
+		case 'p':
+			purge = true;
+			break;
 		case 'V':
 			puts("culvertd " CV_VERSION);
 			return 0;
@@ -94,5 +99,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return complain("unknown word ", argv[optind]);
-	return cv_daemon_run(&options);
+	if (purge && (options.config_dir || options.workers))
+		return complain("--purge goes with --run-dir only", "");
+	return purge ? cv_purge_run(options.run_dir) : cv_daemon_run(&options);
 }
