@@ -106,7 +106,7 @@ static int purge_files(const struct purge *purge, struct cv_error *error)
 static int run(struct purge *purge, struct cv_error *error)
 {
 	static int (*const steps[])(const struct purge *, struct cv_error *) = {
-		check_namespace, purge_fastpath, purge_devices, purge_holder, purge_files,
+		check_namespace, purge_fastpath, purge_holder, purge_devices, purge_files,
 	};
 	int rc = cv_nl_create(&purge->nl);
 

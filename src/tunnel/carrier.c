@@ -42,10 +42,11 @@ struct cv_carrier {
 	pid_t pid;
 	int64_t asked_ms;   /* the last hello; 0: none */
 	bool waiting;	    /* for its answer */
-	int64_t started_ms; /* the last attempt to start one; 0: never */
-	bool silent;	    /* it does not answer; told */
-	bool failing;	    /* there is none, or it cannot hold; told */
-	bool incomplete;    /* it may not have all queues */
+	int64_t started_ms; /* the first of the last starts */
+	unsigned int starts;
+	bool silent;	 /* it does not answer; told */
+	bool failing;	 /* there is none, or it cannot hold; told */
+	bool incomplete; /* it may not have all queues */
 };
 
 static int64_t now_ms(void)
@@ -225,48 +226,55 @@ static int greet(struct cv_carrier *carrier, int fd)
 
 /* ---- starting it --------------------------------------------------------------- */
 
-static void start(struct cv_carrier *carrier)
+static int start(struct cv_carrier *carrier)
 {
 	char *const arguments[] = {CV_HOLDER_PROCESS, CV_HOLDER_OPTION, carrier->run_dir, NULL};
 	int ends[2], rc;
 
-	carrier->started_ms = now_ms();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) {
-		complain(carrier, "cannot start the carrier holder", -errno);
-		return;
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
+		return -errno;
 	rc = cv_spawn_detached(arguments, ends[1], CV_HOLDER_FD);
 	close(ends[1]);
 	if (rc)
 		close(ends[0]);
 	else
 		rc = greet(carrier, ends[0]);
-	if (rc) {
-		complain(carrier, "cannot start the carrier holder", rc);
-		return;
-	}
-	if (carrier->pid)
+	if (!rc && carrier->pid)
 		say(carrier, LOG_INFO, "started the carrier holder, process %d", carrier->pid);
-	carrier->failing = false;
+	return rc;
 }
 
-/* One that runs, or a new one; one that cannot be is not tried again at once. */
+/* One that dies as soon as it was started must not keep us busy. */
+static bool may_start(struct cv_carrier *carrier)
+{
+	int64_t now = now_ms();
+
+	if (!carrier->starts || now - carrier->started_ms > CV_CARRIER_RETRY_S * 1000) {
+		carrier->starts = 0;
+		carrier->started_ms = now;
+	}
+	return carrier->starts++ < CV_CARRIER_STARTS_MAX;
+}
+
+/* One that runs, or a new one. */
 static bool is_there(struct cv_carrier *carrier)
 {
 	int rc;
 
 	if (carrier->connection >= 0)
 		return true;
-	if (carrier->started_ms && now_ms() - carrier->started_ms < CV_CARRIER_RETRY_S * 1000)
+	if (!may_start(carrier))
 		return false;
 	rc = greet(carrier, connect_holder(carrier->run_dir));
 	if (is_absent(rc))
-		start(carrier);
-	else if (rc) {
-		carrier->started_ms = now_ms();
-		complain(carrier, "cannot talk to the carrier holder", rc);
+		rc = start(carrier);
+	if (rc) {
+		complain(carrier, "cannot start the carrier holder", rc);
+		carrier->starts = CV_CARRIER_STARTS_MAX;
+		return false;
 	}
-	return carrier->connection >= 0;
+	carrier->failing = false;
+	return true;
 }
 
 int cv_carrier_create(const char *run_dir, void (*log)(int priority, const char *text),

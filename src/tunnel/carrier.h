@@ -19,7 +19,8 @@ struct cv_carrier;
 
 enum {
 	CV_CARRIER_ANSWER_MS = 1000, /* how long a holder may take; the daemon waits for it once */
-	CV_CARRIER_RETRY_S = 10,     /* after one could not be started, or died at once */
+	CV_CARRIER_STARTS_MAX = 5,   /* within … */
+	CV_CARRIER_RETRY_S = 10, /* … these seconds; also the pause after a start that failed */
 };
 
 /*
