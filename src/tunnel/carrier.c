@@ -69,13 +69,14 @@ __attribute__((format(printf, 3, 4))) static void say(const struct cv_carrier *c
 	carrier->log(priority, text);
 }
 
+/* rc: -errno that says why, 0: what says all. */
 static void complain(struct cv_carrier *carrier, const char *what, int rc)
 {
 	if (!carrier->failing)
 		say(carrier, LOG_WARNING,
-		    "%s: %s; the tunnels work, but their devices lose their carrier when "
+		    "%s%s%s; the tunnels work, but their devices lose their carrier when "
 		    "culvertd ends",
-		    what, strerror(-rc));
+		    what, rc ? ": " : "", rc ? strerror(-rc) : "");
 	carrier->failing = true;
 }
 
@@ -269,7 +270,10 @@ static bool is_there(struct cv_carrier *carrier)
 	if (is_absent(rc))
 		rc = start(carrier);
 	if (rc) {
-		complain(carrier, "cannot start the carrier holder", rc);
+		if (is_absent(rc))
+			complain(carrier, "the carrier holder ended as soon as it was started", 0);
+		else
+			complain(carrier, "cannot start the carrier holder", rc);
 		carrier->starts = CV_CARRIER_STARTS_MAX;
 		return false;
 	}
