@@ -211,7 +211,7 @@ static int greet(struct cv_carrier *carrier, int fd)
 		rc = send_request(fd, CV_HOLDER_HELLO, 0, -1);
 	if (rc) {
 		disconnect(carrier);
-		return rc;
+		return rc == -EPIPE ? -ECONNREFUSED : rc; /* it has just ended */
 	}
 	carrier->asked_ms = now_ms();
 	carrier->waiting = true;

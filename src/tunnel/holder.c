@@ -412,7 +412,7 @@ static void loop(struct holder *h)
 	}
 }
 
-/* Descriptors and memory go with the process. */
+/* Descriptors go with the process. */
 int cv_holder_run(const char *run_dir)
 {
 	struct holder h = {.address.sun_family = AF_UNIX, .epoll = -1, .listener = -1, .watch = -1};
@@ -425,5 +425,6 @@ int cv_holder_run(const char *run_dir)
 	loop(&h);
 	if (has_place(&h))
 		unlink(h.address.sun_path);
+	free(h.queues);
 	return 0;
 }

@@ -343,6 +343,7 @@ def a_stopped_holder_delays_nobody():
     os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
     tap.ok(wait_for(lambda: holders(d.run_dir) not in ([], [pid])), "killed, it is replaced")
+    wait_for(lambda: held(holder(d)) == 2)
     os.kill(holder(d), signal.SIGSTOP)
     d.stop()
     done = purge(a, d.run_dir)
@@ -473,7 +474,7 @@ def it_cannot_be_started():
     tap.equal(d.log().count("culvertd: warning"), 1, "no other warning")
     os.chmod(program, 0)
     os.kill(holder(d), signal.SIGKILL)
-    wait_for(lambda: d.log().count(word) == 2)
+    tap.ok(wait_for(lambda: d.log().count(word) == 2), "one that dies and cannot be replaced, too")
     d.stop()
     tap.ok(not has_carrier(a), "where it cannot be replaced, the carrier goes with the daemon")
 
