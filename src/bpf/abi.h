@@ -109,10 +109,10 @@ enum cv_fp_device_kind {
 
 /* cv_endpoints: by address. */
 struct cv_fp_endpoint {
-	__u32 ifindex;	 /* of the host's end */
-	__u8 bypass;	 /* in force: past the host's stack */
-	__u8 by_peer;	 /* delivered by bpf_redirect_peer; else through the neighbour table */
-	__u8 is_link3;	 /* the device has no link-layer header */
+	__u32 ifindex; /* of the host's end */
+	__u8 bypass;   /* in force: past the host's stack */
+	__u8 by_peer;  /* delivered by bpf_redirect_peer; else through the neighbour table */
+	__u8 is_link3; /* the device has no link-layer header */
 	__u8 unused;
 };
 
@@ -125,10 +125,10 @@ struct cv_fp_remote {
 
 /* cv_counters: by slot, per CPU. Only ever added to. */
 struct cv_fp_counters {
-	__u64 rx_packets; /* decapsulated and delivered: to the device … */
-	__u64 rx_bytes;	  /* inner bytes */
-	__u64 tx_packets; /* encapsulated and sent: outer packets */
-	__u64 tx_bytes;	  /* inner bytes */
+	__u64 rx_packets;	   /* decapsulated and delivered: to the device … */
+	__u64 rx_bytes;		   /* inner bytes */
+	__u64 tx_packets;	   /* encapsulated and sent: outer packets */
+	__u64 tx_bytes;		   /* inner bytes */
 	__u64 rx_endpoint_packets; /* … of those above: straight to an endpoint */
 	__u64 tx_endpoint_packets; /* of those above: straight from an endpoint */
 	__u64 in_handed_over;	   /* outer packets given to the engine */
@@ -172,7 +172,7 @@ struct cv_fp_permit_key {
 	__be32 inner_source;
 	__be32 inner_destination;
 	__u32 ifindex; /* it arrived on */
-	__u32 tos;	/* inner, DSCP bits in place */
+	__u32 tos;     /* inner, DSCP bits in place */
 };
 
 struct cv_fp_permit {
@@ -242,9 +242,9 @@ struct cv_fp_flow {
 
 	/* To the endpoint. */
 	struct cv_fp_stamp in_stamp;
-	__be32 in_source;	/* outer */
+	__be32 in_source;      /* outer */
 	__be32 in_destination; /* outer */
-	__u32 in_ifindex;	/* arrives on */
+	__u32 in_ifindex;      /* arrives on */
 	__u32 in_slot;
 	__u32 in_tunnel;
 	__u32 in_tos;
@@ -291,11 +291,11 @@ enum cv_fp_hook {
 enum cv_fp_verdict {
 	CV_FP_VERDICT_ENCAPSULATED = 1, /* the packet is the outer one */
 	CV_FP_VERDICT_TO_DEVICE,	/* decapsulated, to the tunnel's device; the outer packet */
-	CV_FP_VERDICT_TO_ENDPOINT, /* decapsulated, to the endpoint; the outer packet */
-	CV_FP_VERDICT_LOCAL,	   /* from endpoint to endpoint; the packet as it is */
-	CV_FP_VERDICT_TO_ENGINE,   /* handed over; the packet as it is */
-	CV_FP_VERDICT_TO_STACK,	   /* left to the host's stack; the packet as it is */
-	CV_FP_VERDICT_DROPPED,	   /* the packet as it is */
+	CV_FP_VERDICT_TO_ENDPOINT,	/* decapsulated, to the endpoint; the outer packet */
+	CV_FP_VERDICT_LOCAL,		/* from endpoint to endpoint; the packet as it is */
+	CV_FP_VERDICT_TO_ENGINE,	/* handed over; the packet as it is */
+	CV_FP_VERDICT_TO_STACK,		/* left to the host's stack; the packet as it is */
+	CV_FP_VERDICT_DROPPED,		/* the packet as it is */
 	CV_FP_VERDICT_MAX
 };
 

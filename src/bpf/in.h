@@ -149,9 +149,8 @@ CV_INLINE __u8 cv_inner_source_drop(__be32 source)
 
 /* May this inner source come from this outer source? As check_source of the engine. */
 CV_INLINE int cv_judge_source(struct __sk_buff *skb, const struct cv_fp_config *config,
-			      const struct cv_fp_permit_key *key,
-			      const struct cv_fp_tunnel *tunnel, const struct cv_fp_stamp *now,
-			      struct cv_fp_permit *permit)
+			      const struct cv_fp_permit_key *key, const struct cv_fp_tunnel *tunnel,
+			      const struct cv_fp_stamp *now, struct cv_fp_permit *permit)
 {
 	struct cv_fp_word_key word = {
 		.tunnel = permit->tunnel,
@@ -167,9 +166,9 @@ CV_INLINE int cv_judge_source(struct __sk_buff *skb, const struct cv_fp_config *
 	/* Hosts talk to each other through the tunnel, too: from the peer's own outer address. */
 	if (!tunnel->strict ||
 	    (key->inner_source == key->outer_source && tunnel->remote == key->outer_source)) {
-		permit->routed_back = is_routed_back(skb, key, config->lookup_ifindex,
-						     permit->tunnel,
-						     tunnel->remote) == CV_ANSWER_YES;
+		permit->routed_back =
+			is_routed_back(skb, key, config->lookup_ifindex, permit->tunnel,
+				       tunnel->remote) == CV_ANSWER_YES;
 		return CV_ANSWER_YES;
 	}
 	if (is_routed_back(skb, key, config->lookup_ifindex, permit->tunnel, tunnel->remote) ==
@@ -208,7 +207,8 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
  * Judge a packet afresh: enum cv_entry, and for DECIDED the permit. whole: also by its inner
  * addresses; else, as those cannot be read here, the engine does the rest.
  */
-static __attribute__((noinline)) int judge(struct __sk_buff *skb, const struct cv_fp_permit_key *key,
+static __attribute__((noinline)) int judge(struct __sk_buff *skb,
+					   const struct cv_fp_permit_key *key,
 					   struct cv_fp_permit *permit, bool whole)
 {
 	const struct cv_fp_config *config = cv_config();
@@ -256,7 +256,8 @@ CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *c
 /* ---- taking the outer header off --------------------------------------------------------- */
 
 /* RFC 6040, 4.2: the departing TOS byte, or a reason to drop. */
-CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, const struct cv_inbound *in, __u8 *ret_tos)
+CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, const struct cv_inbound *in,
+			    __u8 *ret_tos)
 {
 	struct cv_ecn_result result = cv_ecn_decapsulate(in->inner.tos, in->outer.tos);
 	struct cv_fp_counters *counters;

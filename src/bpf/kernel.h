@@ -57,13 +57,13 @@ enum {
 };
 
 /* A word of the struct sk_buff behind a program's context. */
-#define CV_SKB_READ(skb, field)                                                                    \
-	({                                                                                         \
-		unsigned long value_ = 0;                                                          \
-		bpf_probe_read_kernel(&value_, sizeof(value_),                                     \
-				      (const __u8 *)(skb) +                                        \
-					      bpf_core_field_offset(struct sk_buff, field));       \
-		value_;                                                                            \
+#define CV_SKB_READ(skb, field)                                                              \
+	({                                                                                   \
+		unsigned long value_ = 0;                                                    \
+		bpf_probe_read_kernel(&value_, sizeof(value_),                               \
+				      (const __u8 *)(skb) +                                  \
+					      bpf_core_field_offset(struct sk_buff, field)); \
+		value_;                                                                      \
 	})
 
 /* The packet's route; 0: it did not come through the stack's routing. */
@@ -90,8 +90,8 @@ CV_INLINE int cv_dst_gateway(unsigned long dst, __be32 *ret_gateway)
 }
 
 /*
- * Is a device up, and its MTU: from its struct net_device, as both may have changed a moment ago and
- * user space hears of it later. False: it cannot be read.
+ * Is a device up, and its MTU: from its struct net_device, as both may have changed a moment ago
+ * and user space hears of it later. False: it cannot be read.
  */
 CV_INLINE bool cv_device_read(__u64 address, bool *ret_up, __u32 *ret_mtu)
 {

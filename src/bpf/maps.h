@@ -9,12 +9,12 @@
 #include "bpf/abi.h"
 
 /* The section's name is libbpf's; a map's is its variable's, hence the numbers in them. */
-#define CV_MAP(map_type, max, key_type, value_type)                                                \
-	struct {                                                                                   \
-		__uint(type, map_type);                                                            \
-		__uint(max_entries, max);                                                          \
-		__type(key, key_type);                                                             \
-		__type(value, value_type);                                                         \
+#define CV_MAP(map_type, max, key_type, value_type) \
+	struct {                                    \
+		__uint(type, map_type);             \
+		__uint(max_entries, max);           \
+		__type(key, key_type);              \
+		__type(value, value_type);          \
 	}
 
 CV_MAP(BPF_MAP_TYPE_ARRAY, 1, __u32, struct cv_fp_config) cv_config_1 SEC(".maps");
@@ -41,8 +41,7 @@ CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_WORDS_MAX, struct cv_fp_arrival_key, struct 
 cv_arrivals_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FLOWS_MAX, struct cv_fp_flow_key, struct cv_fp_flow)
 cv_flows_1 SEC(".maps");
-CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FRAGMENTS_MAX, struct cv_fp_fragment_key,
-       struct cv_fp_fragment)
+CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FRAGMENTS_MAX, struct cv_fp_fragment_key, struct cv_fp_fragment)
 cv_fragments_1 SEC(".maps");
 
 /*
@@ -64,8 +63,8 @@ struct {
 
 /* What the running kernel has; the loader finds out (fastpath/load.c). */
 struct cv_fp_features {
-	__u32 skip_neigh;  /* BPF_FIB_LOOKUP_SKIP_NEIGH (6.3; Debian's 6.1 has it) */
-	__u32 source;	   /* BPF_FIB_LOOKUP_SRC (6.7) */
+	__u32 skip_neigh; /* BPF_FIB_LOOKUP_SKIP_NEIGH (6.3; Debian's 6.1 has it) */
+	__u32 source;	  /* BPF_FIB_LOOKUP_SRC (6.7) */
 };
 const volatile struct cv_fp_features cv_features SEC(".rodata");
 

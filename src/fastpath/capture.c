@@ -24,8 +24,7 @@ static void on_sample(void *context, int cpu, void *data, __u32 size)
 	/* The kernel rounds the size up. */
 	if (record.captured > size - sizeof(record))
 		record.captured = (__u32)(size - sizeof(record));
-	fastpath->take(fastpath->capture_context, &record,
-		       (const uint8_t *)data + sizeof(record));
+	fastpath->take(fastpath->capture_context, &record, (const uint8_t *)data + sizeof(record));
 }
 
 static void on_lost(void *context, int cpu, __u64 count)

@@ -105,8 +105,7 @@ static void write_entry(struct cv_fastpath *fastpath, const struct cv_fastpath_d
 
 static bool belongs(const struct cv_fastpath *fastpath, const struct place *place, uint32_t kind)
 {
-	return (place->kind & kind) &&
-	       (!place->for_endpoints_only || fastpath->endpoint_count > 0);
+	return (place->kind & kind) && (!place->for_endpoints_only || fastpath->endpoint_count > 0);
 }
 
 static unsigned int program_id(int program)
@@ -254,9 +253,8 @@ static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
 	if (!device)
 		return 0;
 	/* A foreign ingress qdisc and clsact exclude each other; a foreign root one shapes. */
-	if (!strcmp(qdisc->kind, "ingress") ||
-	    ((device->wanted & CV_FP_DEVICE_ENDPOINT) && qdisc->parent == TC_H_ROOT &&
-	     qdisc->handle))
+	if (!strcmp(qdisc->kind, "ingress") || ((device->wanted & CV_FP_DEVICE_ENDPOINT) &&
+						qdisc->parent == TC_H_ROOT && qdisc->handle))
 		snprintf(device->problem, sizeof(device->problem),
 			 "the device has a foreign qdisc (%s)", qdisc->kind);
 	return 0;

@@ -56,7 +56,8 @@ static void write_entries(struct cv_fastpath *fastpath,
 				    &endpoint->wanted.addresses[i], &endpoint->entry, BPF_ANY);
 }
 
-static void delete_entries(struct cv_fastpath *fastpath, const struct cv_fastpath_endpoint *endpoint)
+static void delete_entries(struct cv_fastpath *fastpath,
+			   const struct cv_fastpath_endpoint *endpoint)
 {
 	for (unsigned int i = 0; i < endpoint->count; i++)
 		bpf_map_delete_elem(fastpath->programs.map[CV_MAP_ENDPOINTS],

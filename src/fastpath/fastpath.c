@@ -77,8 +77,8 @@ static void take_up(struct cv_fastpath *fastpath)
 	cv_devices_take_up(fastpath);
 }
 
-int cv_fastpath_create(const struct cv_fastpath_options *options,
-		       struct cv_fastpath **ret_fastpath, char *why, size_t size)
+int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fastpath **ret_fastpath,
+		       char *why, size_t size)
 {
 	struct cv_fastpath *fastpath = calloc(1, sizeof(*fastpath));
 	int err;
@@ -119,7 +119,8 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 	free(fastpath);
 }
 
-/* ---- the device that look-ups are asked from --------------------------------------------------- */
+/* ---- the device that look-ups are asked from ---------------------------------------------------
+ */
 
 /* "cvlook" and six digits: two daemons in one namespace have one each. */
 static void name_parked(unsigned int handle, char *ret_name)
@@ -237,8 +238,7 @@ static void delete_pair(struct cv_fastpath *fastpath, const struct cv_fastpath_t
 	int map = fastpath->programs.map[CV_MAP_PAIRS];
 	__u32 ifindex;
 
-	if (!bpf_map_lookup_elem(map, &pair, &ifindex) &&
-	    ifindex == (__u32)tunnel->config.ifindex)
+	if (!bpf_map_lookup_elem(map, &pair, &ifindex) && ifindex == (__u32)tunnel->config.ifindex)
 		bpf_map_delete_elem(map, &pair);
 }
 
@@ -329,8 +329,7 @@ int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_
 	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, config->ifindex);
 
 	if (!tunnel) {
-		tunnel = realloc(fastpath->tunnels,
-				 (fastpath->tunnel_count + 1) * sizeof(*tunnel));
+		tunnel = realloc(fastpath->tunnels, (fastpath->tunnel_count + 1) * sizeof(*tunnel));
 		if (!tunnel)
 			return -ENOMEM;
 		fastpath->tunnels = tunnel;
@@ -367,7 +366,8 @@ const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex
 	return tunnel->problem[0] ? tunnel->problem : NULL;
 }
 
-/* ---- addresses of this host ------------------------------------------------------------------- */
+/* ---- addresses of this host -------------------------------------------------------------------
+ */
 
 struct address_list {
 	struct cv_fastpath_address *items;
@@ -474,7 +474,8 @@ static void refresh_addresses(struct cv_fastpath *fastpath)
 		cv_fastpath_bump(fastpath);
 }
 
-/* ---- following --------------------------------------------------------------------------------- */
+/* ---- following ---------------------------------------------------------------------------------
+ */
 
 /* Entries that an earlier daemon left and nobody has set again. */
 static void sweep_tunnels(struct cv_fastpath *fastpath)
@@ -566,7 +567,8 @@ size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFN
 	return count;
 }
 
-/* ---- counters ------------------------------------------------------------------------------------ */
+/* ---- counters
+ * ------------------------------------------------------------------------------------ */
 
 static void add_counters(const struct cv_fp_counters *from, struct cv_counters *sum,
 			 struct cv_fastpath_share *share)
@@ -613,7 +615,8 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
 	return err;
 }
 
-/* ---- the end of an instance ------------------------------------------------------------------------ */
+/* ---- the end of an instance
+ * ------------------------------------------------------------------------ */
 
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed)
 {

@@ -99,9 +99,9 @@ static void copy_all(struct transfer *t)
 	t->old_value = calloc(copies(&t->from_info), stride(&t->from_info));
 	t->new_value = calloc(copies(&t->to_info), stride(&t->to_info));
 	/* The bound is for maps that change while they are read. */
-	for (unsigned int i = 0; t->key && t->next && t->old_value && t->new_value &&
-				 i < 2 * t->from_info.max_entries &&
-				 !bpf_map_get_next_key(t->from, previous, t->next);
+	for (unsigned int i = 0;
+	     t->key && t->next && t->old_value && t->new_value &&
+	     i < 2 * t->from_info.max_entries && !bpf_map_get_next_key(t->from, previous, t->next);
 	     i++) {
 		copy_entry(t);
 		memcpy(t->key, t->next, t->from_info.key_size);
@@ -130,8 +130,8 @@ static int visit(const char *name, void *data)
 	if (t->from < 0)
 		return 0;
 	if (get_info(t->from, &t->from_info) && t->from_info.id != t->to_info.id &&
-	    t->from_info.key_size == t->to_info.key_size && is_per_cpu(&t->from_info) ==
-	    is_per_cpu(&t->to_info))
+	    t->from_info.key_size == t->to_info.key_size &&
+	    is_per_cpu(&t->from_info) == is_per_cpu(&t->to_info))
 		copy_all(t);
 	close(t->from);
 	return 0;

@@ -84,9 +84,10 @@ static int mount_file_system(char *why, size_t size)
 	if (!mount("bpf", mount_point, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return 0;
 	err = -errno;
-	snprintf(why, size,
-		 "no BPF file system at %s, and it cannot be mounted: %s; mount it, or let culvertd",
-		 mount_point, strerror(-err));
+	snprintf(
+		why, size,
+		"no BPF file system at %s, and it cannot be mounted: %s; mount it, or let culvertd",
+		mount_point, strerror(-err));
 	return err;
 }
 
@@ -110,8 +111,9 @@ int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_
 	int err = name_directory(run_dir, ret_pins->path);
 
 	if (err) {
-		snprintf(why, size, "the kernel does not tell its network namespace: %s (Linux "
-				    "5.14 does)",
+		snprintf(why, size,
+			 "the kernel does not tell its network namespace: %s (Linux "
+			 "5.14 does)",
 			 strerror(-err));
 		return err;
 	}

@@ -33,14 +33,22 @@ static const char *const program_names[CV_PROGRAM_MAX] = {
 };
 
 static const char *const map_names[CV_MAP_MAX] = {
-	[CV_MAP_CONFIG] = CV_FP_MAP_CONFIG,	  [CV_MAP_TUNNELS] = CV_FP_MAP_TUNNELS,
-	[CV_MAP_PAIRS] = CV_FP_MAP_PAIRS,	  [CV_MAP_ADDRESSES] = CV_FP_MAP_ADDRESSES,
-	[CV_MAP_DEVICES] = CV_FP_MAP_DEVICES,	  [CV_MAP_ENDPOINTS] = CV_FP_MAP_ENDPOINTS,
-	[CV_MAP_REMOTES] = CV_FP_MAP_REMOTES,	  [CV_MAP_COUNTERS] = CV_FP_MAP_COUNTERS,
-	[CV_MAP_IDS] = CV_FP_MAP_IDS,		  [CV_MAP_WAYS] = CV_FP_MAP_WAYS,
-	[CV_MAP_PERMITS] = CV_FP_MAP_PERMITS,	  [CV_MAP_WORDS] = CV_FP_MAP_WORDS,
-	[CV_MAP_ARRIVALS] = CV_FP_MAP_ARRIVALS,	  [CV_MAP_FLOWS] = CV_FP_MAP_FLOWS,
-	[CV_MAP_FRAGMENTS] = CV_FP_MAP_FRAGMENTS, [CV_MAP_ENGINE] = CV_FP_MAP_ENGINE,
+	[CV_MAP_CONFIG] = CV_FP_MAP_CONFIG,
+	[CV_MAP_TUNNELS] = CV_FP_MAP_TUNNELS,
+	[CV_MAP_PAIRS] = CV_FP_MAP_PAIRS,
+	[CV_MAP_ADDRESSES] = CV_FP_MAP_ADDRESSES,
+	[CV_MAP_DEVICES] = CV_FP_MAP_DEVICES,
+	[CV_MAP_ENDPOINTS] = CV_FP_MAP_ENDPOINTS,
+	[CV_MAP_REMOTES] = CV_FP_MAP_REMOTES,
+	[CV_MAP_COUNTERS] = CV_FP_MAP_COUNTERS,
+	[CV_MAP_IDS] = CV_FP_MAP_IDS,
+	[CV_MAP_WAYS] = CV_FP_MAP_WAYS,
+	[CV_MAP_PERMITS] = CV_FP_MAP_PERMITS,
+	[CV_MAP_WORDS] = CV_FP_MAP_WORDS,
+	[CV_MAP_ARRIVALS] = CV_FP_MAP_ARRIVALS,
+	[CV_MAP_FLOWS] = CV_FP_MAP_FLOWS,
+	[CV_MAP_FRAGMENTS] = CV_FP_MAP_FRAGMENTS,
+	[CV_MAP_ENGINE] = CV_FP_MAP_ENGINE,
 	[CV_MAP_CAPTURE] = CV_FP_MAP_CAPTURE,
 };
 
@@ -93,8 +101,8 @@ static bool takes_fib_flag(int flag)
 		OFFSET = 4096
 	};
 	const struct bpf_insn code[] = {
-		{.code = 0xb7, .dst_reg = 6},					    /* r6 = 0 */
-		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -64},	    /* *(r10-64) */
+		{.code = 0xb7, .dst_reg = 6},				 /* r6 = 0 */
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -64}, /* *(r10-64) */
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -56},
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -48},
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -40},
@@ -102,15 +110,15 @@ static bool takes_fib_flag(int flag)
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -24},
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -16},
 		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -8},
-		{.code = 0x72, .dst_reg = 10, .off = -64, .imm = 2},		    /* AF_INET */
-		{.code = 0x62, .dst_reg = 10, .off = -56, .imm = 1},		    /* ifindex */
-		{.code = 0xbf, .dst_reg = 2, .src_reg = 10},			    /* r2 = r10 */
-		{.code = 0x07, .dst_reg = 2, .imm = -64},			    /* r2 -= 64 */
-		{.code = 0xb7, .dst_reg = 3, .imm = SIZE},			    /* r3 = size */
-		{.code = 0xb7, .dst_reg = 4, .imm = flag},			    /* r4 = flags */
-		{.code = 0x85, .imm = BPF_FUNC_fib_lookup},			    /* call */
-		{.code = 0x07, .dst_reg = 0, .imm = OFFSET},			    /* r0 += … */
-		{.code = 0x95},							    /* exit */
+		{.code = 0x72, .dst_reg = 10, .off = -64, .imm = 2}, /* AF_INET */
+		{.code = 0x62, .dst_reg = 10, .off = -56, .imm = 1}, /* ifindex */
+		{.code = 0xbf, .dst_reg = 2, .src_reg = 10},	     /* r2 = r10 */
+		{.code = 0x07, .dst_reg = 2, .imm = -64},	     /* r2 -= 64 */
+		{.code = 0xb7, .dst_reg = 3, .imm = SIZE},	     /* r3 = size */
+		{.code = 0xb7, .dst_reg = 4, .imm = flag},	     /* r4 = flags */
+		{.code = 0x85, .imm = BPF_FUNC_fib_lookup},	     /* call */
+		{.code = 0x07, .dst_reg = 0, .imm = OFFSET},	     /* r0 += … */
+		{.code = 0x95},					     /* exit */
 	};
 	unsigned char packet[64] = {[12] = 8, [14] = 0x45};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
@@ -183,8 +191,7 @@ static int prepare(struct cv_programs *programs, const struct cv_pins *pins, cha
 static int find_descriptors(struct cv_programs *programs, char *why, size_t size)
 {
 	for (unsigned int i = 0; i < CV_MAP_MAX; i++)
-		programs->map[i] =
-			bpf_object__find_map_fd_by_name(programs->object, map_names[i]);
+		programs->map[i] = bpf_object__find_map_fd_by_name(programs->object, map_names[i]);
 	for (unsigned int i = 0; i < CV_PROGRAM_MAX; i++) {
 		const struct bpf_program *program =
 			bpf_object__find_program_by_name(programs->object, program_names[i]);
