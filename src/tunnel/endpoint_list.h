@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A list of endpoints, in the order of their creation, and what must hold among them. */
+/* A list of endpoints, in the order of their creation. */
 #ifndef CV_TUNNEL_ENDPOINT_LIST_H
 #define CV_TUNNEL_ENDPOINT_LIST_H
 
-#include "engine/address_set.h"
-#include "net/netlink.h"
+#include <stddef.h>
+
 #include "tunnel/endpoint.h"
 #include "tunnel/error.h"
 
@@ -37,27 +37,5 @@ void cv_endpoint_list_remove(struct cv_endpoint_list *list, size_t at);
 struct cv_endpoint *cv_endpoint_list_find(const struct cv_endpoint_list *list, const char *dev);
 struct cv_endpoint *cv_endpoint_list_find_by_index(const struct cv_endpoint_list *list,
 						   int ifindex);
-
-/*
- * Whether the endpoint that config will be, and self is now (NULL: a new one), is possible beside
- * the others. 0, -EEXIST: an address is another's; -ENOSPC: too many addresses in all.
- */
-int cv_endpoint_list_check(const struct cv_endpoint_list *list,
-			   const struct cv_endpoint_config *config, const struct cv_endpoint *self,
-			   struct cv_error *error);
-
-/* The addresses that this host has itself, and the broadcast addresses of its networks. */
-struct cv_own_addresses {
-	struct cv_address_set addresses;
-	struct cv_address_set broadcasts;
-};
-
-/* Ask the kernel. 0 or -errno. cv_own_addresses_fini. */
-int cv_own_addresses_init(struct cv_own_addresses *ret_own, struct cv_nl *nl);
-void cv_own_addresses_fini(struct cv_own_addresses *own);
-
-/* Whether an endpoint's addresses are none of them. 0, -EEXIST: own; -EINVAL: broadcast. */
-int cv_own_addresses_check(const struct cv_own_addresses *own,
-			   const struct cv_endpoint_config *config, struct cv_error *error);
 
 #endif

@@ -24,6 +24,7 @@
 #include "net/namespace.h"
 #include "tunnel/config.h"
 #include "tunnel/endpoint_list.h"
+#include "tunnel/endpoint_rules.h"
 #include "tunnel/endpoint_state.h"
 
 struct cv_endpoint_set {
@@ -129,6 +130,8 @@ static void tell(struct cv_endpoint_set *set, struct cv_endpoint *endpoint)
 	/* It must not go on as it was before. */
 	set->ops->forget(set->fastpath, endpoint->ifindex);
 	cv_error_set(&problem, rc, "the fast path does not take it: %s", strerror(-rc));
+	if (endpoint->usurped)
+		return;
 	if (strcmp(problem.text, endpoint->problem.text) != 0)
 		say(set, LOG_WARNING, "%s: endpoint not bypassed: %s", endpoint->config.dev,
 		    problem.text);
@@ -142,8 +145,6 @@ static void untell(struct cv_endpoint_set *set, struct cv_endpoint *endpoint)
 	endpoint->told = false;
 }
 
-/* ---- rules --------------------------------------------------------------------- */
-
 /* By its name, or any other name that its device has. */
 static struct cv_endpoint *find(const struct cv_endpoint_set *set, const char *dev)
 {
@@ -155,53 +156,6 @@ static struct cv_endpoint *find(const struct cv_endpoint_set *set, const char *d
 	return cv_endpoint_list_find_by_index(&set->list, link.index);
 }
 
-/* The endpoint that config will be, and self is now, must be possible. */
-static int check(const struct cv_endpoint_set *set, const struct cv_endpoint_config *config,
-		 const struct cv_endpoint *self, struct cv_error *error)
-{
-	struct cv_own_addresses own;
-	int rc = cv_endpoint_config_check(config, error);
-
-	if (!rc)
-		rc = cv_endpoint_list_check(&set->list, config, self, error);
-	if (rc)
-		return rc;
-	rc = cv_own_addresses_init(&own, set->nl);
-	if (rc)
-		return cv_error_set(error, rc,
-				    "cannot ask the kernel for this host's addresses: %s",
-				    strerror(-rc));
-	rc = cv_own_addresses_check(&own, config, error);
-	cv_own_addresses_fini(&own);
-	return rc;
-}
-
-/* The device of a new endpoint; its own name if it was called by another. */
-static int find_device(struct cv_endpoint_set *set, const char *dev, struct cv_link *ret_link,
-		       struct cv_error *error)
-{
-	int rc = cv_link_get(set->nl, dev, ret_link);
-
-	if (rc == -ENODEV)
-		return cv_error_set(error, rc, "there is no device %s; \"ip link\" lists them",
-				    dev);
-	if (rc)
-		return cv_error_set(error, rc, "cannot ask the kernel for device %s: %s", dev,
-				    strerror(-rc));
-	if (ret_link->flags & IFF_LOOPBACK)
-		return cv_error_set(error, -EINVAL,
-				    "%s is the loopback device; give the host's end of a pod's or "
-				    "machine's device",
-				    ret_link->name);
-	if (set->tunnels && cv_tunnel_set_has_device(set->tunnels, ret_link->index))
-		return cv_error_set(
-			error, -EINVAL,
-			"%s is a tunnel's own device; give the host's end of a pod's or "
-			"machine's device",
-			ret_link->name);
-	return 0;
-}
-
 /* ---- changing ------------------------------------------------------------------ */
 
 static int add(struct cv_endpoint_set *set, const struct cv_endpoint_patch *patch,
@@ -209,14 +163,14 @@ static int add(struct cv_endpoint_set *set, const struct cv_endpoint_patch *patc
 {
 	struct cv_endpoint endpoint = {.ifindex = 0};
 	struct cv_link link;
-	int rc = find_device(set, patch->config.dev, &link, error);
+	int rc = cv_endpoint_find_device(set->nl, set->tunnels, patch->config.dev, &link, error);
 
 	if (rc)
 		return rc;
 	cv_endpoint_config_apply(&endpoint.config, patch);
 	memcpy(endpoint.config.dev, link.name, sizeof(endpoint.config.dev));
 	endpoint.ifindex = link.index;
-	rc = check(set, &endpoint.config, NULL, error);
+	rc = cv_endpoint_check(&set->list, set->nl, &endpoint.config, NULL, error);
 	if (rc)
 		return rc;
 	if (cv_endpoint_list_reserve(&set->list, set->list.count + 1))
@@ -244,7 +198,7 @@ static int change(struct cv_endpoint_set *set, struct cv_endpoint *self,
 	}
 	cv_endpoint_config_apply(&config, patch);
 	memcpy(config.dev, before.dev, sizeof(config.dev));
-	rc = check(set, &config, self, error);
+	rc = cv_endpoint_check(&set->list, set->nl, &config, self, error);
 	if (rc)
 		return rc;
 	self->config = config;
@@ -253,7 +207,9 @@ static int change(struct cv_endpoint_set *set, struct cv_endpoint *self,
 		self->config = before;
 		return rc;
 	}
-	/* check() has seen that no address is the host's own. */
+	/* Checked: no address is the host's own. */
+	if (self->usurped)
+		self->problem.text[0] = '\0';
 	self->usurped = false;
 	tell(set, self);
 	return 0;
@@ -448,8 +404,9 @@ static int load(struct cv_endpoint_set *set, struct cv_error *error)
 		else
 			cv_endpoint_list_insert(&set->list, set->list.count, &endpoint);
 	}
-	set->dirty = set->list.count != state.count;
 	free(state.records);
+	if (set->list.count != state.count)
+		save_later(set);
 	cv_endpoint_set_refresh(set);
 	return 0;
 }

@@ -7,30 +7,8 @@
 set -u
 . "$(dirname "$0")/control.sh"
 
-one_line() { [ "$(wc -l <"$TMP/err")" -eq 1 ] && [[ $ERR == "culvert: "* ]]; }
-
 # The first line of each tunnel.
 tunnel_lines() { culvert tunnel | grep -v '^ '; }
-
-# refuses CODE PATTERN WORD…: culvert does, as it should.
-refuses() {
-	local code=$1 pattern=$2 before after
-	shift 2
-	before=$(snapshot)
-	run culvert "$@"
-	after=$(snapshot)
-	COUNT=$((COUNT + 1))
-	# shellcheck disable=SC2053 # it is a pattern
-	if [ "$RC" -eq "$code" ] && one_line && [ -z "$OUT" ] && [[ $ERR == *$pattern* ]] &&
-		[ "$before" = "$after" ]; then
-		echo "ok $COUNT - refused with $code: culvert ${*@Q}"
-	else
-		FAILED=$((FAILED + 1))
-		echo "not ok $COUNT - refused with $code: culvert ${*@Q}"
-		printf 'exit %s\n%s\n%s\nwanted: %s\n' "$RC" "$OUT" "$ERR" "$pattern" | sed 's/^/# /'
-		diff <(echo "$before") <(echo "$after") | sed 's/^/# /'
-	fi
-}
 
 # ---- without a daemon ---------------------------------------------------------------
 
