@@ -626,6 +626,7 @@ int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_r
 	int err;
 
 	*ret_removed = 0;
+	cv_programs_listen();
 	name_parked(cv_pins_handle(run_dir), name);
 	if (!cv_link_get(nl, name, &link) && !strcmp(link.kind, "tun") &&
 	    !cv_link_delete(nl, link.index))

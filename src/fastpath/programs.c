@@ -70,6 +70,13 @@ static int listen_to_libbpf(enum libbpf_print_level level, const char *format, v
 	return 0;
 }
 
+void cv_programs_listen(void)
+{
+	*last_words = '\0';
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(listen_to_libbpf);
+}
+
 static int complain(int err, const char *what, char *why, size_t size)
 {
 	if (err == -EPERM || err == -EACCES)
@@ -231,9 +238,7 @@ int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, c
 	int err;
 
 	memset(programs, 0, sizeof(*programs));
-	*last_words = '\0';
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(listen_to_libbpf);
+	cv_programs_listen();
 	programs->object = bpf_object__open_mem(cv_image, cv_image_size(), &options);
 	if (!programs->object)
 		return complain(-errno, "cannot read the eBPF programs", why, size);

@@ -51,6 +51,9 @@ struct cv_programs {
 	int map[CV_MAP_MAX];
 };
 
+/* Keep libbpf from writing to standard error: before anything else of it is called. */
+void cv_programs_listen(void);
+
 /*
  * Load. pins may be NULL: nothing is taken up and nothing pinned. 0, or -errno with one line
  * in why (size bytes). End with cv_programs_fini.
