@@ -199,4 +199,11 @@ rm "$RUN/endpoints.json"
 start_daemon --fastpath auto
 is "without the file there are none" "$(culvert endpoint)" ""
 ok "and tunnels are as they were" has "$(culvert tunnel)" "tun0: ip/ip remote 192.168.200.2"
+
+# ---- the manual -----------------------------------------------------------------------------
+
+sed -n '/^A pod.s veth as an endpoint/,/^\.Ed/ { /^\.\|^A pod/!p }' "$ROOT/doc/culvert.8" >"$TMP/example"
+ok "the example of culvert(8) is there" test -s "$TMP/example"
+export -f culvert
+ok "and works" env BUILD="$BUILD" RUN="$RUN" bash -ec "$(<"$TMP/example")"
 finish
