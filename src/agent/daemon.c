@@ -45,6 +45,7 @@ struct daemon {
 	struct cv_engine *engine;
 	struct cv_fastpath *fastpath; /* NULL: there is none */
 	char no_fastpath[256];	      /* why */
+	struct cv_carrier *carrier; /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
 	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;
@@ -52,6 +53,7 @@ struct daemon {
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
+	struct event *held;	 /* the carrier holder has something to say */
 	struct event *changed;	 /* the monitor can be read */
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the last one */
@@ -132,7 +134,7 @@ static void occupy_standard_descriptors(void)
 		close(fd);
 }
 
-/* Every tunnel takes one descriptor per worker. */
+/* Every tunnel takes one descriptor per worker, and one. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -213,6 +215,15 @@ static void catch_up(void *data)
 	on_refresh(-1, EV_TIMEOUT, d);
 }
 
+static void on_held(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_tunnel_set_attend(d->set);
+}
+
 static void keep_alive(void)
 {
 	sd_notify(0, "WATCHDOG=1");
@@ -240,6 +251,14 @@ static int add_watchdog(struct daemon *d)
 	return d->watchdog && !event_add(d->watchdog, &period) ? 0 : -ENOMEM;
 }
 
+static int add_carrier(struct daemon *d)
+{
+	if (!d->carrier)
+		return 0;
+	d->held = event_new(d->base, cv_carrier_fd(d->carrier), EV_READ | EV_PERSIST, on_held, d);
+	return d->held && !event_add(d->held, NULL) ? 0 : -ENOMEM;
+}
+
 static int add_events(struct daemon *d)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -256,7 +275,7 @@ static int add_events(struct daemon *d)
 	if (!d->changed || !d->refresh || !d->period || event_add(d->changed, NULL) ||
 	    event_add(d->period, &period))
 		return -ENOMEM;
-	return add_watchdog(d);
+	return add_carrier(d) ? -ENOMEM : add_watchdog(d);
 }
 
 /* ---- beginning and end ------------------------------------------------------------ */
@@ -320,6 +339,17 @@ static void create_fastpath(struct daemon *d)
 	       d->no_fastpath);
 }
 
+/* What keeps the carrier is a help; without it the tunnels work as well. */
+static void create_carrier(struct daemon *d)
+{
+	int rc = cv_carrier_create(d->rundir.path, cv_log_text, &d->carrier);
+
+	if (rc)
+		cv_log(LOG_WARNING,
+		       "cannot hold the devices' carrier: %s; they lose it when culvertd ends",
+		       strerror(-rc));
+}
+
 static int create_sets(struct daemon *d, struct cv_error *error)
 {
 	const struct cv_tunnel_set_options options = {
@@ -328,6 +358,7 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 		.nl = d->nl,
 		.fastpath = d->fastpath,
 		.no_fastpath = d->no_fastpath,
+		.carrier = d->carrier,
 		.log = cv_log_text,
 		.alive = keep_alive,
 	};
@@ -343,7 +374,13 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 	if (rc)
 		return rc;
 	endpoint_options.tunnels = d->set;
-	return cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	if (rc || !d->fastpath)
+		return rc;
+	rc = cv_fastpath_ready(d->fastpath);
+	if (rc)
+		cv_log(LOG_WARNING, "the fast path cannot hand packets over: %s", strerror(-rc));
+	return 0;
 }
 
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
@@ -360,6 +397,7 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		rc = create_engine(d, options->workers, error);
 	if (rc)
 		return rc;
+	create_carrier(d);
 	if (options->no_fastpath)
 		switch_off_fastpath(d);
 	else
@@ -395,11 +433,13 @@ static void stop(struct daemon *d)
 	cv_server_destroy(d->server);
 	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
+	cv_carrier_destroy(d->carrier);
 	/* The engine's threads may use the fast path. */
 	cv_engine_destroy(d->engine);
 	cv_fastpath_destroy(d->fastpath);
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
 		free_event(d->signals[i]);
+	free_event(d->held);
 	free_event(d->changed);
 	free_event(d->refresh);
 	free_event(d->period);

@@ -22,6 +22,7 @@
 #include <syslog.h>
 
 #include "net/link.h"
+#include "tunnel/device.h"
 #include "tunnel/kernel.h"
 #include "tunnel/mtu.h"
 #include "tunnel/state.h"
@@ -315,10 +316,21 @@ void cv_tunnel_set_refresh(struct cv_tunnel_set *set)
 		}
 		say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device, or moved it",
 		    set->tunnels[i]->config.name);
+		cv_carrier_release(set->host.carrier, set->tunnels[i]->ifindex);
 		forget(set, i);
 	}
 	if (changed)
 		save(set);
+	cv_tunnel_set_attend(set);
+}
+
+void cv_tunnel_set_attend(struct cv_tunnel_set *set)
+{
+	if (!cv_carrier_attend(set->host.carrier))
+		return;
+	for (size_t i = 0; i < set->count; i++)
+		cv_carrier_hold(set->host.carrier, set->tunnels[i]->ifindex,
+				set->tunnels[i]->spare);
 }
 
 /* ---- changing ------------------------------------------------------------------ */
@@ -459,7 +471,7 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
  */
 static bool may_be_unfinished(const struct cv_tunnel_set *set, const struct cv_link *link)
 {
-	if (cv_tunnel_owns(&set->host, link))
+	if (cv_device_is_ours(set->host.alias, link))
 		return true;
 	return !link->alias[0] && !strcmp(link->kind, "tun") && link->tun_is_tun &&
 	       link->tun_multi_queue && link->tun_vnet_hdr && link->tun_persist &&
@@ -478,45 +490,43 @@ static void take_back(struct cv_tunnel_set *set, const struct cv_tunnel_record *
 
 static int take_up(struct cv_tunnel_set *set, const struct cv_tunnel_record *record)
 {
-	struct cv_tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	struct cv_tunnel *tunnel = cv_tunnel_create(&record->config);
 	struct cv_link link;
 
 	if (!tunnel)
 		return -ENOMEM;
-	tunnel->config = record->config;
 	tunnel->mtu = record->mtu;
 	set->tunnels[set->count++] = tunnel;
 	/* Known by its index if it was renamed meanwhile (refreshing sees that), else by its name.
 	 */
 	if (record->ifindex && !cv_link_get_by_index(set->host.nl, record->ifindex, &link) &&
-	    cv_tunnel_owns(&set->host, &link))
+	    cv_device_is_ours(set->host.alias, &link))
 		tunnel->ifindex = link.index;
 	return 0;
 }
 
-static int find_orphan(const struct cv_link *link, void *data)
+static bool has_tunnel(const struct cv_link *link, const void *data)
 {
 	const struct cv_tunnel_set *set = data;
 
-	if (!cv_tunnel_owns(&set->host, link) || find(set, link->name) || is_ours(link->index, set))
-		return 0;
-	return link->index;
+	return find(set, link->name) || is_ours(link->index, set);
+}
+
+static void say_orphan(const struct cv_link *link, const void *data)
+{
+	say(data, LOG_NOTICE, "device %s: deleted, as its tunnel is", link->name);
 }
 
 static void delete_orphans(struct cv_tunnel_set *set)
 {
-	int index;
+	const struct cv_device_deletion orphans = {
+		.keep = has_tunnel,
+		.tell = say_orphan,
+		.data = set,
+	};
 
-	for (;;) {
-		index = cv_link_for_each(set->host.nl, find_orphan, set);
-		if (index <= 0)
-			return;
-		say(set, LOG_NOTICE, "device %d: deleted, as its tunnel is", index);
-		if (set->host.fastpath)
-			cv_fastpath_tunnel_delete(set->host.fastpath, index);
-		if (cv_link_delete(set->host.nl, index))
-			return;
-	}
+	/* What cannot be deleted now is found again at the next start. */
+	cv_device_delete_ours(set->host.nl, set->host.alias, &orphans);
 }
 
 static int load(struct cv_tunnel_set *set, struct cv_error *error)
@@ -551,7 +561,7 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 			 struct cv_tunnel_set **ret_set, struct cv_error *error)
 {
 	struct cv_tunnel_set *set = calloc(1, sizeof(*set));
-	int n, rc;
+	int rc;
 
 	if (!set)
 		return cv_error_set(error, -ENOMEM, "out of memory");
@@ -559,16 +569,15 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 	set->host.nl = options->nl;
 	set->host.fastpath = options->fastpath;
 	set->no_fastpath = options->no_fastpath ? options->no_fastpath : "there is none";
+	set->host.carrier = options->carrier;
 	set->host.alive = options->alive;
 	set->log = options->log;
 	set->run_dir = strdup(options->run_dir);
-	n = snprintf(set->host.alias, sizeof(set->host.alias), "culvert %s", options->run_dir);
 	if (!set->run_dir)
 		rc = cv_error_set(error, -ENOMEM, "out of memory");
-	else if (n >= (int)sizeof(set->host.alias))
-		rc = cv_error_set(error, -ENAMETOOLONG, "%s: too long a name; use a shorter one",
-				  options->run_dir);
 	else
+		rc = cv_device_alias(options->run_dir, set->host.alias, error);
+	if (!rc)
 		rc = load(set, error);
 	if (rc) {
 		cv_tunnel_set_destroy(set);

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
 #include "net/netlink.h"
+#include "tunnel/carrier.h"
 #include "tunnel/config.h"
 #include "tunnel/error.h"
 #include "tunnel/plan.h"
@@ -23,6 +24,8 @@ struct cv_tunnel_set_options {
 	struct cv_nl *nl;	      /* the caller's; outlives the set */
 	struct cv_fastpath *fastpath; /* the caller's; outlives the set; NULL: there is none */
 	const char *no_fastpath;      /* why, in words; the caller's; outlives the set */
+	/* What keeps the devices' carrier; NULL: nothing does. The caller's; outlives the set. */
+	struct cv_carrier *carrier;
 	/* Told what changed without a command, and why. priority: LOG_* of syslog(3). */
 	void (*log)(int priority, const char *text);
 	/* Called every now and then during what takes long, for a watchdog; or NULL. */
@@ -61,6 +64,12 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
  * cv_monitor_drain saw anything.
  */
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
+
+/*
+ * Look after the carrier holder; a new one is given all devices. To be called when cv_carrier_fd
+ * can be read; cv_tunnel_set_refresh does it, too.
+ */
+void cv_tunnel_set_attend(struct cv_tunnel_set *set);
 
 size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
 

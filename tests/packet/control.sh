@@ -31,8 +31,9 @@ clean_up() {
 		kill -KILL "$DAEMON" 2>/dev/null
 		wait "$DAEMON" 2>/dev/null
 	fi
-	umount "$RUN" 2>/dev/null
+	# The carrier holder ends with its socket, which keeps the file system busy.
 	rm -rf "$TMP"
+	mountpoint -q "$RUN" && wait_for 2 umount "$RUN" && rm -rf "$TMP"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
