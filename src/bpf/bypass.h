@@ -21,8 +21,8 @@ CV_INLINE int cv_hand_to_endpoint(__u32 ifindex, __u32 by_peer, __be32 address)
 	struct bpf_redir_neigh neighbour = {.nh_family = CV_AF_INET, .ipv4_nh = address};
 
 	if (by_peer)
-		return bpf_redirect_peer(ifindex, 0);
-	return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
+		return (int)bpf_redirect_peer(ifindex, 0);
+	return (int)bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
 /* Remember the permit in the flow's entry, so that the next packet costs one look-up. */

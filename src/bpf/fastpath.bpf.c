@@ -81,7 +81,7 @@ CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const str
 		return cv_to_engine(skb, scene);
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
 		return TC_ACT_SHOT;
-	return bpf_redirect(scene->tunnel, BPF_F_INGRESS);
+	return (int)bpf_redirect(scene->tunnel, BPF_F_INGRESS);
 }
 
 CV_INLINE int to_endpoint(struct __sk_buff *skb, struct cv_scene *scene,

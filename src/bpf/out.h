@@ -94,7 +94,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	scene->offset = ETH_HLEN;
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
-	return bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
+	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
 }
 
 /* True if no packet of this one will be larger than the path takes. */
