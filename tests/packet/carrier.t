@@ -373,6 +373,26 @@ def the_holder_goes_with_the_run_directory():
                f"{how}: purge finds the device", done.stdout)
 
 
+def it_does_not_keep_a_namespace():
+    name = f"cv-carrier-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    d = None
+    try:
+        node = net.Node(name)
+        os.close(node.fd)
+        node.fd = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        node.ip("link set lo up")
+        d = start(node)
+        tunnel(d, "tun9", "10.9.0.9")
+        pid = holder(d)
+        d.stop(signal.SIGKILL)
+        time.sleep(11)
+        tap.ok(lives(pid), "in a namespace with a name it stays")
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    tap.ok(wait_for(lambda: not lives(pid), 12), "when that is deleted, it goes")
+
+
 def two_daemons_share_nothing():
     one, two = start(a), start(b)
     tunnel(one)
@@ -523,6 +543,6 @@ tap.main([
     nobody_notices_the_daemon, packets_go_on_after_a_restart, the_process_is_what_it_should_be,
     without_a_holder_it_is_as_before, a_holder_that_dies_is_replaced,
     a_stopped_holder_delays_nobody, the_holder_goes_with_the_run_directory,
-    two_daemons_share_nothing, purge_leaves_nothing, it_cannot_be_started, a_full_descriptor_table,
+    it_does_not_keep_a_namespace, two_daemons_share_nothing, purge_leaves_nothing, it_cannot_be_started, a_full_descriptor_table,
     nothing_is_left,
 ], after=clean_up)
