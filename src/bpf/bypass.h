@@ -276,7 +276,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
 	if (!cv_packet_segment(skb, ETH_HLEN, ip, &headers, &segment) ||
-	    !cv_fits(&exit->way, ip, segment))
+	    !cv_fits(skb, &exit->way, ip, segment))
 		return cv_to_engine(skb, scene);
 	return cv_encapsulate(skb, scene, &departure, ip, segments,
 			      ip->total_length + (__u64)(segments - 1) * headers);

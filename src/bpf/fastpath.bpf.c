@@ -186,14 +186,12 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	in.key.outer_source = header->source;
 	in.key.outer_destination = header->destination;
 	in.key.ifindex = skb->ifindex;
-	if ((header->version_ihl & 0xf) != 5)
-		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_ipv4_parse(header, skb->len - ETH_HLEN, &in.outer);
-	if (!drop && !cv_header_ok(header))
+	if (!drop && in.outer.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(header))
 		drop = CV_DROP_BAD_CHECKSUM;
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (cv_ipv4_is_fragment(&in.outer))
+	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
 	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN)
