@@ -123,7 +123,8 @@ def _flatten(value, prefix=""):
     found = {}
     if isinstance(value, list):
         for each in value:
-            found.update(_flatten(each, prefix))
+            if isinstance(each, (dict, list)):
+                found.update(_flatten(each, prefix))
         return found
     for key, each in value.items():
         if isinstance(each, (dict, list)):
