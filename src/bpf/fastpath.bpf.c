@@ -186,9 +186,10 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	in.key.outer_source = header->source;
 	in.key.outer_destination = header->destination;
 	in.key.ifindex = skb->ifindex;
-	if ((header->version_ihl & 0xf) != 5)
-		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
+	/* Before anything is handed over: the engine would take what lies for an inner packet. */
 	drop = cv_ipv4_parse(header, skb->len - ETH_HLEN, &in.outer);
+	if (!drop && in.outer.header_length != sizeof(*header))
+		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	if (!drop && !cv_header_ok(header))
 		drop = CV_DROP_BAD_CHECKSUM;
 	if (drop)

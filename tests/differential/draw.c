@@ -114,6 +114,7 @@ static void draw_good(struct draw *draw, uint32_t number, struct spec *spec)
 	if (spec->value[F_DIRECTION] == DIRECTION_LOCAL)
 		spec->value[F_INNER_SOURCE] = PICK(draw, POD_NET | 1, UNDER(1));
 	spec->value[F_INNER_ID] = number % 0xfff0 + 1;
+	spec->value[F_OUTER_ID] = (number * 5 + 1) & 0xffff; /* of fragments of their own */
 	spec->value[F_INNER_TOS] = PICK(draw, 0, 1, 2, 3, 0x28, 0x2a, 0xb8, 0xbb, 0xff, 0x10);
 	spec->value[F_OUTER_TOS] = PICK(draw, 0, 0, 1, 2, 3, 0x2a, 0xfc, 0xff);
 	spec->value[F_INNER_FRAGMENT] = PICK(draw, 0x4000, 0x4000, 0);
@@ -251,20 +252,32 @@ static void keep_within_wire(struct spec *spec)
  * - over several next hops: packets whose way back does not lead to where they came from. The fast
  *   path has the choice that the kernel made for the packet; the engine asks for it, and can but
  *   guess where such a packet came from, and that a raw socket was asked about without source;
- * - outer fragments with wrong checksums: the kernel, which puts them together for packet sockets,
- *   does not look at those (net/ipv4/ip_fragment.c, ip_check_defrag).
+ * - fragments with a wrong checksum in the outer header: the kernel, which puts them together for
+ *   packet sockets, does not look at it (net/ipv4/ip_fragment.c, ip_check_defrag);
+ * - a raw socket's packet without identification: the kernel draws one at random;
+ * - a loopback address as source of a raw socket's packet: the kernel sends it, and answers
+ *   questions about it with an error;
+ * - packets that the kernel fragments on the way to be dropped: it stops when the first one is.
  */
 static void keep_comparable(struct spec *spec)
 {
-	bool from_pod = spec->value[F_DIRECTION] == DIRECTION_OUT &&
-			(spec->value[F_INNER_SOURCE] & ~0xffLL) == POD_NET &&
-			(spec->value[F_INNER_SOURCE] & 0xff) > 1 &&
-			(spec->value[F_INNER_SOURCE] & 0xff) < 255;
+	int64_t *value = spec->value;
+	int64_t host = value[F_INNER_SOURCE] & 0xff;
+	bool from_pod = value[F_DIRECTION] == DIRECTION_OUT &&
+			(value[F_INNER_SOURCE] & ~0xffLL) == POD_NET && host > 1 && host < 255;
 
-	if (!from_pod && (spec->value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
-		spec->value[F_INNER_DESTINATION] -= 0x100;
-	if (spec->value[F_SPLIT])
-		spec->value[F_OUTER_CHECKSUM] = 0;
+	if (!from_pod && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
+		value[F_INNER_DESTINATION] -= 0x100;
+	if (value[F_SPLIT] || (value[F_OUTER_FRAGMENT] & (CV_IPV4_MF | CV_IPV4_OFFSET_MASK)))
+		value[F_OUTER_CHECKSUM] = 0;
+	if (value[F_DIRECTION] == DIRECTION_IN)
+		return;
+	if (value[F_DIRECTION] == DIRECTION_LOCAL && !value[F_INNER_ID])
+		value[F_INNER_ID] = 1;
+	if (value[F_DIRECTION] == DIRECTION_LOCAL && value[F_INNER_SOURCE] >> 24 == 127)
+		value[F_INNER_SOURCE] = POD_NET | 1;
+	if (!from_pod && value[F_DATA] > 1000)
+		value[F_DATA] = 1000;
 }
 
 void spec_draw(struct draw *draw, uint32_t number, struct spec *ret_spec)

@@ -11,7 +11,9 @@
  * but it is checked there that none comes twice within ID_DISTANCE packets to one destination;
  * - so is that of ICMP errors that the node makes: the kernel draws it at random;
  * - ICMP errors about options of outer packets are left out: without fast path the host's stack
- *   sees outer packets, too, and sends them.
+ *   sees outer packets, too, and sends them;
+ * - of ICMP errors that the node makes to somebody behind several next hops, the outer destination
+ *   is not compared: the kernel chooses by what they quote, for which the engine cannot ask.
  */
 #include "node.h"
 
@@ -262,8 +264,11 @@ static bool normalise(struct node *node, struct output *output, const struct cv_
 	if (!ip->dont_fragment)
 		note_id(node, ip);
 	cv_ipv4_set_id(output->bytes, 0);
-	if (!cv_ipv4_parse(inner, ip->payload_length, &inner_ip))
-		output->is_answer = blank_answer(inner, &inner_ip);
+	if (cv_ipv4_parse(inner, ip->payload_length, &inner_ip))
+		return true;
+	output->is_answer = blank_answer(inner, &inner_ip);
+	if (output->is_answer && ntohl(inner_ip.destination) >> 8 == 0x0af412)
+		cv_ipv4_set_destination(output->bytes, 0);
 	return true;
 }
 
