@@ -78,8 +78,10 @@ FUZZ_COMMON := $(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c)))
 # Helper programs of the scripts: one .c is one program, below $(O) at the same path.
 TOOL_SRC := $(sort $(wildcard lab/*.c tests/packet/*.c tests/lab/*.c tests/interop/*.c \
 	tests/bench/*.c))
+# One program of several files.
+DIFFERENTIAL_SRC := $(sort $(wildcard tests/differential/*.c))
 ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC) \
-	$(FUZZ_COMMON) $(TOOL_SRC)
+	$(FUZZ_COMMON) $(TOOL_SRC) $(DIFFERENTIAL_SRC)
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
@@ -95,7 +97,8 @@ LIB := $(O)/libculvert.a
 PROGRAMS := $(patsubst %.c,$(O)/%,$(notdir $(wildcard $(MAINS))))
 UNITS := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 FUZZERS := $(patsubst %.c,$(O)/%,$(FUZZ_SRC))
-TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC))
+DIFFERENTIAL := $(O)/tests/differential/differential
+TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC)) $(DIFFERENTIAL)
 
 # ---- building ------------------------------------------------------------------
 
@@ -150,6 +153,7 @@ $(foreach m,$(wildcard $(MAINS)),$(eval \
 $(foreach t,$(UNIT_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(UNIT_COMMON)),$(TEST_LIBS))))
 $(foreach t,$(TOOL_SRC),$(eval $(call program,$(O)/$(basename $(t)),$(call obj,$(t)))))
+$(eval $(call program,$(DIFFERENTIAL),$(call obj,$(DIFFERENTIAL_SRC) tests/unit/world.c)))
 $(foreach t,$(FUZZ_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(FUZZ_COMMON)),,-fsanitize=fuzzer)))
 

@@ -186,6 +186,7 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	in.key.outer_source = header->source;
 	in.key.outer_destination = header->destination;
 	in.key.ifindex = skb->ifindex;
+	/* Before anything is handed over: the engine would take what lies for an inner packet. */
 	drop = cv_ipv4_parse(header, skb->len - ETH_HLEN, &in.outer);
 	if (!drop && in.outer.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(header))
 		drop = CV_DROP_BAD_CHECKSUM;
