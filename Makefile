@@ -133,6 +133,10 @@ $(BPF_OBJECT): src/bpf/fastpath.bpf.c $(O)/.flags
 	$(say) BPF $<
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 -include $(BPF_OBJECT:.o=.d)
+# What tests/bench/cost runs.
+$(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h)
+	@mkdir -p $(@D)
+	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -c -o $@ $<
 $(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"'
 $(call obj,src/fastpath/image.c): $(BPF_OBJECT)
 
