@@ -147,7 +147,7 @@ def _flatten(value, prefix=""):
     found = {}
     if isinstance(value, list):
         for each in value:
-            if isinstance(each, dict):
+            if isinstance(each, (dict, list)):
                 found.update(_flatten(each, prefix))
         return found
     for key, each in value.items():
