@@ -125,6 +125,10 @@ class Culvertd:
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
+    def paths(self, tunnel="tun0"):
+        """Which share of a tunnel's packets took which path: {"fast": …, "engine": …, …}."""
+        return json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)[0]["paths"]
+
     def alive(self):
         """True while the daemon runs."""
         return self.process.poll() is None
