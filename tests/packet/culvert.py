@@ -177,9 +177,10 @@ class Watch:
     def rose(self):
         """What grew since the watch was made."""
         ignored = IGNORED | HANDED_OVER if self.daemon.has_fastpath else IGNORED
-        return {key: value for key, value in self._grown().items() if key not in ignored}
+        return {key: value for key, value in self.grown().items() if key not in ignored}
 
-    def _grown(self):
+    def grown(self):
+        """The same, and by which way packets came to the engine."""
         now = self.daemon.counters(self.tunnel)
         return {
             key: value - self.before.get(key, 0)
@@ -191,7 +192,7 @@ class Watch:
         """Wait until counter name has grown by count; by how much it has."""
         deadline = time.monotonic() + timeout
         while True:
-            grown = self._grown().get(name, 0)
+            grown = self.grown().get(name, 0)
             if grown >= count or time.monotonic() > deadline:
                 return grown
             time.sleep(0.01)
