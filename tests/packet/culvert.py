@@ -125,6 +125,10 @@ class Culvertd:
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
+    def paths(self, tunnel="tun0"):
+        """Which share of a tunnel's packets took which path: {"fast": …, "engine": …, …}."""
+        return json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)[0]["paths"]
+
     def alive(self):
         """True while the daemon runs."""
         return self.process.poll() is None
@@ -147,7 +151,7 @@ def _flatten(value, prefix=""):
     found = {}
     if isinstance(value, list):
         for each in value:
-            if isinstance(each, dict):
+            if isinstance(each, (dict, list)):
                 found.update(_flatten(each, prefix))
         return found
     for key, each in value.items():
@@ -173,9 +177,10 @@ class Watch:
     def rose(self):
         """What grew since the watch was made."""
         ignored = IGNORED | HANDED_OVER if self.daemon.has_fastpath else IGNORED
-        return {key: value for key, value in self._grown().items() if key not in ignored}
+        return {key: value for key, value in self.grown().items() if key not in ignored}
 
-    def _grown(self):
+    def grown(self):
+        """The same, and by which way packets came to the engine."""
         now = self.daemon.counters(self.tunnel)
         return {
             key: value - self.before.get(key, 0)
@@ -187,7 +192,7 @@ class Watch:
         """Wait until counter name has grown by count; by how much it has."""
         deadline = time.monotonic() + timeout
         while True:
-            grown = self._grown().get(name, 0)
+            grown = self.grown().get(name, 0)
             if grown >= count or time.monotonic() > deadline:
                 return grown
             time.sleep(0.01)
