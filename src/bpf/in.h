@@ -28,6 +28,7 @@ struct cv_inbound {
 	struct cv_ipv4 inner;
 	struct cv_flow_tuple tuple;
 	struct cv_fp_permit_key key;
+	__u8 ecn_note; /* enum cv_ecn_note: to be counted by who decapsulates it */
 };
 
 CV_INLINE bool cv_header_ok(const struct cv_ipv4_header *header)
@@ -255,22 +256,33 @@ CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *c
 
 /* ---- taking the outer header off --------------------------------------------------------- */
 
-/* RFC 6040, 4.2: the departing TOS byte, or a reason to drop. */
-CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, const struct cv_inbound *in,
-			    __u8 *ret_tos)
+CV_INLINE void cv_count_ecn(const struct cv_scene *scene, __u8 note)
 {
-	struct cv_ecn_result result = cv_ecn_decapsulate(in->inner.tos, in->outer.tos);
 	struct cv_fp_counters *counters;
 
+	if (!note)
+		return;
+	counters = cv_counters(scene->slot);
+	if (counters && note == CV_ECN_UNUSED)
+		counters->ecn_unused++;
+	if (counters && note == CV_ECN_DANGEROUS)
+		counters->ecn_dangerous++;
+}
+
+/*
+ * RFC 6040, 4.2: the departing TOS byte, or a reason to drop. A note is counted once the packet's
+ * fate is known: the engine counts those that it is given.
+ */
+CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, struct cv_inbound *in, __u8 *ret_tos)
+{
+	struct cv_ecn_result result = cv_ecn_decapsulate(in->inner.tos, in->outer.tos);
+
 	*ret_tos = (in->inner.tos & ~CV_ECN_MASK) | result.ecn;
-	if (result.note) {
-		counters = cv_counters(scene->slot);
-		if (counters && result.note == CV_ECN_UNUSED)
-			counters->ecn_unused++;
-		if (counters && result.note == CV_ECN_DANGEROUS)
-			counters->ecn_dangerous++;
-	}
-	return result.drop ? CV_DROP_ECN_CE_NOT_ECT : CV_DROP_NONE;
+	in->ecn_note = result.note;
+	if (!result.drop)
+		return CV_DROP_NONE;
+	cv_count_ecn(scene, result.note);
+	return CV_DROP_ECN_CE_NOT_ECT;
 }
 
 /*
@@ -329,6 +341,7 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 			  CV_DROP_NONE);
 	cv_count_in(scene, segments, in->inner.total_length + (__u64)(segments - 1) * headers,
 		    to_endpoint);
+	cv_count_ecn(scene, in->ecn_note);
 	if (bpf_skb_adjust_room(skb, -(int)CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC,
 				CV_DECAPSULATE_FLAGS))
 		return false;
