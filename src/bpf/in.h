@@ -228,13 +228,14 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 	if (permit->drop)
 		return CV_ENTRY_DECIDED;
 	arrival = cv_judge_arrival(skb, config, key, &now, &arrival_drop);
-	if (arrival == CV_ANSWER_ASK)
+	/* Refused, but by the inner addresses, or a checksum, the engine may have another reason. */
+	if (arrival == CV_ANSWER_ASK || (!whole && arrival_drop))
 		return CV_ENTRY_SOCKET;
 	if (whole && cv_judge_source(skb, config, key, &tunnel, &now, permit) == CV_ANSWER_ASK)
 		return CV_ENTRY_ENGINE;
 	if (!permit->drop)
 		permit->drop = arrival_drop;
-	return whole || permit->drop ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
+	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }
 
 CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *config,
@@ -288,7 +289,8 @@ CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, struct cv_inbound *in,
 
 /*
  * Change TOS and TTL of the IPv4 header at an offset, and trim what follows the packet: link-layer
- * padding, or bytes that the tunnel carried behind it.
+ * padding, or bytes that the tunnel carried behind it. To trim may fail, as the kernel does not cut
+ * where it believes a transport header to be; then whoever receives the packet does it.
  */
 CV_INLINE bool cv_rewrite(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip, __u8 tos,
 			  __u8 ttl)
@@ -296,9 +298,8 @@ CV_INLINE bool cv_rewrite(struct __sk_buff *skb, __u32 offset, const struct cv_i
 	struct cv_ipv4_header *header;
 	struct cv_ipv4_header copy;
 
-	if (!skb->gso_size && skb->len > offset + ip->total_length &&
-	    bpf_skb_change_tail(skb, offset + ip->total_length, 0))
-		return false;
+	if (!skb->gso_size && skb->len > offset + ip->total_length)
+		bpf_skb_change_tail(skb, offset + ip->total_length, 0);
 	if (tos == ip->tos && ttl == ip->ttl)
 		return true;
 	if (!cv_packet_header(skb, offset, &copy))

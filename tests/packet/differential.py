@@ -67,6 +67,11 @@ blackhole 10.244.32.0/24
 unreachable 10.244.33.0/24
 prohibit 10.244.34.0/24
 """
+LIMITS = {
+    "net.ipv4.icmp_msgs_burst": 100000,
+    "net.ipv4.ipfrag_high_thresh": 1 << 28,
+    "net.ipv4.ipfrag_max_dist": 0,
+}
 ENDPOINTS = range(2, 18)
 
 
@@ -88,6 +93,9 @@ class Node:
         self.node.forward()
         for key, value in sysctls.items():
             self.node.sysctl(key, value)
+        # The kernel's own limits of ICMP errors (a namespace's since 6.13) and of fragments.
+        for key, value in LIMITS.items():
+            self.node.run(f"sysctl -qw {key}={value}", check=False)
         self.node.ip(
             *(f"addr add 192.168.100.{i}/24 dev eth0" for i in (1, 11, 12)),
             "addr add 10.244.1.1/24 dev pod0",
