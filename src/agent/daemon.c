@@ -45,7 +45,7 @@ struct daemon {
 	struct cv_engine *engine;
 	struct cv_fastpath *fastpath; /* NULL: there is none */
 	char no_fastpath[256];	      /* why */
-	struct cv_carrier *carrier; /* NULL: nothing holds it */
+	struct cv_carrier *carrier;   /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
 	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;

@@ -299,14 +299,14 @@ static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
 static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	const struct cv_fastpath_device *device;
-	uint64_t genid, address = 0;
+	uint64_t genid, address = tunnel->entry.device;
 	struct cv_fp_tunnel entry;
-	struct cv_link link;
 
 	resolve_dev(tunnel);
-	if (cv_link_get_by_index(fastpath->nl, tunnel->config.ifindex, &link))
+	device = cv_devices_find(fastpath, tunnel->config.ifindex);
+	if (!device)
 		return;
-	if (cv_programs_look(&fastpath->programs, tunnel->config.ifindex, &genid, &address))
+	if (!address && cv_programs_look(&fastpath->programs, device->ifindex, &genid, &address))
 		address = 0;
 	memset(&entry, 0, sizeof(entry));
 	entry.device = address;
@@ -314,14 +314,13 @@ static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunn
 	entry.local = tunnel->config.local;
 	entry.dev = (__u32)tunnel->dev;
 	entry.slot = tunnel->slot;
-	entry.mtu = link.mtu;
+	entry.mtu = device->mtu;
 	entry.ipip = tunnel->config.ipip;
 	entry.strict = tunnel->config.strict;
-	entry.up = (link.flags & IFF_UP) != 0;
-	device = cv_devices_find(fastpath, tunnel->config.ifindex);
-	if (device && device->problem[0])
+	entry.up = device->up;
+	if (device->problem[0])
 		set_problem(tunnel, device->problem);
-	else if (!device || !(device->kind & CV_FP_DEVICE_TUNNEL))
+	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))
 		set_problem(tunnel, "no program is attached to its device");
 	else if (tunnel->config.dev[0] && !tunnel->dev)
 		set_problem(tunnel, "its underlay device is missing");
@@ -352,8 +351,10 @@ int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_
 		tunnel->dev = 0;
 	}
 	tunnel->config = *config;
-	if (fastpath->ready)
-		cv_fastpath_refresh(fastpath);
+	if (!fastpath->ready)
+		return 0;
+	cv_devices_add_tunnel(fastpath, config->ifindex);
+	refresh_tunnel(fastpath, tunnel);
 	return 0;
 }
 
@@ -366,7 +367,7 @@ void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
 	remove_from_maps(fastpath, tunnel);
 	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
 	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];
-	cv_fastpath_refresh(fastpath);
+	cv_devices_release(fastpath, ifindex, CV_FP_DEVICE_TUNNEL);
 }
 
 const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex)
