@@ -274,9 +274,11 @@ static bool is_answered_by_kernel(uint32_t address)
  * - a raw socket's packet without identification: the kernel draws one at random;
  * - a loopback address as source of a raw socket's packet: the kernel sends it, and answers
  *   questions about it with an error;
- * - ICMP errors over several next hops: the kernel chooses by what they quote;
+ * - over several next hops: ICMP errors, for which the kernel chooses by what they quote, and
+ *   protocols other than TCP, UDP and ICMP, for which RTM_GETROUTE takes no ports;
  * - options of outer packets that the kernel answers into a tunnel (node.c leaves out the others);
  * - outer fragments of strangers: the fast path refuses each, the engine the whole;
+ * - the reserved bit in packets that are fragmented: the kernel drops it, the engine keeps it;
  * - packets that the kernel fragments on the way to be dropped: it stops when the first one is.
  */
 static void keep_comparable(struct spec *spec)
@@ -286,10 +288,12 @@ static void keep_comparable(struct spec *spec)
 	bool from_pod = value[F_DIRECTION] == DIRECTION_OUT &&
 			(value[F_INNER_SOURCE] & ~0xffLL) == POD_NET && host > 1 && host < 255;
 
-	bool is_error = value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_ICMP && value[F_ICMP_TYPE] != 8 &&
-			value[F_ICMP_TYPE] != 0;
+	bool can_be_asked = value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_TCP ||
+			    value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_UDP ||
+			    (value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_ICMP &&
+			     (value[F_ICMP_TYPE] == 8 || value[F_ICMP_TYPE] == 0));
 
-	if ((!from_pod || is_error) && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
+	if ((!from_pod || !can_be_asked) && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
 		value[F_INNER_DESTINATION] -= 0x100;
 	if (!is_peer((uint32_t)value[F_OUTER_SOURCE]) ||
 	    (value[F_OUTER_DESTINATION] & ~0xffLL) != UNDER(0))
@@ -311,7 +315,7 @@ static void keep_comparable(struct spec *spec)
 		value[F_INNER_ID] = 1;
 	if (value[F_DIRECTION] == DIRECTION_LOCAL && value[F_INNER_SOURCE] >> 24 == 127)
 		value[F_INNER_SOURCE] = POD_NET | 1;
-	if (!from_pod && value[F_DATA] > 1000)
+	if ((!from_pod || value[F_INNER_FRAGMENT] & CV_IPV4_RESERVED) && value[F_DATA] > 1000)
 		value[F_DATA] = 1000;
 }
 
