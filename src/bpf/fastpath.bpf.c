@@ -253,6 +253,7 @@ SEC("tc")
 int cv_tunnel_in(struct __sk_buff *skb)
 {
 	const struct cv_fp_config *config = cv_config();
+	const __be16 ethertype = cv_htons(ETH_P_IP);
 	const struct cv_fp_endpoint *endpoint;
 	const struct cv_fp_flow *flow;
 	struct cv_flow_tuple tuple;
@@ -274,6 +275,8 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	flow = bpf_map_lookup_elem(&cv_flows_1, &key);
 	if (!flow || flow->path != CV_FP_PATH_BYPASS || !cv_make_link_header(skb))
 		return CV_PASS;
+	/* The stack behind knows the protocol; who captures there reads it in the link header. */
+	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, sizeof(ethertype), 0);
 	if (!cv_rewrite(skb, ETH_HLEN, &ip, ip.tos, ip.ttl - 1))
 		return TC_ACT_SHOT;
 	return cv_hand_to_endpoint(endpoint->ifindex, endpoint->by_peer, ip.destination);

@@ -181,12 +181,20 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 			       CV_ICMP_DEST_UNREACHABLE, CV_ICMP_NET_UNREACHABLE, 0);
 }
 
-/* A route's mtu metric may be anything; below the least MTU there is, it is none. */
-static uint32_t outer_mtu(const struct cv_way_out *way)
+/*
+ * The largest inner packet. A route's mtu metric may be anything; below the least MTU there is, it
+ * is none. The device's MTU the stack has seen to, but not for what endpoints send past it.
+ */
+static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+			  const struct cv_way_out *way)
 {
-	if (!way->mtu)
-		return MTU_UNKNOWN;
-	return way->mtu < CV_IPV4_MTU_MIN ? CV_IPV4_MTU_MIN : way->mtu;
+	uint32_t device = tunnel->lanes[lane->worker].mtu;
+	uint32_t mtu = way->mtu ? way->mtu : MTU_UNKNOWN;
+
+	if (mtu < CV_IPV4_MTU_MIN)
+		mtu = CV_IPV4_MTU_MIN;
+	mtu -= CV_IPIP_OVERHEAD;
+	return device && device < mtu ? device : mtu;
 }
 
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
@@ -216,7 +224,7 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = outer_mtu(&parcel.way) - CV_IPIP_OVERHEAD;
+	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way);
 	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
 					 : parcel.ip.total_length;
 	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)

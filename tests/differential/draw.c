@@ -247,6 +247,21 @@ static void keep_within_wire(struct spec *spec)
 		spec->value[F_DATA] = 0;
 }
 
+static bool is_peer(uint32_t address)
+{
+	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (ways[i].peer == address)
+			return true;
+	}
+	return false;
+}
+
+static bool is_answered_by_kernel(uint32_t address)
+{
+	return address == POD_NET || address == UNDER(0) || (address & ~0xffU) == NET(33) ||
+	       (address & ~0xffU) == NET(34) || (address & ~0x7fU) == (NET(2) | 128);
+}
+
 /*
  * What is not compared, since the two are not alike by nature:
  * - over several next hops: packets whose way back does not lead to where they came from. The fast
@@ -254,9 +269,16 @@ static void keep_within_wire(struct spec *spec)
  *   guess where such a packet came from, and that a raw socket was asked about without source;
  * - fragments with a wrong checksum in the outer header: the kernel, which puts them together for
  *   packet sockets, does not look at it (net/ipv4/ip_fragment.c, ip_check_defrag);
+ * - packets to destinations that the routing table refuses with an ICMP error: the kernel limits
+ *   these errors by time, and no namespace can change it (net.ipv4.route.error_cost);
  * - a raw socket's packet without identification: the kernel draws one at random;
  * - a loopback address as source of a raw socket's packet: the kernel sends it, and answers
  *   questions about it with an error;
+ * - over several next hops: ICMP errors, for which the kernel chooses by what they quote, and
+ *   protocols other than TCP, UDP and ICMP, for which RTM_GETROUTE takes no ports;
+ * - options of outer packets that the kernel answers into a tunnel (node.c leaves out the others);
+ * - outer fragments of strangers: the fast path refuses each, the engine the whole;
+ * - the reserved bit in packets that are fragmented: the kernel drops it, the engine keeps it;
  * - packets that the kernel fragments on the way to be dropped: it stops when the first one is.
  */
 static void keep_comparable(struct spec *spec)
@@ -266,17 +288,34 @@ static void keep_comparable(struct spec *spec)
 	bool from_pod = value[F_DIRECTION] == DIRECTION_OUT &&
 			(value[F_INNER_SOURCE] & ~0xffLL) == POD_NET && host > 1 && host < 255;
 
-	if (!from_pod && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
+	bool can_be_asked = value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_TCP ||
+			    value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_UDP ||
+			    (value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_ICMP &&
+			     (value[F_ICMP_TYPE] == 8 || value[F_ICMP_TYPE] == 0));
+
+	if ((!from_pod || !can_be_asked) && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
 		value[F_INNER_DESTINATION] -= 0x100;
+	if (!is_peer((uint32_t)value[F_OUTER_SOURCE]) ||
+	    (value[F_OUTER_DESTINATION] & ~0xffLL) != UNDER(0))
+		value[F_SPLIT] = 0;
 	if (value[F_SPLIT] || (value[F_OUTER_FRAGMENT] & (CV_IPV4_MF | CV_IPV4_OFFSET_MASK)))
-		value[F_OUTER_CHECKSUM] = 0;
-	if (value[F_DIRECTION] == DIRECTION_IN)
+		value[F_OUTER_CHECKSUM] = value[F_OUTER_IHL] = 0;
+	if ((value[F_OUTER_SOURCE] & ~0xffLL) != UNDER(0))
+		value[F_OUTER_OPTION] = CV_IPV4_OPTION_NOP;
+	if (is_answered_by_kernel((uint32_t)value[F_OUTER_DESTINATION]))
+		value[F_OUTER_DESTINATION] = NET(32) | 1;
+	if (is_answered_by_kernel((uint32_t)value[F_INNER_DESTINATION]))
+		value[F_INNER_DESTINATION] = NET(32) | 1;
+	if (value[F_DIRECTION] == DIRECTION_IN) {
+		if ((value[F_OUTER_DESTINATION] & ~0xffLL) != UNDER(0) && value[F_DATA] > 1000)
+			value[F_DATA] = 1000;
 		return;
+	}
 	if (value[F_DIRECTION] == DIRECTION_LOCAL && !value[F_INNER_ID])
 		value[F_INNER_ID] = 1;
 	if (value[F_DIRECTION] == DIRECTION_LOCAL && value[F_INNER_SOURCE] >> 24 == 127)
 		value[F_INNER_SOURCE] = POD_NET | 1;
-	if (!from_pod && value[F_DATA] > 1000)
+	if ((!from_pod || value[F_INNER_FRAGMENT] & CV_IPV4_RESERVED) && value[F_DATA] > 1000)
 		value[F_DATA] = 1000;
 }
 

@@ -47,9 +47,24 @@ static void finish(struct node *node)
 		snprintf(node->complaint, sizeof(node->complaint), "the markers did not come out");
 }
 
+/* Outer fragments are new ones each time, not to be put together with what was left of others. */
+static const struct spec *with_fresh_ids(const struct spec *specs, unsigned int count)
+{
+	static struct spec copies[BATCH];
+	static uint16_t id;
+
+	for (unsigned int i = 0; i < count; i++) {
+		copies[i] = specs[i];
+		if (specs[i].value[F_SPLIT] || (specs[i].value[F_OUTER_FRAGMENT] & 0x3fff))
+			copies[i].value[F_OUTER_ID] = ++id;
+	}
+	return copies;
+}
+
 static bool differs(FILE *file, const struct match *match, const struct spec *specs,
 		    unsigned int count)
 {
+	specs = with_fresh_ids(specs, count);
 	send_to(match->reference, specs, count);
 	send_to(match->node, specs, count);
 	finish(match->reference);
@@ -137,8 +152,10 @@ static void examine(struct match *match, const struct spec *specs, unsigned int 
 static void run_batch(struct match *matches, struct node *const *nodes, unsigned int count,
 		      const struct spec *specs, unsigned int spec_count)
 {
+	const struct spec *fresh = with_fresh_ids(specs, spec_count);
+
 	for (unsigned int i = 0; i < count; i++)
-		send_to(nodes[i], specs, spec_count);
+		send_to(nodes[i], fresh, spec_count);
 	for (unsigned int i = 0; i < count; i++)
 		finish(nodes[i]);
 	for (unsigned int i = 1; i < count; i++) {
