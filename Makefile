@@ -83,8 +83,10 @@ ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
-# The eBPF programs: one object, which src/fastpath/image.c takes in. Always by clang.
+# The eBPF programs: one object, made with and without kernel functions that not every kernel
+# has, which src/fastpath/image.c takes in. Always by clang.
 BPF_OBJECT := $(O)/bpf/fastpath.bpf.o
+BPF_CONNTRACK := $(O)/bpf/fastpath-conntrack.bpf.o
 # -mcpu=v3: atomic operations that return a value (Linux 5.12).
 BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual \
 	-Wpointer-arith -Werror -Isrc $(BPF_CPPFLAGS)
@@ -125,13 +127,15 @@ $(O)/obj/%.o: %.c $(O)/.flags
 	$(say) CC $<
 	$(Q)$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BPF_OBJECT): src/bpf/fastpath.bpf.c $(O)/.flags
+$(BPF_CONNTRACK): BPF_FLAGS += -DCV_CONNTRACK
+$(BPF_OBJECT) $(BPF_CONNTRACK): src/bpf/fastpath.bpf.c $(O)/.flags
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
--include $(BPF_OBJECT:.o=.d)
-$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"'
-$(call obj,src/fastpath/image.c): $(BPF_OBJECT)
+-include $(BPF_OBJECT:.o=.d) $(BPF_CONNTRACK:.o=.d)
+$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"' \
+	-DCV_BPF_OBJECT_CONNTRACK='"$(BPF_CONNTRACK)"'
+$(call obj,src/fastpath/image.c): $(BPF_OBJECT) $(BPF_CONNTRACK)
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@

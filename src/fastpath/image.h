@@ -5,13 +5,12 @@
 
 #include <stddef.h>
 
+/* For every kernel. */
 extern const unsigned char cv_image[];
 extern const unsigned char cv_image_end[];
 
-/* Its length in bytes. */
-static inline size_t cv_image_size(void)
-{
-	return (size_t)(cv_image_end - cv_image);
-}
+/* For those whose conntrack can be asked (bpf/conntrack.h). */
+extern const unsigned char cv_image_conntrack[];
+extern const unsigned char cv_image_conntrack_end[];
 
 #endif
