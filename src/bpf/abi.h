@@ -36,7 +36,7 @@
 #define CV_FP_MAP_WORDS	    "cv_words_1"
 #define CV_FP_MAP_ARRIVALS  "cv_arrivals_1"
 #define CV_FP_MAP_FLOWS	    "cv_flows_1"
-#define CV_FP_MAP_FRAGMENTS "cv_fragments_1"
+#define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
 
@@ -215,7 +215,8 @@ struct cv_fp_flow_key {
 	__be16 local_port; /* ICMP echo: the identifier, on the side of who asks */
 	__be16 remote_port;
 	__u8 protocol;
-	__u8 unused[3];
+	__u8 is_pair; /* not a flow: "some flow between these addresses is the stack's" */
+	__u8 unused[2];
 };
 
 enum cv_fp_path {
@@ -224,9 +225,17 @@ enum cv_fp_path {
 	CV_FP_PATH_STACK = 2,
 };
 
+/* Who has opened a TCP flow. */
+enum cv_fp_opener {
+	CV_FP_OPENER_UNKNOWN = 0,
+	CV_FP_OPENER_ENDPOINT = 1,
+	CV_FP_OPENER_REMOTE = 2,
+};
+
 struct cv_fp_flow {
-	__u8 path; /* enum cv_fp_path: the same in both directions */
-	__u8 unused[3];
+	__u8 path;   /* enum cv_fp_path: the same in both directions */
+	__u8 opener; /* enum cv_fp_opener */
+	__u8 unused[2];
 	__u32 endpoint; /* index of the endpoint's device */
 
 	/* From the endpoint. */
@@ -252,7 +261,7 @@ struct cv_fp_flow {
 	__u32 in_unused;
 };
 
-/* cv_fragments: the ports of a fragmented inner packet. */
+/* cv_fragments: what the fragments of a datagram have in common. */
 struct cv_fp_fragment_key {
 	__be32 source;
 	__be32 destination;
@@ -264,6 +273,10 @@ struct cv_fp_fragment_key {
 struct cv_fp_fragment {
 	__be16 source_port;
 	__be16 destination_port;
+	__u8 path;	/* enum cv_fp_path */
+	__u8 has_ports; /* the first fragment has been seen */
+	__u8 unused[2];
+	__u64 time_ns; /* CLOCK_MONOTONIC: when it was written */
 };
 
 /* ---- programs that user space runs itself ------------------------------------------- */

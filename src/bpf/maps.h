@@ -42,7 +42,7 @@ cv_arrivals_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FLOWS_MAX, struct cv_fp_flow_key, struct cv_fp_flow)
 cv_flows_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FRAGMENTS_MAX, struct cv_fp_fragment_key, struct cv_fp_fragment)
-cv_fragments_1 SEC(".maps");
+cv_fragments_2 SEC(".maps");
 
 /*
  * The way to the engine: a program that hands over. The kernel empties a program array

@@ -231,15 +231,14 @@ static int pin_all(const struct cv_programs *programs, const struct cv_pins *pin
 	return err ? complain(err, "cannot pin the eBPF maps and programs", why, size) : 0;
 }
 
-int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, char *why,
-		     size_t size)
+/* Load one of the images. */
+static int load(struct cv_programs *programs, const struct cv_pins *pins,
+		const struct cv_image *image, char *why, size_t size)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "culvert");
 	int err;
 
-	memset(programs, 0, sizeof(*programs));
-	cv_programs_listen();
-	programs->object = bpf_object__open_mem(cv_image, cv_image_size, &options);
+	programs->object = bpf_object__open_mem(image->bytes, image->size, &options);
 	if (!programs->object)
 		return complain(-errno, "cannot read the eBPF programs", why, size);
 	err = prepare(programs, pins, why, size);
@@ -247,6 +246,23 @@ int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, c
 		err = bpf_object__load(programs->object);
 		if (err)
 			complain(err, "the kernel refuses the eBPF programs", why, size);
+	}
+	return err;
+}
+
+int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, char *why,
+		     size_t size)
+{
+	int err;
+
+	memset(programs, 0, sizeof(*programs));
+	cv_programs_listen();
+	err = load(programs, pins, &cv_image_conntrack, why, size);
+	programs->asks_conntrack = !err;
+	if (err) {
+		cv_programs_fini(programs);
+		cv_programs_listen();
+		err = load(programs, pins, &cv_image, why, size);
 	}
 	if (!err)
 		err = find_descriptors(programs, why, size);

@@ -6,6 +6,7 @@
 #ifndef CV_FASTPATH_PROGRAMS_H
 #define CV_FASTPATH_PROGRAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <bpf/libbpf.h>
 
@@ -49,6 +50,7 @@ struct cv_programs {
 	struct bpf_object *object;
 	int program[CV_PROGRAM_MAX]; /* descriptors, the object's */
 	int map[CV_MAP_MAX];
+	bool asks_conntrack; /* bpf/conntrack.h; else flows are judged by their packets alone */
 };
 
 /* Keep libbpf from writing to standard error: before anything else of it is called. */

@@ -54,6 +54,8 @@ class Culvertd:
     def _clean_up(self):
         if self.process:
             net.stop(self.process)
+        # Programs and maps outlive the daemon, and their pins the namespace.
+        self.purge(check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def start(self):
@@ -73,6 +75,12 @@ class Culvertd:
     def stop(self, number=signal.SIGTERM):
         """Stop it; its exit code."""
         return net.stop(self.process, number)
+
+    def purge(self, check=True):
+        """`culvertd --purge`: remove what a stopped daemon has left; CompletedProcess."""
+        return self.node.run(
+            [os.path.join(BUILD, "culvertd"), "--purge", "--run-dir", self.run_dir], check=check
+        )
 
     def pause(self):
         """Stop it where it is (SIGSTOP); returns when every thread stands still."""
