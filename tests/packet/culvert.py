@@ -21,6 +21,7 @@ class Culvertd:
     def __init__(self, node, *arguments):
         self.node = node
         self.arguments = list(arguments)
+        self.build = BUILD  # where its program is, also of the next start()
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
         self.log_path = os.path.join(self.run_dir, "log")
         self.process = None
@@ -36,7 +37,7 @@ class Culvertd:
         """Start it and wait until it answers."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(BUILD, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
                 stdout=log,
                 stderr=log,
             )
