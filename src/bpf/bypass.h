@@ -240,7 +240,7 @@ CV_INLINE void cv_find_exit(struct __sk_buff *skb, const struct cv_fp_config *co
 		return;
 	if (ret_exit->to_stack)
 		give_to_stack(&key);
-	else
+	else if (!ret_exit->way.to_engine)
 		remember_exit(&key, known, ret_exit, skb->ifindex, tos);
 }
 

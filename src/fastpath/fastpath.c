@@ -20,6 +20,7 @@
 #include "fastpath/devices.h"
 #include "fastpath/endpoints.h"
 #include "fastpath/state.h"
+#include "fastpath/teach.h"
 #include "net/link.h"
 #include "net/sysctl.h"
 #include "net/tun.h"
@@ -36,7 +37,7 @@ void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const cha
 		fastpath->log(priority, text);
 }
 
-void cv_fastpath_write_config(struct cv_fastpath *fastpath)
+static void write_config(struct cv_fastpath *fastpath)
 {
 	__u32 zero = 0;
 
@@ -44,11 +45,20 @@ void cv_fastpath_write_config(struct cv_fastpath *fastpath)
 			    BPF_ANY);
 }
 
+void cv_fastpath_write_config(struct cv_fastpath *fastpath)
+{
+	pthread_mutex_lock(&fastpath->lock);
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
+}
+
 void cv_fastpath_bump(struct cv_fastpath *fastpath)
 {
+	pthread_mutex_lock(&fastpath->lock);
 	if (++fastpath->config.generation == 0)
 		fastpath->config.generation = 1;
-	cv_fastpath_write_config(fastpath);
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
 }
 
 struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex)
@@ -87,6 +97,7 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 		snprintf(why, size, "out of memory");
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&fastpath->lock, NULL);
 	fastpath->nl = options->nl;
 	fastpath->log = options->log;
 	fastpath->pins.dir = -1;
@@ -116,6 +127,7 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 	free(fastpath->endpoints);
 	free(fastpath->devices);
 	free(fastpath->addresses);
+	pthread_mutex_destroy(&fastpath->lock);
 	free(fastpath);
 }
 
@@ -551,6 +563,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	sweep_tunnels(fastpath);
 	sweep_addresses(fastpath);
 	cv_endpoints_sweep(fastpath);
+	cv_teach_forget(fastpath);
 	cv_fastpath_bump(fastpath);
 	cv_programs_settle(&fastpath->programs, &fastpath->pins);
 	return cv_programs_engine_runs(&fastpath->programs);

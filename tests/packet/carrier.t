@@ -9,8 +9,8 @@ The carrier holder: what the network notices when culvertd dies, stops or starts
        10.244.2.0/24 dev tun0
        eth0's default route is where packets would leak to, unencapsulated
 
-Linux tells every opening and closing of a queue as a RTM_NEWLINK in which nothing has changed: these
-are no events, as long as they are the same line all the time.
+Linux tells every opening and closing of a queue as a RTM_NEWLINK in which nothing has changed:
+these are no events, as long as they are the same line all the time.
 """
 
 import os
@@ -25,6 +25,7 @@ import culvert
 import net
 import tap
 from culvert import Culvertd
+from holders import Monitor, held, holder, holders, lives, queues, stat_of, unchanged, wait_for
 
 culvert.need_programs()
 CULVERTD = os.path.join(culvert.BUILD, "culvertd")
@@ -37,65 +38,6 @@ for end, address, peer in ((a, "10.0.0.1", "10.0.0.2"), (b, "10.0.0.2", "10.0.0.
     end.sysctl("net.ipv4.conf.all.ignore_routes_with_linkdown", 1)
     end.sysctl("net.ipv4.conf.default.ignore_routes_with_linkdown", 1)
 wire = b.wire("eth0")
-
-
-def wait_for(condition, timeout=5.0):
-    """True as soon as condition() is."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def stat_of(pid):
-    """State and parent of a process, or ("", 0)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            words = f.read().rpartition(")")[2].split()
-            return words[0], int(words[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return "", 0
-
-
-def lives(pid):
-    """A zombie does not: who reaps it is not our affair."""
-    return stat_of(pid)[0] not in ("", "Z", "X")
-
-
-def holders(run_dir):
-    """Process ids of the holders of a run directory."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words[:3] == [b"culvertd-hold", b"--hold", run_dir.encode()] and lives(int(pid)):
-            found.append(int(pid))
-    return found
-
-
-def holder(daemon):
-    """The one holder there must be."""
-    found = holders(daemon.run_dir)
-    if len(found) != 1:
-        raise RuntimeError(f"holders of {daemon.run_dir}: {found}\n{daemon.log()}")
-    return found[0]
-
-
-def held(pid):
-    """How many queues a holder has."""
-    fds = f"/proc/{pid}/fd"
-    return sum(os.readlink(f"{fds}/{fd}") == "/dev/net/tun" for fd in os.listdir(fds))
-
-
-def queues(node, device="tun0"):
-    """(attached, detached) queues of a device."""
-    words = node.run(f"ip -d link show {device}").stdout.split()
-    return tuple(int(words[words.index(k) + 1]) for k in ("numqueues", "numdisabled"))
 
 
 def has_carrier(node, device="tun0"):
@@ -145,42 +87,6 @@ def start(node, workers=1):
     """A culvertd that is ended with the test."""
     daemons.append(Culvertd(node, "--workers", str(workers)))
     return daemons[-1]
-
-
-class Monitor:
-    """`ip monitor link route address` of a node: lines() since the last call."""
-
-    def __init__(self, node):
-        self.node = node
-        self.process = node.spawn(
-            ["ip", "-o", "monitor", "link", "route", "address"],
-            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        os.set_blocking(self.process.stdout.fileno(), False)
-        wait_for(lambda: self._sees("probe0"))
-
-    def _sees(self, name):
-        self.node.ip(f"link add {name} type veth peer name {name}x", f"link del {name}")
-        time.sleep(0.05)
-        return name in (self.process.stdout.read() or b"").decode()
-
-    def lines(self):
-        """What it has printed."""
-        time.sleep(0.2)
-        return (self.process.stdout.read() or b"").decode().splitlines()
-
-    def stop(self):
-        """End it."""
-        net.stop(self.process)
-
-
-def unchanged(lines, device="tun0"):
-    """
-    True when a monitor showed nothing: no route, no address, and of links at most this device's,
-    always as the same line, up and with its carrier.
-    """
-    lines = [line.strip() for line in lines if line.strip()]
-    return all(f": {device}:" in line and ",UP,LOWER_UP" in line and "Deleted" not in line
-               for line in lines) and len(set(lines)) <= 1
 
 
 def nobody_notices_the_daemon():
@@ -373,6 +279,26 @@ def the_holder_goes_with_the_run_directory():
                f"{how}: purge finds the device", done.stdout)
 
 
+def it_does_not_keep_a_namespace():
+    name = f"cv-carrier-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    d = None
+    try:
+        node = net.Node(name)
+        os.close(node.fd)
+        node.fd = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        node.ip("link set lo up")
+        d = start(node)
+        tunnel(d, "tun9", "10.9.0.9")
+        pid = holder(d)
+        d.stop(signal.SIGKILL)
+        time.sleep(11)
+        tap.ok(lives(pid), "in a namespace with a name it stays")
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    tap.ok(wait_for(lambda: not lives(pid), 12), "when that is deleted, it goes")
+
+
 def two_daemons_share_nothing():
     one, two = start(a), start(b)
     tunnel(one)
@@ -523,6 +449,6 @@ tap.main([
     nobody_notices_the_daemon, packets_go_on_after_a_restart, the_process_is_what_it_should_be,
     without_a_holder_it_is_as_before, a_holder_that_dies_is_replaced,
     a_stopped_holder_delays_nobody, the_holder_goes_with_the_run_directory,
-    two_daemons_share_nothing, purge_leaves_nothing, it_cannot_be_started, a_full_descriptor_table,
-    nothing_is_left,
+    it_does_not_keep_a_namespace, two_daemons_share_nothing, purge_leaves_nothing,
+    it_cannot_be_started, a_full_descriptor_table, nothing_is_left,
 ], after=clean_up)
