@@ -5,13 +5,25 @@
 
 #include "fastpath/state.h"
 
+/*
+ * Look at every device for programs of ours, whatever the maps say, and keep their maps in pins.
+ * How many programs there are.
+ */
+unsigned int cv_devices_find_maps(struct cv_nl *nl, unsigned int handle, struct cv_pins *pins);
+
+/* List in cv_devices what is attached and not listed: the map was lost. */
+void cv_devices_recover(struct cv_fastpath *fastpath);
+
 /* Take up the devices that an earlier daemon has left programs on, and replace these. */
 void cv_devices_take_up(struct cv_fastpath *fastpath);
 
 /* Attach to what is new, let go of what is not ours to watch any more. */
 void cv_devices_refresh(struct cv_fastpath *fastpath);
 
-/* Let go of all devices that cv_devices lists in its map. How many programs there were. */
+/*
+ * Detach all programs of ours, and remove the qdiscs that cv_devices says we made. How many
+ * programs there were.
+ */
 unsigned int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir);
 
 /* The entry of a device, or NULL. */

@@ -72,7 +72,11 @@ struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath,
 
 /* ---- beginning and end ------------------------------------------------------------------- */
 
-/* What an earlier daemon has left, and what only the kernel knows. */
+/*
+ * What an earlier daemon has left, and what only the kernel knows. The generation stays: what is
+ * remembered holds until cv_fastpath_ready, and the engine, which gives its word for some of it,
+ * can be asked only then.
+ */
 static void take_up(struct cv_fastpath *fastpath)
 {
 	uint64_t genid, device;
@@ -83,8 +87,49 @@ static void take_up(struct cv_fastpath *fastpath)
 	if (cv_programs_look(&fastpath->programs, 0, &genid, &device))
 		genid = 0;
 	fastpath->config.genid_address = genid;
-	cv_fastpath_bump(fastpath);
+	if (fastpath->config.generation)
+		cv_fastpath_write_config(fastpath);
+	else
+		cv_fastpath_bump(fastpath);
 	cv_devices_take_up(fastpath);
+	cv_programs_settle(&fastpath->programs, &fastpath->pins);
+}
+
+/* Maps of programs that are attached, where there are no pins of them. True: pins were lost. */
+static bool find_maps(struct cv_fastpath *fastpath)
+{
+	int map = cv_pins_get(&fastpath->pins, CV_FP_MAP_DEVICES);
+
+	if (map >= 0) {
+		close(map);
+		return false;
+	}
+	cv_programs_listen();
+	return cv_devices_find_maps(fastpath->nl, fastpath->handle, &fastpath->pins) > 0;
+}
+
+/* Programs and maps; what cannot be pinned is no reason to be slow. 0, or -errno with why. */
+static int load(struct cv_fastpath *fastpath, char *why, size_t size)
+{
+	bool can_pin = !cv_pins_open(fastpath->run_dir, &fastpath->pins, why, size);
+	bool were_lost = find_maps(fastpath);
+	char no_pins[CV_FASTPATH_PROBLEM_MAX * 2];
+	int err;
+
+	snprintf(no_pins, sizeof(no_pins), "%s", can_pin ? "" : why);
+	err = cv_programs_init(&fastpath->programs, &fastpath->pins, why, size);
+	if (err)
+		return err;
+	if (*why)
+		snprintf(no_pins, sizeof(no_pins), "%s", why);
+	if (*no_pins)
+		cv_fastpath_say(fastpath, LOG_WARNING,
+				"%s; the fast path works without pins: the next start finds it by "
+				"its programs",
+				no_pins);
+	if (were_lost)
+		cv_devices_recover(fastpath);
+	return 0;
 }
 
 int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fastpath **ret_fastpath,
@@ -100,12 +145,10 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 	pthread_mutex_init(&fastpath->lock, NULL);
 	fastpath->nl = options->nl;
 	fastpath->log = options->log;
-	fastpath->pins.dir = -1;
+	cv_pins_init(&fastpath->pins);
 	fastpath->handle = cv_pins_handle(options->run_dir);
 	snprintf(fastpath->run_dir, sizeof(fastpath->run_dir), "%s", options->run_dir);
-	err = cv_pins_open(options->run_dir, &fastpath->pins, why, size);
-	if (!err)
-		err = cv_programs_init(&fastpath->programs, &fastpath->pins, why, size);
+	err = load(fastpath, why, size);
 	if (err) {
 		cv_fastpath_destroy(fastpath);
 		return err;
@@ -557,7 +600,11 @@ void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 
 int cv_fastpath_ready(struct cv_fastpath *fastpath)
 {
+	int err;
+
 	fastpath->ready = true;
+	/* First: from here on remembered answers expire, and the engine may have to be asked. */
+	err = cv_programs_engine_runs(&fastpath->programs);
 	cv_fastpath_refresh(fastpath);
 	sweep_pairs(fastpath);
 	sweep_tunnels(fastpath);
@@ -565,8 +612,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	cv_endpoints_sweep(fastpath);
 	cv_teach_forget(fastpath);
 	cv_fastpath_bump(fastpath);
-	cv_programs_settle(&fastpath->programs, &fastpath->pins);
-	return cv_programs_engine_runs(&fastpath->programs);
+	return err;
 }
 
 size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ], size_t max)
@@ -645,8 +691,10 @@ int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_r
 	    !cv_link_delete(nl, link.index))
 		(*ret_removed)++;
 	err = cv_pins_find(run_dir, &pins);
+	if (err && err != -ENOENT)
+		return err;
 	if (err)
-		return err == -ENOENT ? 0 : err;
+		cv_devices_find_maps(nl, cv_pins_handle(run_dir), &pins);
 	*ret_removed += cv_devices_purge(nl, &pins, run_dir);
 	err = cv_pins_purge(&pins);
 	if (err < 0)
