@@ -18,8 +18,9 @@ BUILD = os.environ.get("CULVERT_BUILD", os.path.join(ROOT, "build"))
 class Culvertd:
     """The daemon in a node, with a run directory of its own."""
 
-    def __init__(self, node, *arguments):
+    def __init__(self, node, *arguments, wrapper=()):
         self.node = node
+        self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
         self.arguments = list(arguments)
         self.build = BUILD  # where its program is, also of the next start()
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
@@ -37,7 +38,8 @@ class Culvertd:
         """Start it and wait until it answers."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
+                 *self.arguments],
                 stdout=log,
                 stderr=log,
             )
