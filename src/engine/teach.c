@@ -6,6 +6,10 @@
  * the router's cache. Whatever changes after the stamp was taken makes the word expire; what
  * changed before it is in the answer.
  *
+ * One answer is not told: that a source is the outer address of a peer of an NBMA tunnel. It comes
+ * from a list of routes, not from a look-up of one, and the kernel changes its rt_genid for the
+ * deletion of those routes alone that a look-up has used (FA_S_ACCESSED, fib_table_delete).
+ *
  * Refusals are told, too, so that a stranger's stream ends in the kernel; but only so
  * many a second, as inner sources can be made up by the million.
  */
@@ -78,6 +82,8 @@ void cv_teach_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 	key.inner_destination = inner->destination;
 	key.tos = flow.tos;
 	word.drop = (__u8)judge_source(lane, tunnel, outer->source, &flow);
+	if (!word.drop && !tunnel->config.remote && inner->source == outer->source)
+		return;
 	if (may_tell(lane, word.drop))
 		teacher->word(teacher->context, &key, &word);
 }

@@ -20,11 +20,18 @@ void cv_devices_take_up(struct cv_fastpath *fastpath);
 /* Attach to what is new, let go of what is not ours to watch any more. */
 void cv_devices_refresh(struct cv_fastpath *fastpath);
 
+/* The same for a tunnel's device that is new, at the cost of one device. */
+void cv_devices_add_tunnel(struct cv_fastpath *fastpath, int ifindex);
+
+/* Take the programs of one kind off a device. */
+void cv_devices_release(struct cv_fastpath *fastpath, int ifindex, uint32_t kind);
+
 /*
- * Detach all programs of ours, and remove the qdiscs that cv_devices says we made. How many
- * programs there were.
+ * Detach all programs of ours (*ret_removed grows by as many), and remove the qdiscs that cv_devices
+ * says we made. 0, or -EPERM: that map may not be read.
  */
-unsigned int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir);
+int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir,
+		     unsigned int *ret_removed);
 
 /* The entry of a device, or NULL. */
 struct cv_fastpath_device *cv_devices_find(struct cv_fastpath *fastpath, int ifindex);

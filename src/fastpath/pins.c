@@ -270,6 +270,29 @@ int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, voi
 	return result;
 }
 
+void cv_pins_for_each_sibling(const struct cv_pins *pins,
+			      void (*cb)(const struct cv_pins *sibling, void *data), void *data)
+{
+	const char *own = strrchr(pins->path, '/');
+	size_t cookie_length = own ? strcspn(++own, "-") + 1 : 0;
+	DIR *dir = own ? opendir(parent) : NULL;
+	const struct dirent *entry;
+	struct cv_pins sibling;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, own, cookie_length) || !strcmp(entry->d_name, own))
+			continue;
+		cv_pins_init(&sibling);
+		snprintf(sibling.path, sizeof(sibling.path), "%s/%.64s", parent, entry->d_name);
+		if (!open_directory(&sibling))
+			cb(&sibling, data);
+		cv_pins_close(&sibling);
+	}
+	closedir(dir);
+}
+
 struct purge {
 	const struct cv_pins *pins;
 	int count;

@@ -65,6 +65,10 @@ int cv_pins_rename(struct cv_pins *pins, const char *name, const char *other);
 int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
 		     void *data);
 
+/* Call cb with the pins of every other instance of this network namespace. */
+void cv_pins_for_each_sibling(const struct cv_pins *pins,
+			      void (*cb)(const struct cv_pins *sibling, void *data), void *data);
+
 /* Close what is kept. */
 void cv_pins_let_go(struct cv_pins *pins);
 

@@ -56,9 +56,24 @@ def holder(daemon):
 
 
 def held(pid):
-    """How many queues a holder has."""
+    """How many queues a holder has; 0 if it does not live."""
+    count = 0
     fds = f"/proc/{pid}/fd"
-    return sum(os.readlink(f"{fds}/{fd}") == "/dev/net/tun" for fd in os.listdir(fds))
+    try:
+        names = os.listdir(fds)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    for name in names:
+        try:
+            count += os.readlink(f"{fds}/{name}") == "/dev/net/tun"
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # closed since
+    return count
+
+
+def held_in(run_dir):
+    """How many queues the holders of a run directory have: it may be about to change."""
+    return sum(map(held, holders(run_dir)))
 
 
 def queues(node, device="tun0"):
