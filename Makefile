@@ -172,14 +172,19 @@ $(foreach t,$(FUZZ_SRC),$(eval \
 CLANG_ARGS := O=build/clang CC=clang SAN=
 ASAN_ARGS := O=build/asan CC=clang SAN=address,undefined
 FUZZ_ARGS := O=build/fuzz CC=clang SAN=fuzzer-no-link,address,undefined
+# A version to come, whose eBPF maps have another layout (src/bpf/abi.h): what
+# tests/packet/lifecycle.t upgrades to.
+NEXT_ARGS := O=build/next BPF_CPPFLAGS=-DCV_FP_NEXT_LAYOUT CPPFLAGS=-DCV_FP_NEXT_LAYOUT
 
-.PHONY: check-clang asan fuzz
+.PHONY: check-clang asan fuzz next
 check-clang:
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) all units
 asan:
 	+$(MAKE) --no-print-directory $(ASAN_ARGS) all units
 fuzz:
 	+$(MAKE) --no-print-directory $(FUZZ_ARGS) fuzzers
+next:
+	+$(MAKE) --no-print-directory $(NEXT_ARGS) programs
 ifeq ($(O),build)
 build/clang/%: FORCE
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) $@

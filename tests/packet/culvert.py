@@ -29,11 +29,13 @@ class Culvertd:
     address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
         self.mode = mode
+        self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
+        self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
@@ -62,7 +64,8 @@ class Culvertd:
         """Start it and wait until it answers."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(BUILD, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
+                 *self.arguments],
                 stdout=log,
                 stderr=log,
             )
