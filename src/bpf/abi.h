@@ -138,7 +138,7 @@ struct cv_fp_counters {
 	__u64 spare[5];
 	__u64 drops[CV_FP_DROPS];
 };
-_Static_assert(CV_DROP_MAX <= CV_FP_DROPS, "room for every reason");
+_Static_assert((int)CV_DROP_MAX <= (int)CV_FP_DROPS, "room for every reason");
 
 /* Whether a cached answer is still right. */
 struct cv_fp_stamp {

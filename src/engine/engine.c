@@ -12,15 +12,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/worker.h"
 #include "net/raw.h"
 
+enum {
+	CAPTURE_BATCH = 2048 /* records taken in one go */
+};
+
+struct capture {
+	int wake;
+	uint32_t snap; /* 0: nobody captures, and there are no rings */
+	struct cv_capture_ring *rings[CV_ENGINE_WORKERS_MAX];
+};
+
 struct cv_engine {
 	struct cv_worker_shared shared;
 	struct cv_live live;
+	struct capture capture;
 	unsigned int count;
 	struct cv_worker *workers[CV_ENGINE_WORKERS_MAX];
 };
@@ -77,7 +89,10 @@ int cv_engine_create(unsigned int workers, struct cv_engine **ret_engine)
 
 	if (!engine)
 		return -ENOMEM;
-	err = create_shared(engine);
+	engine->capture.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = engine->capture.wake < 0 ? -errno : 0;
+	if (!err)
+		err = create_shared(engine);
 	if (err)
 		goto destroy_engine;
 	for (; engine->count < wanted; engine->count++) {
@@ -117,6 +132,10 @@ void cv_engine_destroy(struct cv_engine *engine)
 		if (engine->live.slots[i])
 			destroy_tunnel(engine, engine->live.slots[i]);
 	}
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++)
+		cv_capture_ring_destroy(engine->capture.rings[i]);
+	if (engine->capture.wake >= 0)
+		close(engine->capture.wake);
 	if (engine->shared.guard >= 0)
 		close(engine->shared.guard);
 	cv_remotes_destroy(engine->shared.lane.remotes);
@@ -237,4 +256,113 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret)
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_counters(engine->workers[i], ret);
 	start_world(engine);
+}
+
+const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)
+{
+	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+
+	return live ? live->config.name : NULL;
+}
+
+/* ---- capture ---- */
+
+static void destroy_rings(struct capture *capture)
+{
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++) {
+		cv_capture_ring_destroy(capture->rings[i]);
+		capture->rings[i] = NULL;
+	}
+}
+
+/* Those that are there stay, with what is in them. */
+static int create_rings(struct cv_engine *engine, uint32_t snap)
+{
+	struct capture *capture = &engine->capture;
+
+	for (unsigned int i = 0; i < engine->count; i++) {
+		if (!capture->rings[i])
+			capture->rings[i] =
+				cv_capture_ring_create(CV_CAPTURE_RING_BYTES, snap, capture->wake);
+		if (!capture->rings[i])
+			return -errno;
+	}
+	return 0;
+}
+
+int cv_engine_capture(struct cv_engine *engine, uint32_t snap)
+{
+	struct capture *capture = &engine->capture;
+	int err = snap ? create_rings(engine, snap) : 0;
+
+	if (err) {
+		if (!capture->snap)
+			destroy_rings(capture);
+		return err;
+	}
+	stop_world(engine);
+	for (unsigned int i = 0; i < engine->count; i++) {
+		if (snap)
+			cv_capture_ring_snap(capture->rings[i], snap);
+		cv_worker_capture(engine->workers[i], snap ? capture->rings[i] : NULL);
+	}
+	start_world(engine);
+	capture->snap = snap;
+	if (!snap)
+		destroy_rings(capture);
+	return 0;
+}
+
+uint32_t cv_engine_capture_snap(const struct cv_engine *engine)
+{
+	return engine->capture.snap;
+}
+
+int cv_engine_capture_fd(const struct cv_engine *engine)
+{
+	return engine->capture.wake;
+}
+
+/* The ring with the oldest record, or NULL. */
+static struct cv_capture_ring *oldest_ring(struct cv_engine *engine)
+{
+	struct cv_capture_ring *oldest = NULL;
+	uint64_t time_ns = UINT64_MAX;
+
+	for (unsigned int i = 0; i < engine->count; i++) {
+		const struct cv_fp_capture *record = cv_capture_ring_peek(engine->capture.rings[i]);
+
+		if (record && record->time_ns < time_ns) {
+			oldest = engine->capture.rings[i];
+			time_ns = record->time_ns;
+		}
+	}
+	return oldest;
+}
+
+uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, void *context)
+{
+	struct capture *capture = &engine->capture;
+	struct cv_capture_ring *ring;
+	unsigned int taken = 0;
+	uint64_t lost = 0;
+	eventfd_t ignored;
+
+	if (!capture->snap)
+		return 0;
+	eventfd_read(capture->wake, &ignored);
+	/* From here on a new record wakes us again, so none of them can be overlooked. */
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_capture_ring_wait(capture->rings[i]);
+	while (taken++ < CAPTURE_BATCH && (ring = oldest_ring(engine))) {
+		const struct cv_fp_capture *record = cv_capture_ring_peek(ring);
+
+		take(context, record, (const uint8_t *)(record + 1));
+		cv_capture_ring_next(ring);
+	}
+	if (taken > CAPTURE_BATCH)
+		eventfd_write(capture->wake, 1);
+	for (unsigned int i = 0; i < engine->count; i++)
+		lost += cv_capture_ring_lost(capture->rings[i]);
+	return lost;
 }
