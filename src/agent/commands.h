@@ -3,6 +3,7 @@
 #ifndef CV_AGENT_COMMANDS_H
 #define CV_AGENT_COMMANDS_H
 
+#include "agent/capture.h"
 #include "agent/server.h"
 #include "engine/engine.h"
 #include "tunnel/set.h"
@@ -11,6 +12,7 @@
 struct cv_commands {
 	struct cv_engine *engine;
 	struct cv_tunnel_set *set;
+	struct cv_capturers *capturers;
 	const char *run_dir;
 	/* Called before every request: nobody is to be answered from before his own `ip link`. */
 	void (*catch_up)(void *context);
@@ -19,6 +21,6 @@ struct cv_commands {
 
 /* A cv_server_handler; context: struct cv_commands. */
 char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *line, size_t length,
-			 bool *ret_close);
+			 struct cv_server_then *ret_then);
 
 #endif

@@ -43,6 +43,7 @@ struct daemon {
 	struct cv_nl *nl;
 	struct cv_engine *engine;
 	struct cv_tunnel_set *set;
+	struct cv_capturers *capturers;
 	struct cv_commands commands;
 	struct cv_server *server;
 	int monitor;
@@ -315,9 +316,13 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 	d->base = event_base_new();
 	if (!d->base || add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
+	rc = cv_capturers_create(d->base, d->engine, NULL, &d->capturers);
+	if (rc)
+		return cv_error_set(error, rc, "cannot prepare captures: %s", strerror(-rc));
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
 		.set = d->set,
+		.capturers = d->capturers,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
 		.context = d,
@@ -335,6 +340,7 @@ static void free_event(struct event *event)
 static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
+	cv_capturers_destroy(d->capturers);
 	cv_tunnel_set_destroy(d->set);
 	cv_engine_destroy(d->engine);
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)

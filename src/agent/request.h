@@ -13,12 +13,14 @@
 enum cv_request_kind {
 	CV_REQUEST_STATUS,
 	CV_REQUEST_SHOW,
+	CV_REQUEST_CAPTURE,
 	CV_REQUEST_CHANGES, /* add, change, replace, del: one; batch: any number */
 };
 
 struct cv_request {
 	enum cv_request_kind kind;
-	struct cv_tunnel_patch filter;	  /* show: only tunnels that match */
+	struct cv_tunnel_patch filter;	  /* show: only tunnels that match; capture: its name */
+	uint32_t snap;			  /* capture: bytes of each packet */
 	bool counters;			  /* show: with counters */
 	bool batch;			  /* changes: an error names the index */
 	struct cv_tunnel_change *changes; /* owned: cv_request_fini */
