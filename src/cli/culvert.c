@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/options.h"
 #include "cli/report.h"
@@ -16,6 +17,7 @@ static const char usage[] =
 	"Usage: culvert [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"\n"
 	"  tunnel     IP-in-IP tunnels: \"culvert tunnel help\"\n"
+	"  capture    packets and what became of them: \"culvert capture help\"\n"
 	"  status     how culvertd is\n"
 	"  drops      why packets are dropped, explained\n"
 	"\n"
@@ -68,8 +70,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct cv_cli *cli);
 } objects[] = {
-	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"status", print_status},
-	{"drops", print_drops},	    {"help", print_usage},
+	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main},	  {"status", print_status},
+	{"drops", print_drops},	    {"capture", cv_capture_main}, {"help", print_usage},
 };
 
 static int run_object(const struct cv_cli *cli)
@@ -83,6 +85,11 @@ static int run_object(const struct cv_cli *cli)
 			if (cli->file && objects[i].run != cv_tunnel_main)
 				return cv_report(cli, CV_CLI_USAGE, "usage",
 						 "-f is for tunnel; write culvert tunnel -f FILE");
+			if ((cli->write || cli->packets || cli->snap) &&
+			    objects[i].run != cv_capture_main)
+				return cv_report(cli, CV_CLI_USAGE, "usage",
+						 "-w, -c and --snap are for capture; leave them "
+						 "out");
 			return objects[i].run(cli);
 		}
 		cv_nearest_offer(&nearest, objects[i].name);

@@ -20,7 +20,7 @@
 #include "net/raw.h"
 
 enum {
-	CAPTURE_BATCH = 2048 /* records taken in one go */
+	CAPTURE_BATCH = 256 /* records taken in one go */
 };
 
 struct capture {
