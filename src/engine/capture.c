@@ -33,10 +33,9 @@ struct cv_capture_ring {
 	/* The writer's line. */
 	uint64_t head __attribute__((aligned(64)));
 	uint64_t lost;
+	bool told; /* the reader was, and has not looked yet: both write this one */
 	/* The reader's. */
 	uint64_t tail __attribute__((aligned(64)));
-	/* Both ends': the reader has been told and has not looked yet. */
-	bool told __attribute__((aligned(64)));
 };
 
 struct cv_capture_ring *cv_capture_ring_create(size_t bytes, uint32_t snap, int wake)

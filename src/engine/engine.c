@@ -10,10 +10,12 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/worker.h"
@@ -340,12 +342,30 @@ static struct cv_capture_ring *oldest_ring(struct cv_engine *engine)
 	return oldest;
 }
 
+/* At most so many records, none that is younger. Returns how many were lost. */
+static uint64_t take_records(struct cv_engine *engine, cv_capture_take take, void *context,
+			     unsigned int count, uint64_t until_ns)
+{
+	struct cv_capture_ring *ring;
+	uint64_t lost = 0;
+
+	while (count-- && (ring = oldest_ring(engine))) {
+		const struct cv_fp_capture *record = cv_capture_ring_peek(ring);
+
+		if (record->time_ns > until_ns)
+			break;
+		take(context, record, (const uint8_t *)(record + 1));
+		cv_capture_ring_next(ring);
+	}
+	for (unsigned int i = 0; i < engine->count; i++)
+		lost += cv_capture_ring_lost(engine->capture.rings[i]);
+	return lost;
+}
+
 uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, void *context)
 {
-	struct capture *capture = &engine->capture;
-	struct cv_capture_ring *ring;
-	unsigned int taken = 0;
-	uint64_t lost = 0;
+	const struct capture *capture = &engine->capture;
+	uint64_t lost;
 	eventfd_t ignored;
 
 	if (!capture->snap)
@@ -354,15 +374,22 @@ uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, 
 	/* From here on a new record wakes us again, so none of them can be overlooked. */
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_capture_ring_wait(capture->rings[i]);
-	while (taken++ < CAPTURE_BATCH && (ring = oldest_ring(engine))) {
-		const struct cv_fp_capture *record = cv_capture_ring_peek(ring);
-
-		take(context, record, (const uint8_t *)(record + 1));
-		cv_capture_ring_next(ring);
-	}
-	if (taken > CAPTURE_BATCH)
+	lost = take_records(engine, take, context, CAPTURE_BATCH, UINT64_MAX);
+	if (oldest_ring(engine))
 		eventfd_write(capture->wake, 1);
-	for (unsigned int i = 0; i < engine->count; i++)
-		lost += cv_capture_ring_lost(capture->rings[i]);
 	return lost;
+}
+
+uint64_t cv_engine_capture_settle(struct cv_engine *engine, cv_capture_take take, void *context)
+{
+	struct timespec now;
+
+	if (!engine->capture.snap)
+		return 0;
+	/* A packet is on the wire a moment before its record is in the ring. */
+	stop_world(engine);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	start_world(engine);
+	return take_records(engine, take, context, UINT_MAX,
+			    (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 }

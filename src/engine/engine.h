@@ -93,4 +93,8 @@ int cv_engine_capture_fd(const struct cv_engine *engine);
  */
 uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, void *context);
 
+/* The same, but all that was decided about before the call: packets that are on their way included.
+ */
+uint64_t cv_engine_capture_settle(struct cv_engine *engine, cv_capture_take take, void *context);
+
 #endif
