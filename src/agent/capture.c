@@ -277,7 +277,7 @@ static void finish(struct capturer *capturer)
 	static const struct timeval limit = {.tv_sec = CV_SERVER_ANSWER_S};
 	struct cv_capturers *all = capturer->all;
 
-	on_engine(-1, EV_READ, all);
+	count_lost(all, cv_engine_capture_settle(all->engine, take, all));
 	if (all->fastpath_event)
 		on_fastpath(-1, EV_READ, all);
 	capturer->ending = true;
