@@ -62,10 +62,11 @@ endif
 CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
-LIBS := -lmnl -levent -ljansson -lsystemd -lpcap
+LIBS := -lmnl -levent -ljansson -lsystemd -lbpf -lpcap
 TEST_LIBS := -lcmocka
 # One of each library, to say what to do before the compiler complains.
-HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h pcap/pcap.h
+HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h \
+	pcap/pcap.h
 
 # ---- sources -------------------------------------------------------------------
 
@@ -83,6 +84,14 @@ ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
+# The eBPF programs: one object, which src/fastpath/image.c takes in. Always by clang.
+BPF_OBJECT := $(O)/bpf/fastpath.bpf.o
+# -mcpu=v3: atomic operations that return a value (Linux 5.12).
+BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual \
+	-Wpointer-arith -Werror -Isrc $(BPF_CPPFLAGS)
+# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
+BPF_INCLUDE = -I/usr/include/$(shell $(CC) -print-multiarch)
+
 LIB := $(O)/libculvert.a
 PROGRAMS := $(patsubst %.c,$(O)/%,$(notdir $(wildcard $(MAINS))))
 UNITS := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
@@ -99,7 +108,7 @@ fuzzers: $(FUZZERS)
 tools: $(TOOLS)
 
 # Everything is rebuilt when the compiler or its flags change.
-FLAGS_NOW := $(CC) | $(CV_CPPFLAGS) | $(CV_CFLAGS) | $(CV_LDFLAGS) | $(LIBS) $(TEST_LIBS)
+FLAGS_NOW := $(CC) | $(BPF_FLAGS) | $(CV_CPPFLAGS) | $(CV_CFLAGS) | $(CV_LDFLAGS) | $(LIBS) $(TEST_LIBS)
 $(O)/.flags: export FLAGS_NOW := $(FLAGS_NOW)
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
@@ -116,6 +125,14 @@ $(O)/obj/%.o: %.c $(O)/.flags
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BPF_OBJECT): src/bpf/fastpath.bpf.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(say) BPF $<
+	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+-include $(BPF_OBJECT:.o=.d)
+$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"'
+$(call obj,src/fastpath/image.c): $(BPF_OBJECT)
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@

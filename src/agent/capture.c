@@ -19,9 +19,11 @@
 #include <time.h>
 
 #include "agent/control.h"
-#include "agent/log.h"
+#include "wire/ipv4.h"
 
 enum {
+	LINK_MAX = 32,		 /* bytes of a link-layer header, tags included */
+	PERF_MAX = 65400,	 /* bytes of a packet in a perf record */
 	WRITE_MAX = 1 << 20,	 /* bytes in one go */
 	SOCKET_BUFFER = 1 << 20, /* bytes */
 	FRAME = sizeof(struct cv_control_frame),
@@ -110,15 +112,14 @@ static void tell_tunnel(struct capturer *capturer, uint32_t ifindex, const char 
 	add_frame(capturer, CV_CONTROL_FRAME_TUNNEL, known, sizeof(*known), NULL, 0);
 }
 
+/* record: without link-layer header. */
 static void give(struct capturer *capturer, const struct cv_fp_capture *record,
 		 const uint8_t *packet, const char *name)
 {
 	struct cv_fp_capture cut = *record;
 
-	cut.captured = record->captured - record->offset;
 	if (cut.captured > capturer->snap)
 		cut.captured = capturer->snap;
-	cut.offset = 0;
 	if (!has_room(capturer, LOST_FRAME + TUNNEL_FRAME + FRAME + RECORD + cut.captured)) {
 		capturer->lost.reader++;
 		capturer->untold = true;
@@ -127,28 +128,47 @@ static void give(struct capturer *capturer, const struct cv_fp_capture *record,
 	tell_lost(capturer);
 	if (!knows(capturer, record->tunnel, name))
 		tell_tunnel(capturer, record->tunnel, name);
-	add_frame(capturer, CV_CONTROL_FRAME_PACKET, &cut, sizeof(cut), packet + record->offset,
-		  cut.captured);
+	add_frame(capturer, CV_CONTROL_FRAME_PACKET, &cut, sizeof(cut), packet, cut.captured);
 }
 
 /* ---- what engine and fast path have recorded -------------------------------------------- */
 
-static void take(void *context, const struct cv_fp_capture *record, const uint8_t *packet)
+/* Only the packet: without the link-layer header in front, and what Ethernet pads short ones with.
+ */
+static int bare(struct cv_fp_capture *record, const uint8_t **packet)
 {
-	struct cv_capturers *all = context;
-	const char *name = NULL;
+	struct cv_ipv4 ip;
 
 	if (record->offset > record->captured)
+		return -EINVAL;
+	*packet += record->offset;
+	record->captured -= record->offset;
+	record->offset = 0;
+	if (!cv_ipv4_parse_header(*packet, record->captured, &ip) &&
+	    ip.total_length < record->length)
+		record->length = ip.total_length;
+	if (record->captured > record->length)
+		record->captured = record->length;
+	return 0;
+}
+
+static void take(void *context, const struct cv_fp_capture *seen, const uint8_t *packet)
+{
+	struct cv_capturers *all = context;
+	struct cv_fp_capture record = *seen;
+	const char *name = NULL;
+
+	if (bare(&record, &packet))
 		return;
-	if (record->tunnel)
-		name = cv_engine_tunnel_name(all->engine, (int)record->tunnel);
+	if (record.tunnel)
+		name = cv_engine_tunnel_name(all->engine, (int)record.tunnel);
 	for (unsigned int i = 0; i < CV_CAPTURERS_MAX; i++) {
 		struct capturer *capturer = all->slots[i];
 
 		if (!capturer || !capturer->stream || capturer->ending)
 			continue;
 		if (!*capturer->tunnel || (name && !strcmp(capturer->tunnel, name)))
-			give(capturer, record, packet, name);
+			give(capturer, &record, packet, name);
 	}
 }
 
@@ -218,15 +238,21 @@ static int record_engine(struct cv_capturers *all, uint32_t snap)
 	return rc;
 }
 
-/* The descriptor may be another one each time. */
+/*
+ * It counts the link-layer header among the bytes, and a perf record has 64 KiB at most. The
+ * descriptor may be another one each time.
+ */
 static int record_fastpath(struct cv_capturers *all, uint32_t snap)
 {
+	uint32_t bytes = snap ? snap + LINK_MAX : 0;
 	int rc;
 
 	if (!all->fastpath)
 		return 0;
 	forget_event(&all->fastpath_event);
-	rc = cv_fastpath_capture(all->fastpath, snap, take, count_lost, all);
+	if (bytes > PERF_MAX)
+		bytes = PERF_MAX;
+	rc = cv_fastpath_capture(all->fastpath, bytes, take, count_lost, all);
 	if (rc || !snap)
 		return rc;
 	rc = watch(all, cv_fastpath_capture_fd(all->fastpath), on_fastpath, &all->fastpath_event);

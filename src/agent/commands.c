@@ -6,10 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/commands_endpoint.h"
 #include "agent/control.h"
 #include "agent/log.h"
 #include "agent/request.h"
 #include "model/tunnel.h"
+
+enum {
+	UNDERLAYS_MAX = 64 /* as many as anybody wants to read */
+};
 
 /* ---- looking ------------------------------------------------------------------- */
 
@@ -42,7 +47,23 @@ static json_t *counters_to_json(const struct cv_counters *counters)
 		"drops", drops_to_json(counters), "events", events_to_json(counters));
 }
 
-static json_t *status_to_json(const struct cv_tunnel_status *status)
+/* no_fastpath: NULL when it is on. */
+static json_t *fastpath_to_json(const struct cv_commands *commands, const char *no_fastpath)
+{
+	char names[UNDERLAYS_MAX][IFNAMSIZ];
+	json_t *underlays = json_array();
+	size_t count = 0;
+
+	if (commands->fastpath)
+		count = cv_fastpath_underlays(commands->fastpath, names, UNDERLAYS_MAX);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(underlays, json_string(names[i]));
+	return json_pack("{s:s, s:s?, s:o}", "state", no_fastpath ? "off" : "on", "reason",
+			 no_fastpath, "underlays", underlays);
+}
+
+static json_t *status_to_json(const struct cv_commands *commands,
+			      const struct cv_tunnel_status *status)
 {
 	json_t *json = json_pack("{s:o}", "config", cv_tunnel_config_to_json(status->config));
 
@@ -54,7 +75,51 @@ static json_t *status_to_json(const struct cv_tunnel_status *status)
 	json_object_set_new(json, "state", json_string(status->active ? "active" : "suspended"));
 	if (!status->active)
 		json_object_set_new(json, "reason", json_string(status->reason));
+	json_object_set_new(json, "fastpath", fastpath_to_json(commands, status->no_fastpath));
 	return json;
+}
+
+static json_t *direction_counters(uint64_t rx_packets, uint64_t rx_bytes, uint64_t tx_packets,
+				  uint64_t tx_bytes)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "rx_packets", (json_int_t)rx_packets, "rx_bytes",
+			 (json_int_t)rx_bytes, "tx_packets", (json_int_t)tx_packets, "tx_bytes",
+			 (json_int_t)tx_bytes);
+}
+
+/* Which share took which path. */
+static json_t *paths_to_json(const struct cv_counters *engine,
+			     const struct cv_fastpath_share *share)
+{
+	json_t *fast = direction_counters(share->rx_packets, share->rx_bytes, share->tx_packets,
+					  share->tx_bytes);
+
+	json_object_set_new(fast, "rx_endpoint_packets",
+			    json_integer((json_int_t)share->rx_endpoint_packets));
+	json_object_set_new(fast, "tx_endpoint_packets",
+			    json_integer((json_int_t)share->tx_endpoint_packets));
+	return json_pack("{s:o, s:o, s:{s:I, s:I}}", "fast", fast, "engine",
+			 direction_counters(engine->rx_packets, engine->rx_bytes,
+					    engine->tx_packets, engine->tx_bytes),
+			 "handed_over", "in", (json_int_t)share->in_handed_over, "out",
+			 (json_int_t)share->out_handed_over);
+}
+
+static void add_counters(json_t *tunnel, const struct cv_commands *commands,
+			 const struct cv_tunnel_status *status)
+{
+	struct cv_fastpath_share share = {.rx_packets = 0};
+	struct cv_counters engine, sum;
+
+	if (!status->active ||
+	    cv_engine_tunnel_counters(commands->engine, status->ifindex, &engine))
+		memset(&engine, 0, sizeof(engine));
+	sum = engine;
+	/* -ENOENT: the fast path knows nothing of it, and adds nothing. */
+	if (commands->fastpath && status->ifindex)
+		cv_fastpath_counters(commands->fastpath, status->ifindex, &sum, &share);
+	json_object_set_new(tunnel, "counters", counters_to_json(&sum));
+	json_object_set_new(tunnel, "paths", paths_to_json(&engine, &share));
 }
 
 static json_t *show(const struct cv_commands *commands, const struct cv_request *request)
@@ -63,20 +128,15 @@ static json_t *show(const struct cv_commands *commands, const struct cv_request 
 
 	for (size_t i = 0; i < cv_tunnel_set_count(commands->set); i++) {
 		struct cv_tunnel_status status;
-		struct cv_counters counters;
 		json_t *tunnel;
 
 		if (!cv_tunnel_config_matches(cv_tunnel_set_config(commands->set, i),
 					      &request->filter))
 			continue;
 		cv_tunnel_set_status(commands->set, i, &status);
-		tunnel = status_to_json(&status);
-		if (request->counters) {
-			if (!status.active ||
-			    cv_engine_tunnel_counters(commands->engine, status.ifindex, &counters))
-				memset(&counters, 0, sizeof(counters));
-			json_object_set_new(tunnel, "counters", counters_to_json(&counters));
-		}
+		tunnel = status_to_json(commands, &status);
+		if (request->counters)
+			add_counters(tunnel, commands, &status);
 		json_array_append_new(tunnels, tunnel);
 	}
 	return json_pack("{s:o}", "tunnels", tunnels);
@@ -85,16 +145,27 @@ static json_t *show(const struct cv_commands *commands, const struct cv_request 
 static json_t *status(const struct cv_commands *commands)
 {
 	const char *kernel_tunnel = cv_tunnel_set_kernel_tunnel(commands->set);
+	const char *no_fastpath = commands->fastpath ? NULL : commands->no_fastpath;
+	bool bypass = cv_endpoint_set_default_bypass(commands->endpoints);
+	struct cv_fastpath_share share = {.local_packets = 0};
 	struct cv_counters counters;
+	json_t *json;
 
 	cv_engine_counters(commands->engine, &counters);
-	return json_pack("{s:s, s:i, s:s, s:i, s:i, s:s?, s:o, s:o}", "version", CV_VERSION, "pid",
-			 (int)getpid(), "run_dir", commands->run_dir, "workers",
-			 (int)cv_engine_workers(commands->engine), "tunnels",
-			 (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
-			 *kernel_tunnel ? kernel_tunnel : NULL, "counters",
-			 counters_to_json(&counters), "capture",
-			 cv_capturers_status(commands->capturers));
+	if (commands->fastpath)
+		cv_fastpath_counters(commands->fastpath, 0, &counters, &share);
+	json = json_pack(
+		"{s:s, s:i, s:s, s:i, s:i, s:s?, s:o}", "version", CV_VERSION, "pid", (int)getpid(),
+		"run_dir", commands->run_dir, "workers", (int)cv_engine_workers(commands->engine),
+		"tunnels", (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
+		*kernel_tunnel ? kernel_tunnel : NULL, "counters", counters_to_json(&counters));
+	json_object_set_new(json, "capture", cv_capturers_status(commands->capturers));
+	json_object_set_new(json, "fastpath", fastpath_to_json(commands, no_fastpath));
+	json_object_set_new(json, "endpoints",
+			    json_integer((json_int_t)cv_endpoint_set_count(commands->endpoints)));
+	json_object_set_new(json, "default_bypass", json_string(bypass ? "on" : "off"));
+	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
+	return json;
 }
 
 /* ---- changing ------------------------------------------------------------------ */
@@ -183,6 +254,15 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 	case CV_REQUEST_CHANGES:
 		rc = change(commands, request, peer, ret_index, error);
 		result = rc ? NULL : json_object();
+		break;
+	case CV_REQUEST_ENDPOINT_SHOW:
+		result = cv_commands_endpoint_show(commands, request);
+		break;
+	case CV_REQUEST_ENDPOINT_CHANGE:
+		rc = cv_commands_endpoint_change(commands, request, peer, &result, error);
+		break;
+	case CV_REQUEST_ENDPOINT_DEFAULT:
+		rc = cv_commands_endpoint_default(commands, request, peer, &result, error);
 		break;
 	}
 	if (rc)

@@ -6,13 +6,18 @@
 #include "agent/capture.h"
 #include "agent/server.h"
 #include "engine/engine.h"
+#include "fastpath/fastpath.h"
+#include "tunnel/endpoint_set.h"
 #include "tunnel/set.h"
 
 /* What requests work on; all the caller's. */
 struct cv_commands {
 	struct cv_engine *engine;
+	struct cv_fastpath *fastpath; /* NULL: there is none */
+	const char *no_fastpath;      /* why */
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
+	struct cv_endpoint_set *endpoints;
 	const char *run_dir;
 	/* Called before every request: nobody is to be answered from before his own `ip link`. */
 	void (*catch_up)(void *context);

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -42,13 +43,18 @@ struct daemon {
 	struct cv_rundir rundir;
 	struct cv_nl *nl;
 	struct cv_engine *engine;
+	struct cv_fastpath *fastpath; /* NULL: there is none */
+	char no_fastpath[256];	      /* why */
+	struct cv_carrier *carrier;   /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
+	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;
 	struct cv_server *server;
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
+	struct event *held;	 /* the carrier holder has something to say */
 	struct event *changed;	 /* the monitor can be read */
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the last one */
@@ -129,7 +135,7 @@ static void occupy_standard_descriptors(void)
 		close(fd);
 }
 
-/* Every tunnel takes one descriptor per worker. */
+/* Every tunnel takes one descriptor per worker, and one. */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -193,6 +199,9 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	cv_tunnel_set_refresh(d->set);
+	if (d->fastpath)
+		cv_fastpath_refresh(d->fastpath);
+	cv_endpoint_set_refresh(d->endpoints);
 	d->refresh_took_us = now_us() - begin_us;
 }
 
@@ -205,6 +214,15 @@ static void catch_up(void *data)
 		return;
 	event_del(d->refresh);
 	on_refresh(-1, EV_TIMEOUT, d);
+}
+
+static void on_held(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_tunnel_set_attend(d->set);
 }
 
 static void keep_alive(void)
@@ -234,6 +252,14 @@ static int add_watchdog(struct daemon *d)
 	return d->watchdog && !event_add(d->watchdog, &period) ? 0 : -ENOMEM;
 }
 
+static int add_carrier(struct daemon *d)
+{
+	if (!d->carrier)
+		return 0;
+	d->held = event_new(d->base, cv_carrier_fd(d->carrier), EV_READ | EV_PERSIST, on_held, d);
+	return d->held && !event_add(d->held, NULL) ? 0 : -ENOMEM;
+}
+
 static int add_events(struct daemon *d)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -250,7 +276,7 @@ static int add_events(struct daemon *d)
 	if (!d->changed || !d->refresh || !d->period || event_add(d->changed, NULL) ||
 	    event_add(d->period, &period))
 		return -ENOMEM;
-	return add_watchdog(d);
+	return add_carrier(d) ? -ENOMEM : add_watchdog(d);
 }
 
 /* ---- beginning and end ------------------------------------------------------------ */
@@ -284,17 +310,78 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 	return 0;
 }
 
-static int create_set(struct daemon *d, struct cv_error *error)
+/* Take away what an earlier daemon's fast path goes on with. */
+static void switch_off_fastpath(struct daemon *d)
+{
+	unsigned int removed = 0;
+	int rc = cv_fastpath_purge(d->rundir.path, d->nl, &removed);
+
+	snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
+	if (rc)
+		cv_log(LOG_WARNING, "cannot remove what an earlier fast path has left: %s",
+		       strerror(-rc));
+	else if (removed)
+		cv_log(LOG_NOTICE, "what an earlier fast path had left is removed");
+}
+
+/* Without it, or where the kernel does not let us, everything works and is slower. */
+static void create_fastpath(struct daemon *d)
+{
+	const struct cv_fastpath_options options = {
+		.run_dir = d->rundir.path,
+		.nl = d->nl,
+		.log = cv_log_text,
+	};
+
+	if (!cv_fastpath_create(&options, &d->fastpath, d->no_fastpath, sizeof(d->no_fastpath)))
+		return;
+	d->fastpath = NULL;
+	cv_log(LOG_WARNING, "the fast path is not available: %s; the engine carries everything",
+	       d->no_fastpath);
+}
+
+/* What keeps the carrier is a help; without it the tunnels work as well. */
+static void create_carrier(struct daemon *d)
+{
+	int rc = cv_carrier_create(d->rundir.path, cv_log_text, &d->carrier);
+
+	if (rc)
+		cv_log(LOG_WARNING,
+		       "cannot hold the devices' carrier: %s; they lose it when culvertd ends",
+		       strerror(-rc));
+}
+
+static int create_sets(struct daemon *d, struct cv_error *error)
 {
 	const struct cv_tunnel_set_options options = {
 		.run_dir = d->rundir.path,
 		.engine = d->engine,
 		.nl = d->nl,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
+		.carrier = d->carrier,
 		.log = cv_log_text,
 		.alive = keep_alive,
 	};
+	struct cv_endpoint_set_options endpoint_options = {
+		.run_dir = d->rundir.path,
+		.nl = d->nl,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
+		.log = cv_log_text,
+	};
+	int rc = cv_tunnel_set_create(&options, &d->set, error);
 
-	return cv_tunnel_set_create(&options, &d->set, error);
+	if (rc)
+		return rc;
+	endpoint_options.tunnels = d->set;
+	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	if (rc || !d->fastpath)
+		return rc;
+	rc = cv_fastpath_ready(d->fastpath);
+	if (rc)
+		cv_log(LOG_WARNING, "the fast path cannot hand packets over: %s", strerror(-rc));
+	return 0;
 }
 
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
@@ -309,20 +396,29 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		rc = open_kernel(d, error);
 	if (!rc)
 		rc = create_engine(d, options->workers, error);
-	if (!rc)
-		rc = create_set(d, error);
+	if (rc)
+		return rc;
+	create_carrier(d);
+	if (options->no_fastpath)
+		switch_off_fastpath(d);
+	else
+		create_fastpath(d);
+	rc = create_sets(d, error);
 	if (rc)
 		return rc;
 	d->base = event_base_new();
 	if (!d->base || add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
-	rc = cv_capturers_create(d->base, d->engine, NULL, &d->capturers);
+	rc = cv_capturers_create(d->base, d->engine, d->fastpath, &d->capturers);
 	if (rc)
 		return cv_error_set(error, rc, "cannot prepare captures: %s", strerror(-rc));
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
+		.fastpath = d->fastpath,
+		.no_fastpath = d->no_fastpath,
 		.set = d->set,
 		.capturers = d->capturers,
+		.endpoints = d->endpoints,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
 		.context = d,
@@ -341,10 +437,15 @@ static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
 	cv_capturers_destroy(d->capturers);
+	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
+	cv_carrier_destroy(d->carrier);
+	/* The engine's threads may use the fast path. */
 	cv_engine_destroy(d->engine);
+	cv_fastpath_destroy(d->fastpath);
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
 		free_event(d->signals[i]);
+	free_event(d->held);
 	free_event(d->changed);
 	free_event(d->refresh);
 	free_event(d->period);

@@ -3,10 +3,13 @@
 #ifndef CV_AGENT_DAEMON_H
 #define CV_AGENT_DAEMON_H
 
+#include <stdbool.h>
+
 struct cv_daemon_options {
 	const char *run_dir;
 	const char *config_dir; /* NULL: not given */
 	unsigned int workers;	/* 0: one per CPU */
+	bool no_fastpath;	/* the engine is to carry everything */
 };
 
 /* Run until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it could not start (the log says

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/control.h"
+#include "agent/request_endpoint.h"
 
 /* ---- answers ------------------------------------------------------------------- */
 
@@ -83,16 +84,8 @@ char *cv_answer_error(const json_t *id, int err, const char *message, long index
 
 /* ---- requests ------------------------------------------------------------------ */
 
-/* The parsed line, what it asks for, and what is to be filled. */
-struct parser {
-	json_t *root;
-	struct cv_request *request;
-	long index;
-	struct cv_error *error;
-};
-
-/* Members of root beyond version, id and command must be among those allowed. */
-static int check_members(struct parser *p, const char *allowed_1, const char *allowed_2)
+int cv_request_check_members(struct cv_request_parser *p, const char *allowed_1,
+			     const char *allowed_2)
 {
 	const char *key;
 	json_t *value;
@@ -109,34 +102,42 @@ static int check_members(struct parser *p, const char *allowed_1, const char *al
 	return 0;
 }
 
-static int parse_status(struct parser *p)
+int cv_request_read_counters(struct cv_request_parser *p)
 {
-	p->request->kind = CV_REQUEST_STATUS;
-	return check_members(p, NULL, NULL);
-}
-
-static int parse_show(struct parser *p)
-{
-	const json_t *tunnel = json_object_get(p->root, "tunnel");
 	const json_t *counters = json_object_get(p->root, "counters");
-	int rc = check_members(p, "tunnel", "counters");
 
-	p->request->kind = CV_REQUEST_SHOW;
-	if (rc)
-		return rc;
 	if (counters && !json_is_boolean(counters))
 		return cv_error_set(p->error, -EINVAL, "\"counters\" must be true or false");
 	p->request->counters = json_is_true(counters);
+	return 0;
+}
+
+static int parse_status(struct cv_request_parser *p)
+{
+	p->request->kind = CV_REQUEST_STATUS;
+	return cv_request_check_members(p, NULL, NULL);
+}
+
+static int parse_show(struct cv_request_parser *p)
+{
+	const json_t *tunnel = json_object_get(p->root, "tunnel");
+	int rc = cv_request_check_members(p, "tunnel", "counters");
+
+	p->request->kind = CV_REQUEST_SHOW;
+	if (!rc)
+		rc = cv_request_read_counters(p);
+	if (rc)
+		return rc;
 	return tunnel ? cv_tunnel_patch_from_json(tunnel, &p->request->filter, p->error) : 0;
 }
 
 /* The tunnel is named as in all requests; nothing else may be said of it. */
-static int parse_capture(struct parser *p)
+static int parse_capture(struct cv_request_parser *p)
 {
 	const json_t *tunnel = json_object_get(p->root, "tunnel");
 	const json_t *snap = json_object_get(p->root, "snap");
 	json_int_t bytes = snap ? json_integer_value(snap) : CV_CONTROL_CAPTURE_SNAP_MAX;
-	int rc = check_members(p, "tunnel", "snap");
+	int rc = cv_request_check_members(p, "tunnel", "snap");
 
 	p->request->kind = CV_REQUEST_CAPTURE;
 	if (!rc && tunnel)
@@ -166,7 +167,7 @@ static int parse_change(const json_t *tunnel, enum cv_tunnel_verb verb,
 	return 0;
 }
 
-static int allocate_changes(struct parser *p, size_t count)
+static int allocate_changes(struct cv_request_parser *p, size_t count)
 {
 	p->request->kind = CV_REQUEST_CHANGES;
 	p->request->changes = calloc(count + 1, sizeof(*p->request->changes));
@@ -176,9 +177,9 @@ static int allocate_changes(struct parser *p, size_t count)
 	return 0;
 }
 
-static int parse_one_change(struct parser *p, enum cv_tunnel_verb verb)
+static int parse_one_change(struct cv_request_parser *p, enum cv_tunnel_verb verb)
 {
-	int rc = check_members(p, "tunnel", NULL);
+	int rc = cv_request_check_members(p, "tunnel", NULL);
 
 	if (!rc)
 		rc = allocate_changes(p, 1);
@@ -188,22 +189,22 @@ static int parse_one_change(struct parser *p, enum cv_tunnel_verb verb)
 			    p->error);
 }
 
-static int parse_add(struct parser *p)
+static int parse_add(struct cv_request_parser *p)
 {
 	return parse_one_change(p, CV_TUNNEL_ADD);
 }
 
-static int parse_tunnel_change(struct parser *p)
+static int parse_tunnel_change(struct cv_request_parser *p)
 {
 	return parse_one_change(p, CV_TUNNEL_CHANGE);
 }
 
-static int parse_replace(struct parser *p)
+static int parse_replace(struct cv_request_parser *p)
 {
 	return parse_one_change(p, CV_TUNNEL_REPLACE);
 }
 
-static int parse_del(struct parser *p)
+static int parse_del(struct cv_request_parser *p)
 {
 	return parse_one_change(p, CV_TUNNEL_DELETE);
 }
@@ -235,11 +236,11 @@ static int parse_batch_item(const json_t *item, struct cv_tunnel_change *ret_cha
 	return cv_error_set(error, -EINVAL, "unknown verb \"%.64s\"", name);
 }
 
-static int parse_batch(struct parser *p)
+static int parse_batch(struct cv_request_parser *p)
 {
 	const json_t *changes = json_object_get(p->root, "changes");
 	size_t count = json_array_size(changes);
-	int rc = check_members(p, "changes", NULL);
+	int rc = cv_request_check_members(p, "changes", NULL);
 
 	p->request->batch = true;
 	if (rc)
@@ -258,20 +259,28 @@ static int parse_batch(struct parser *p)
 	return rc;
 }
 
-static const struct {
-	const char *name;
-	int (*parse)(struct parser *p);
-} commands[] = {
+static const struct cv_request_command commands[] = {
 	{"status", parse_status},	   {"tunnel.show", parse_show},
 	{"tunnel.add", parse_add},	   {"tunnel.change", parse_tunnel_change},
 	{"tunnel.replace", parse_replace}, {"tunnel.del", parse_del},
 	{"tunnel.batch", parse_batch},	   {"capture", parse_capture},
 };
 
-static int parse_command(struct parser *p)
+static const struct cv_request_command *find_command(const struct cv_request_command *list,
+						     size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(list[i].name, name))
+			return &list[i];
+	}
+	return NULL;
+}
+
+static int parse_command(struct cv_request_parser *p)
 {
 	const json_t *version = json_object_get(p->root, "version");
 	const char *name = json_string_value(json_object_get(p->root, "command"));
+	const struct cv_request_command *command;
 
 	if (!json_is_integer(version))
 		return cv_error_set(p->error, -EBADMSG, "a request must have a \"version\"");
@@ -282,10 +291,12 @@ static int parse_command(struct parser *p)
 				    CV_CONTROL_VERSION);
 	if (!name)
 		return cv_error_set(p->error, -EBADMSG, "a request must have a \"command\"");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (!strcmp(commands[i].name, name))
-			return commands[i].parse(p);
-	}
+	command = find_command(commands, sizeof(commands) / sizeof(commands[0]), name);
+	if (!command)
+		command = find_command(cv_request_endpoint_commands, CV_REQUEST_ENDPOINT_COMMANDS,
+				       name);
+	if (command)
+		return command->parse(p);
 	return cv_error_set(p->error, -EOPNOTSUPP, "unknown command \"%.64s\"", name);
 }
 
@@ -308,7 +319,7 @@ int cv_request_parse(const char *line, size_t length, struct cv_request *ret_req
 		     json_t **ret_id, long *ret_index, struct cv_error *error)
 {
 	struct cv_request request = {.kind = CV_REQUEST_STATUS};
-	struct parser parser = {.request = &request, .index = -1, .error = error};
+	struct cv_request_parser parser = {.request = &request, .index = -1, .error = error};
 	json_error_t json_error;
 	int rc;
 

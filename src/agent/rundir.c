@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,11 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "tunnel/holder.h"
+#include "tunnel/state.h"
+
+#define LOCK "lock"
+#define MADE "made-by-culvertd" /* there: a daemon made the directory */
 
 static int check_owner(const char *path, struct cv_error *error)
 {
@@ -37,28 +43,53 @@ static int check_owner(const char *path, struct cv_error *error)
 	return 0;
 }
 
+/* Fill in what follows from the path. */
+static int name_socket(struct cv_rundir *rundir, struct cv_error *error)
+{
+	size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+	int n = snprintf(rundir->socket, sizeof(rundir->socket), "%s/%s", rundir->path,
+			 CV_CONTROL_SOCKET);
+
+	if (n >= (int)max)
+		return cv_error_set(
+			error, -ENAMETOOLONG,
+			"run directory %.128s: too long a name for a socket in it; give "
+			"a --run-dir of at most %zu characters",
+			rundir->path, max - sizeof("/" CV_CONTROL_SOCKET));
+	return 0;
+}
+
+/* A file that says that the directory is ours to remove. Without it, it stays: no harm. */
+static void note_made(const char *path)
+{
+	char file[PATH_MAX];
+	int fd;
+
+	if (snprintf(file, sizeof(file), "%s/" MADE, path) >= (int)sizeof(file))
+		return;
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int make(const char *path, struct cv_rundir *rundir, struct cv_error *error)
 {
-	int n;
+	bool made = !mkdir(path, 0755);
+	int rc;
 
-	if (mkdir(path, 0755) && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return cv_error_set(error, -errno,
 				    "cannot make run directory %s: %s; make its parent, or give "
 				    "another --run-dir",
 				    path, strerror(errno));
 	if (!realpath(path, rundir->path))
 		return cv_error_set(error, -errno, "run directory %s: %s", path, strerror(errno));
-	n = snprintf(rundir->socket, sizeof(rundir->socket), "%s/%s", rundir->path,
-		     CV_CONTROL_SOCKET);
-	if (n >= (int)sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return cv_error_set(
-			error, -ENAMETOOLONG,
-			"run directory %.128s: too long a name for a socket in it; give "
-			"a --run-dir of at most %zu characters",
-			path,
-			sizeof(((struct sockaddr_un *)NULL)->sun_path) -
-				sizeof("/" CV_CONTROL_SOCKET));
-	return check_owner(rundir->path, error);
+	rc = name_socket(rundir, error);
+	if (!rc)
+		rc = check_owner(rundir->path, error);
+	if (!rc && made)
+		note_made(rundir->path);
+	return rc;
 }
 
 /* The process id in the lock file is for people: a full disk is no reason not to carry tunnels. */
@@ -73,15 +104,17 @@ static void note_process(int fd)
 	}
 }
 
-static int take_lock(struct cv_rundir *rundir, struct cv_error *error)
+/* flags: O_CREAT, or 0: -ENOENT when there is no lock. */
+static int take_lock(struct cv_rundir *rundir, int flags, struct cv_error *error)
 {
 	char path[PATH_MAX], text[16] = "";
+	struct stat st;
 	int fd, n;
 
-	n = snprintf(path, sizeof(path), "%s/lock", rundir->path);
+	n = snprintf(path, sizeof(path), "%s/" LOCK, rundir->path);
 	if (n >= (int)sizeof(path))
 		return cv_error_set(error, -ENAMETOOLONG, "run directory: too long a name");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return cv_error_set(error, -errno,
 				    "cannot make %s: %s; make that directory writable, or give "
@@ -97,7 +130,11 @@ static int take_lock(struct cv_rundir *rundir, struct cv_error *error)
 				    "another --run-dir",
 				    *text ? text : "unknown", rundir->path);
 	}
-	note_process(fd);
+	/* A purge removes it: then a daemon that starts now would lock another file. */
+	if (fstat(fd, &st) || !st.st_nlink) {
+		close(fd);
+		return cv_error_set(error, -EAGAIN, "%s was just removed; try again", path);
+	}
 	rundir->lock = fd;
 	return 0;
 }
@@ -108,10 +145,135 @@ int cv_rundir_open(struct cv_rundir *ret_rundir, const char *path, struct cv_err
 	int rc = make(path, &rundir, error);
 
 	if (!rc)
-		rc = take_lock(&rundir, error);
+		rc = take_lock(&rundir, O_CREAT, error);
 	if (rc)
 		return rc;
+	note_process(rundir.lock);
 	*ret_rundir = rundir;
+	return 0;
+}
+
+/* ---- removing ------------------------------------------------------------------ */
+
+/* The path that a directory had which is gone. Without its parent, it is taken as it is written. */
+static int resolve_gone(const char *path, char ret_path[PATH_MAX])
+{
+	char copy[PATH_MAX], parent[PATH_MAX];
+	size_t length = strlen(path);
+	char *slash;
+	int n;
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (snprintf(copy, sizeof(copy), "%.*s", (int)length, path) >= (int)sizeof(copy))
+		return -ENAMETOOLONG;
+	slash = strrchr(copy, '/');
+	if (slash)
+		*slash = '\0';
+	if (!realpath(!slash ? "." : *copy ? copy : "/", parent)) {
+		if (errno != ENOENT || !slash)
+			return -errno;
+		memcpy(parent, copy, sizeof(parent));
+	}
+	n = snprintf(ret_path, PATH_MAX, "%s/%s", strcmp(parent, "/") ? parent : "",
+		     slash ? slash + 1 : copy);
+	return n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* Many programs have a file of that name: ours holds a process's number, unless the disk was full.
+ */
+static bool is_lock_ours(const struct cv_rundir *rundir)
+{
+	char text[16] = "", path[PATH_MAX];
+	ssize_t length = pread(rundir->lock, text, sizeof(text) - 1, 0);
+
+	if (length > 0)
+		return strspn(text, "0123456789") + 1 == (size_t)length && text[length - 1] == '\n';
+	return snprintf(path, sizeof(path), "%s/" CV_TUNNEL_STATE_FILE, rundir->path) <
+		       (int)sizeof(path) &&
+	       !access(path, F_OK);
+}
+
+static int take(struct cv_rundir *rundir, struct cv_error *error)
+{
+	int rc = name_socket(rundir, error);
+
+	if (!rc)
+		rc = check_owner(rundir->path, error);
+	if (!rc)
+		rc = take_lock(rundir, 0, error);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	if (is_lock_ours(rundir))
+		return 1;
+	cv_rundir_close(rundir);
+	return 0;
+}
+
+int cv_rundir_take(struct cv_rundir *ret_rundir, const char *path, struct cv_error *error)
+{
+	struct cv_rundir rundir = {.lock = -1};
+	int rc;
+
+	if (realpath(path, rundir.path)) {
+		rc = take(&rundir, error);
+	} else {
+		rc = errno == ENOENT ? resolve_gone(path, rundir.path) : -errno;
+		if (rc)
+			cv_error_set(error, rc, "run directory %s: %s", path, strerror(-rc));
+	}
+	if (rc >= 0)
+		*ret_rundir = rundir;
+	return rc;
+}
+
+/* What daemons leave; the lock and the sign whose the directory is come last. */
+static const struct {
+	const char *name;
+	mode_t type;
+} left_behind[] = {
+	{CV_CONTROL_SOCKET, S_IFSOCK},
+	{CV_HOLDER_SOCKET, S_IFSOCK},
+	{CV_HOLDER_SOCKET "+", S_IFSOCK},
+	{CV_TUNNEL_STATE_FILE, S_IFREG},
+	{CV_TUNNEL_STATE_FILE ".new", S_IFREG},
+	{MADE, S_IFREG},
+	{LOCK, S_IFREG},
+};
+
+/* 1 removed, 0 there is none, or it is not ours, -errno. */
+static int remove_file(const char *path, mode_t type, struct cv_error *error)
+{
+	struct stat st;
+
+	if (lstat(path, &st) || (st.st_mode & S_IFMT) != type || st.st_uid != geteuid())
+		return 0;
+	if (unlink(path))
+		return cv_error_set(error, -errno, "cannot remove %s: %s", path, strerror(errno));
+	return 1;
+}
+
+int cv_rundir_remove(const struct cv_rundir *rundir, void (*tell)(const char *path),
+		     struct cv_error *error)
+{
+	char path[PATH_MAX];
+	bool made = false;
+	int rc;
+
+	for (size_t i = 0; i < sizeof(left_behind) / sizeof(left_behind[0]); i++) {
+		const char *name = left_behind[i].name;
+
+		if (snprintf(path, sizeof(path), "%s/%s", rundir->path, name) >= (int)sizeof(path))
+			continue;
+		rc = remove_file(path, left_behind[i].type, error);
+		if (rc < 0)
+			return rc;
+		made |= rc && !strcmp(name, MADE);
+		if (rc)
+			tell(path);
+	}
+	if (made && !rmdir(rundir->path))
+		tell(rundir->path);
 	return 0;
 }
 

@@ -19,6 +19,19 @@ struct cv_rundir {
  */
 int cv_rundir_open(struct cv_rundir *ret_rundir, const char *path, struct cv_error *error);
 
+/*
+ * The same, but nothing is made: 1 it was there and is locked; 0 there is no such directory, or no
+ * daemon has ever run in it: only ret_rundir->path is of use.
+ */
+int cv_rundir_take(struct cv_rundir *ret_rundir, const char *path, struct cv_error *error);
+
+/*
+ * Remove what daemons have left in a locked run directory, and the directory itself if it was one
+ * of them that made it and it is empty then. tell: told each path. 0 or -errno.
+ */
+int cv_rundir_remove(const struct cv_rundir *rundir, void (*tell)(const char *path),
+		     struct cv_error *error);
+
 /* Unlock it; the directory and what is in it stay. */
 void cv_rundir_close(struct cv_rundir *rundir);
 

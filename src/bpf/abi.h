@@ -49,7 +49,7 @@ enum {
 	CV_FP_WAYS_MAX = 16384,
 	CV_FP_PERMITS_MAX = 65536,
 	CV_FP_WORDS_MAX = 16384,
-	CV_FP_FLOWS_MAX = 262144,
+	CV_FP_FLOWS_MAX = 131072,
 	CV_FP_FRAGMENTS_MAX = 8192,
 	CV_FP_ID_SLOTS = 256,
 	CV_FP_SLOTS = CV_FP_TUNNELS_MAX + 1, /* of counters */
@@ -68,17 +68,18 @@ struct cv_fp_config {
 
 /* cv_tunnels: by index of the tunnel's device. */
 struct cv_fp_tunnel {
+	__u64 device;  /* the kernel's address of its struct net_device; 0: not known */
 	__be32 remote; /* 0: any */
 	__be32 local;  /* 0: any */
 	__u32 dev;     /* index of the underlay device, 0: any */
 	__u32 slot;    /* of cv_counters */
-	__u32 mtu;     /* of the tunnel's device, bytes */
+	__u32 mtu;     /* of the tunnel's device, bytes; where `device` is not known */
 	struct cv_ipip_params ipip;
 	__u8 strict; /* nothing from strangers */
-	__u8 up;     /* the device is */
-	__u8 unused;
+	__u8 up;     /* the device is; where `device` is not known */
+	__u8 unused[5];
 };
-_Static_assert(sizeof(struct cv_fp_tunnel) == 28, "no padding");
+_Static_assert(sizeof(struct cv_fp_tunnel) == 40, "no padding");
 
 /* cv_pairs: (remote, local) to the index of the tunnel's device. 0: any. */
 struct cv_fp_pair {
@@ -108,10 +109,10 @@ enum cv_fp_device_kind {
 
 /* cv_endpoints: by address. */
 struct cv_fp_endpoint {
-	__u32 ifindex;	 /* of the host's end */
-	__u8 bypass;	 /* in force: past the host's stack */
-	__u8 by_peer;	 /* delivered by bpf_redirect_peer; else through the neighbour table */
-	__u8 is_link3;	 /* the device has no link-layer header */
+	__u32 ifindex; /* of the host's end */
+	__u8 bypass;   /* in force: past the host's stack */
+	__u8 by_peer;  /* delivered by bpf_redirect_peer; else through the neighbour table */
+	__u8 is_link3; /* the device has no link-layer header */
 	__u8 unused;
 };
 
@@ -124,10 +125,10 @@ struct cv_fp_remote {
 
 /* cv_counters: by slot, per CPU. Only ever added to. */
 struct cv_fp_counters {
-	__u64 rx_packets; /* decapsulated and delivered: to the device … */
-	__u64 rx_bytes;	  /* inner bytes */
-	__u64 tx_packets; /* encapsulated and sent: outer packets */
-	__u64 tx_bytes;	  /* inner bytes */
+	__u64 rx_packets;	   /* decapsulated and delivered: to the device … */
+	__u64 rx_bytes;		   /* inner bytes */
+	__u64 tx_packets;	   /* encapsulated and sent: outer packets */
+	__u64 tx_bytes;		   /* inner bytes */
 	__u64 rx_endpoint_packets; /* … of those above: straight to an endpoint */
 	__u64 tx_endpoint_packets; /* of those above: straight from an endpoint */
 	__u64 in_handed_over;	   /* outer packets given to the engine */
@@ -171,16 +172,17 @@ struct cv_fp_permit_key {
 	__be32 inner_source;
 	__be32 inner_destination;
 	__u32 ifindex; /* it arrived on */
-	__u32 tos;	/* inner, DSCP bits in place */
+	__u32 tos;     /* inner, DSCP bits in place */
 };
 
 struct cv_fp_permit {
 	struct cv_fp_stamp stamp;
 	__u32 tunnel; /* index of its device */
 	__u32 slot;
+	__u32 mtu;	  /* of that device, bytes */
 	__u8 drop;	  /* enum cv_drop: why not */
 	__u8 routed_back; /* packets back to inner_source go through this tunnel */
-	__u8 unused[6];
+	__u8 unused[2];
 };
 
 /* cv_words: the engine's word where one look-up cannot tell (several next hops). */
@@ -240,9 +242,9 @@ struct cv_fp_flow {
 
 	/* To the endpoint. */
 	struct cv_fp_stamp in_stamp;
-	__be32 in_source;	/* outer */
+	__be32 in_source;      /* outer */
 	__be32 in_destination; /* outer */
-	__u32 in_ifindex;	/* arrives on */
+	__u32 in_ifindex;      /* arrives on */
 	__u32 in_slot;
 	__u32 in_tunnel;
 	__u32 in_tos;
@@ -264,6 +266,14 @@ struct cv_fp_fragment {
 	__be16 destination_port;
 };
 
+/* ---- programs that user space runs itself ------------------------------------------- */
+
+/* Words of the control block that cv_look fills, low half first. */
+enum {
+	CV_LOOK_GENID = 0,
+	CV_LOOK_DEVICE = 2,
+};
+
 /* ---- capture ---------------------------------------------------------------------- */
 
 /* Where a packet was seen. */
@@ -281,11 +291,11 @@ enum cv_fp_hook {
 enum cv_fp_verdict {
 	CV_FP_VERDICT_ENCAPSULATED = 1, /* the packet is the outer one */
 	CV_FP_VERDICT_TO_DEVICE,	/* decapsulated, to the tunnel's device; the outer packet */
-	CV_FP_VERDICT_TO_ENDPOINT, /* decapsulated, to the endpoint; the outer packet */
-	CV_FP_VERDICT_LOCAL,	   /* from endpoint to endpoint; the packet as it is */
-	CV_FP_VERDICT_TO_ENGINE,   /* handed over; the packet as it is */
-	CV_FP_VERDICT_TO_STACK,	   /* left to the host's stack; the packet as it is */
-	CV_FP_VERDICT_DROPPED,	   /* the packet as it is */
+	CV_FP_VERDICT_TO_ENDPOINT,	/* decapsulated, to the endpoint; the outer packet */
+	CV_FP_VERDICT_LOCAL,		/* from endpoint to endpoint; the packet as it is */
+	CV_FP_VERDICT_TO_ENGINE,	/* handed over; the packet as it is */
+	CV_FP_VERDICT_TO_STACK,		/* left to the host's stack; the packet as it is */
+	CV_FP_VERDICT_DROPPED,		/* the packet as it is */
 	CV_FP_VERDICT_MAX
 };
 

@@ -7,6 +7,7 @@
 
 #include "cli/capture.h"
 #include "cli/client.h"
+#include "cli/endpoint.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/show.h"
@@ -17,6 +18,7 @@ static const char usage[] =
 	"Usage: culvert [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"\n"
 	"  tunnel     IP-in-IP tunnels: \"culvert tunnel help\"\n"
+	"  endpoint   pods and virtual machines: \"culvert endpoint help\"\n"
 	"  capture    packets and what became of them: \"culvert capture help\"\n"
 	"  status     how culvertd is\n"
 	"  drops      why packets are dropped, explained\n"
@@ -70,8 +72,9 @@ static const struct {
 	const char *name;
 	int (*run)(const struct cv_cli *cli);
 } objects[] = {
-	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main},	  {"status", print_status},
-	{"drops", print_drops},	    {"capture", cv_capture_main}, {"help", print_usage},
+	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"endpoint", cv_endpoint_main},
+	{"status", print_status},   {"drops", print_drops},   {"capture", cv_capture_main},
+	{"help", print_usage},
 };
 
 static int run_object(const struct cv_cli *cli)

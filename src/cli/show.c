@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/counters.h"
+#include "model/endpoint.h"
 #include "model/tunnel.h"
 #include "wire/drop.h"
 
@@ -58,6 +59,42 @@ static void print_reasons(const json_t *counters, const char *indent)
 	}
 }
 
+/* ---- the fast path -------------------------------------------------------------- */
+
+static void print_fastpath(const json_t *fastpath, const char *indent)
+{
+	const char *reason = json_string_value(json_object_get(fastpath, "reason"));
+	const json_t *underlays = json_object_get(fastpath, "underlays");
+	const json_t *name;
+	size_t i;
+
+	if (!fastpath)
+		return;
+	if (reason) {
+		printf("%sfast path: off: %s\n", indent, reason);
+		return;
+	}
+	printf("%sfast path: on; %s", indent,
+	       json_array_size(underlays) ? "network cards " : "no network card");
+	json_array_foreach(underlays, i, name)
+		printf("%s%s", i ? ", " : "", json_string_value(name));
+	putchar('\n');
+}
+
+static void print_paths(const json_t *paths, const char *indent)
+{
+	const json_t *fast = json_object_get(paths, "fast");
+	const json_t *engine = json_object_get(paths, "engine");
+	const json_t *handed_over = json_object_get(paths, "handed_over");
+
+	printf("%spath: fast rx %lld tx %lld (endpoints rx %lld tx %lld), engine rx %lld tx %lld, "
+	       "handed over in %lld out %lld\n",
+	       indent, number(fast, "rx_packets"), number(fast, "tx_packets"),
+	       number(fast, "rx_endpoint_packets"), number(fast, "tx_endpoint_packets"),
+	       number(engine, "rx_packets"), number(engine, "tx_packets"),
+	       number(handed_over, "in"), number(handed_over, "out"));
+}
+
 /* ---- tunnels -------------------------------------------------------------------- */
 
 static int read_config(const json_t *tunnel, struct cv_tunnel_config *ret_config)
@@ -89,7 +126,9 @@ static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
 		printf(" suspended\n    suspended: %s\n", reason);
 	else
 		printf(" %s\n", json_is_true(json_object_get(tunnel, "up")) ? "up" : "down");
+	print_fastpath(json_object_get(tunnel, "fastpath"), "    ");
 	if (cli->statistics) {
+		print_paths(json_object_get(tunnel, "paths"), "    ");
 		print_directions(counters, "    ");
 		print_reasons(counters, "    ");
 	}
@@ -97,17 +136,17 @@ static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
 }
 
 /* A flat object for each: what is configured, then how it is. */
-static void print_tunnels_json(const json_t *tunnels)
+static void print_flat_json(const json_t *items)
 {
 	json_t *list = json_array();
 	size_t i;
-	json_t *tunnel;
+	json_t *item;
 
-	json_array_foreach(tunnels, i, tunnel)
+	json_array_foreach(items, i, item)
 	{
-		json_t *flat = json_copy(json_object_get(tunnel, "config"));
+		json_t *flat = json_copy(json_object_get(item, "config"));
 
-		json_object_update(flat, tunnel);
+		json_object_update(flat, item);
 		json_object_del(flat, "config");
 		json_array_append_new(list, flat);
 	}
@@ -122,7 +161,7 @@ int cv_show_tunnels(const struct cv_cli *cli, const json_t *result)
 	if (!json_is_array(tunnels))
 		return no_sense(cli);
 	if (cli->json) {
-		print_tunnels_json(tunnels);
+		print_flat_json(tunnels);
 		return CV_CLI_DONE;
 	}
 	for (size_t i = 0; i < json_array_size(tunnels); i++) {
@@ -170,6 +209,61 @@ int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 	return CV_CLI_DONE;
 }
 
+/* ---- endpoints -------------------------------------------------------------------- */
+
+static int print_endpoint(const json_t *endpoint)
+{
+	const char *reason = json_string_value(json_object_get(endpoint, "reason"));
+	struct cv_endpoint_patch patch;
+	char text[CV_ENDPOINT_TEXT_MAX];
+	bool is_default;
+
+	if (cv_endpoint_patch_from_json(json_object_get(endpoint, "config"), &patch, NULL))
+		return -1;
+	is_default = patch.config.bypass == CV_ENDPOINT_BYPASS_DEFAULT;
+	cv_endpoint_print_addresses(&patch.config, text);
+	printf("%s bypass ", text);
+	if (!json_is_true(json_object_get(endpoint, "wanted")))
+		printf("off%s\n", is_default ? " (default)" : "");
+	else if (reason)
+		printf("off (in force; wanted on): %s\n", reason);
+	else
+		printf("on%s\n", is_default ? " (default)" : "");
+	return 0;
+}
+
+int cv_show_endpoints(const struct cv_cli *cli, const json_t *result)
+{
+	const json_t *endpoints = json_object_get(result, "endpoints");
+
+	if (!json_is_array(endpoints))
+		return no_sense(cli);
+	if (cli->json) {
+		print_flat_json(endpoints);
+		return CV_CLI_DONE;
+	}
+	for (size_t i = 0; i < json_array_size(endpoints); i++) {
+		if (print_endpoint(json_array_get(endpoints, i)))
+			return no_sense(cli);
+	}
+	if (cli->statistics)
+		printf("packets between endpoints: %lld\n", number(result, "local_packets"));
+	return CV_CLI_DONE;
+}
+
+int cv_show_endpoint_default(const struct cv_cli *cli, const json_t *result)
+{
+	const char *bypass = json_string_value(json_object_get(result, "bypass"));
+
+	if (!bypass)
+		return no_sense(cli);
+	if (cli->json)
+		print_json(result);
+	else
+		printf("bypass %s\n", bypass);
+	return CV_CLI_DONE;
+}
+
 /* ---- the daemon ------------------------------------------------------------------ */
 
 int cv_show_status(const struct cv_cli *cli, const json_t *result)
@@ -178,7 +272,7 @@ int cv_show_status(const struct cv_cli *cli, const json_t *result)
 	const char *run_dir = json_string_value(json_object_get(result, "run_dir"));
 	const char *kernel_tunnel = json_string_value(json_object_get(result, "kernel_tunnel"));
 
-	if (!version || !run_dir)
+	if (!version || !run_dir || !json_is_string(json_object_get(result, "default_bypass")))
 		return no_sense(cli);
 	if (cli->json) {
 		print_json(result);
@@ -187,6 +281,11 @@ int cv_show_status(const struct cv_cli *cli, const json_t *result)
 	printf("culvertd %s, process %lld, run directory %s, workers %lld, tunnels %lld\n", version,
 	       number(result, "pid"), run_dir, number(result, "workers"),
 	       number(result, "tunnels"));
+	print_fastpath(json_object_get(result, "fastpath"), "");
+	printf("endpoints %lld, bypass %s by default, packets between them %lld\n",
+	       number(result, "endpoints"),
+	       json_string_value(json_object_get(result, "default_bypass")),
+	       number(result, "local_packets"));
 	if (kernel_tunnel)
 		printf("kernel tunnel %s is up and takes protocol 4 as well\n", kernel_tunnel);
 	print_reasons(json_object_get(result, "counters"), "    ");

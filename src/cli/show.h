@@ -13,6 +13,10 @@ int cv_show_tunnels(const struct cv_cli *cli, const json_t *result);
 /* The same as commands that make these tunnels, for a file: `culvert tunnel -f`. */
 int cv_show_commands(const struct cv_cli *cli, const json_t *result);
 
+/* result of endpoint.show, and of endpoint.default. */
+int cv_show_endpoints(const struct cv_cli *cli, const json_t *result);
+int cv_show_endpoint_default(const struct cv_cli *cli, const json_t *result);
+
 /* result of status. */
 int cv_show_status(const struct cv_cli *cli, const json_t *result);
 

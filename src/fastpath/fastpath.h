@@ -29,8 +29,15 @@ struct cv_fastpath_options {
  * Load programs and maps, taking up what is pinned. 0, or -errno and in why (size bytes) one
  * line for people: the engine carries on alone then. The caller owns *ret_fastpath.
  */
-int cv_fastpath_create(const struct cv_fastpath_options *options,
-		       struct cv_fastpath **ret_fastpath, char *why, size_t size);
+int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fastpath **ret_fastpath,
+		       char *why, size_t size);
+
+/*
+ * All tunnels and endpoints that are to be taken up are set: whatever else an earlier daemon
+ * left is forgotten, and the engine is there to be handed packets to, until this process ends.
+ * Before that, nothing is attached or let go. 0 or -errno.
+ */
+int cv_fastpath_ready(struct cv_fastpath *fastpath);
 
 /* Close what this process holds. Programs stay attached and go on. NULL is fine. */
 void cv_fastpath_destroy(struct cv_fastpath *fastpath);
@@ -78,8 +85,7 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
 void cv_fastpath_refresh(struct cv_fastpath *fastpath);
 
 /* The devices that outer packets are taken from, by name; at most max. Returns how many. */
-size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ],
-			     size_t max);
+size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ], size_t max);
 
 /* ---- endpoints ---------------------------------------------------------------------- */
 
@@ -91,7 +97,7 @@ struct cv_fastpath_endpoint {
 	int ifindex; /* of the host's end */
 	unsigned int count;
 	__be32 addresses[CV_FASTPATH_ENDPOINT_ADDRESSES]; /* its own */
-	bool bypass;					   /* wanted: past the host's stack */
+	bool bypass;					  /* wanted: past the host's stack */
 };
 
 /*

@@ -17,15 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/command.h"
 #include "model/nearest.h"
 
 /* ---- commands ------------------------------------------------------------------ */
 
-/* The first that begins with the word wins, as in iproute2. */
-static const struct {
-	const char *name;
-	enum cv_tunnel_command command;
-} commands[] = {
+static const struct cv_command commands[] = {
 	{"add", CV_TUNNEL_COMMAND_ADD},	      {"change", CV_TUNNEL_COMMAND_CHANGE},
 	{"chg", CV_TUNNEL_COMMAND_CHANGE},    {"replace", CV_TUNNEL_COMMAND_REPLACE},
 	{"delete", CV_TUNNEL_COMMAND_DELETE}, {"show", CV_TUNNEL_COMMAND_SHOW},
@@ -41,25 +38,16 @@ enum {
 int cv_tunnel_parse_command(const char *word, enum cv_tunnel_command *ret_command,
 			    struct cv_error *error)
 {
-	struct cv_nearest nearest;
+	int command = 0, rc;
 
-	cv_nearest_init(&nearest, word);
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (*word && !strncmp(commands[i].name, word, strlen(word))) {
-			*ret_command = commands[i].command;
-			return 0;
-		}
-		cv_nearest_offer(&nearest, commands[i].name);
-	}
 	if (!strcmp(word, "prl") || !strcmp(word, "6rd"))
 		return cv_error_set(error, -EINVAL,
 				    "%s is for IPv6 in IPv4; Culvert carries IPv4 in IPv4 only",
 				    word);
-	if (nearest.best)
-		return cv_error_set(error, -EINVAL, "unknown command \"%.64s\"; did you mean %s?",
-				    word, nearest.best);
-	return cv_error_set(error, -EINVAL,
-			    "unknown command \"%.64s\"; try \"culvert tunnel help\"", word);
+	rc = cv_command_parse(commands, COMMANDS, "tunnel", word, &command, error);
+	if (!rc)
+		*ret_command = (enum cv_tunnel_command)command;
+	return rc;
 }
 
 /* ---- values ---------------------------------------------------------------------- */

@@ -100,7 +100,11 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 
 	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
 		return -EBADMSG;
-	*link = (struct cv_link){.index = info->ifi_index, .flags = info->ifi_flags};
+	*link = (struct cv_link){
+		.index = info->ifi_index,
+		.flags = info->ifi_flags,
+		.type = info->ifi_type,
+	};
 	mnl_attr_for_each(attr, nlh, sizeof(*info))
 	{
 		switch (mnl_attr_get_type(attr)) {
@@ -112,6 +116,12 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 			break;
 		case IFLA_MTU:
 			link->mtu = get_u32(attr);
+			break;
+		case IFLA_MASTER:
+			link->master = (int)get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			link->peer_away = true;
 			break;
 		case IFLA_LINKINFO:
 			parse_link_info(attr, link);

@@ -22,6 +22,9 @@ struct cv_link {
 	char alias[CV_LINK_ALIAS_MAX]; /* IFLA_IFALIAS, "" when it has none */
 	uint32_t mtu;
 	uint32_t flags;	 /* IFF_* */
+	uint16_t type;	 /* ARPHRD_* */
+	int master;	 /* index of the bridge or bond that has it, 0: none */
+	bool peer_away;	 /* its other end (veth) is in another network namespace */
 	bool tun_is_tun; /* kind tun: a TUN (not TAP) device */
 	bool tun_multi_queue;
 	bool tun_persist;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's notices on links, IPv4 addresses, routes, rules and nexthop objects.
+ * The kernel's notices on links, IPv4 addresses, routes, rules, nexthop objects and qdiscs.
  *
  * Only that something changed is told, not what: whoever caches answers of the
  * kernel drops them. Notices are queued before the request that caused them returns
  * to its sender, so a drain after `ip route replace` sees the change.
  *
  * All kinds are needed. A link that goes down takes its routes along with a
- * NEWLINK alone, and a changed nexthop object may say so by a NEWNEXTHOP alone.
+ * NEWLINK alone, and a changed nexthop object may say so by a NEWNEXTHOP alone. A qdisc that
+ * somebody gives an endpoint ends its bypass; no other notice comes with it.
  */
 #include "net/monitor.h"
 
@@ -32,6 +33,7 @@ static const int groups[] = {
 	/* Forwarding, rp_filter, ignore_routes_with_linkdown: they change what a route says. */
 	RTNLGRP_IPV4_NETCONF,
 	RTNLGRP_NEXTHOP,
+	RTNLGRP_TC,
 };
 
 int cv_monitor_open(void)
@@ -83,6 +85,9 @@ static int change_of(unsigned int type)
 	case RTM_NEWNEXTHOPBUCKET:
 	case RTM_DELNEXTHOPBUCKET:
 		return CV_MONITOR_NEXT_HOP;
+	case RTM_NEWQDISC:
+	case RTM_DELQDISC:
+		return CV_MONITOR_QDISC;
 	default:
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What changed in the kernel's links, addresses, routes, rules and next hops. */
+/* What changed in the kernel's links, addresses, routes, rules, next hops and qdiscs. */
 #ifndef CV_NET_MONITOR_H
 #define CV_NET_MONITOR_H
 
@@ -9,7 +9,8 @@ enum cv_monitor_change {
 	CV_MONITOR_ROUTE = 1 << 2,
 	CV_MONITOR_RULE = 1 << 3,
 	CV_MONITOR_NEXT_HOP = 1 << 4,
-	CV_MONITOR_OVERFLOW = 1 << 5, /* notices were lost: take everything as changed */
+	CV_MONITOR_QDISC = 1 << 5,
+	CV_MONITOR_OVERFLOW = 1 << 6, /* notices were lost: take everything as changed */
 };
 
 /* Subscribe. Returns a non-blocking descriptor that the caller closes, or -errno. */

@@ -105,6 +105,13 @@ bool cv_tun_has_udp_segmentation(int fd)
 	return !ioctl(fd, TUNSETOFFLOAD, (unsigned long)OFFLOADS_UDP);
 }
 
+int cv_tun_detach(int fd)
+{
+	struct ifreq request = {.ifr_flags = IFF_DETACH_QUEUE};
+
+	return ioctl(fd, TUNSETQUEUE, &request) < 0 ? -errno : 0;
+}
+
 int cv_tun_set_persistent(int fd, bool persistent)
 {
 	return ioctl(fd, TUNSETPERSIST, persistent ? 1UL : 0UL) < 0 ? -errno : 0;

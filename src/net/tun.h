@@ -27,6 +27,13 @@ int cv_tun_open(const char *name);
 /* True when the kernel lets this queue read UDP super-packets (TUN_F_USO4, Linux 6.2). */
 bool cv_tun_has_udp_segmentation(int fd);
 
+/*
+ * Take a queue out of service: it gets no packets, what waited in it is dropped, but while
+ * its descriptor is open anywhere the device keeps its carrier. Linux tells every opening,
+ * detaching and closing as a RTM_NEWLINK in which nothing has changed. 0 or -errno.
+ */
+int cv_tun_detach(int fd);
+
 /* Let the device vanish with its last queue (false), or stay (true). 0 or -errno. */
 int cv_tun_set_persistent(int fd, bool persistent);
 

@@ -54,22 +54,25 @@ int cv_tunnel_check_name(const char *name, const char *what, struct cv_error *er
 	return 0;
 }
 
+const char *cv_tunnel_no_host(__be32 address)
+{
+	if (cv_ipv4_is_multicast(address))
+		return "a multicast address";
+	if (cv_ipv4_is_limited_broadcast(address))
+		return "the broadcast address";
+	if (cv_ipv4_is_loopback(address))
+		return "a loopback address";
+	if (cv_ipv4_is_martian_source(address))
+		return "a reserved address";
+	return NULL;
+}
+
 /* An end of a tunnel must be one host's address. */
 static int check_end(__be32 address, const char *what, struct cv_error *error)
 {
+	const char *kind = address ? cv_tunnel_no_host(address) : NULL;
 	char text[INET_ADDRSTRLEN];
-	const char *kind = NULL;
 
-	if (address == 0)
-		return 0;
-	if (cv_ipv4_is_multicast(address))
-		kind = "a multicast address";
-	else if (cv_ipv4_is_limited_broadcast(address))
-		kind = "the broadcast address";
-	else if (cv_ipv4_is_loopback(address))
-		kind = "a loopback address";
-	else if (cv_ipv4_is_martian_source(address))
-		kind = "a reserved address";
 	if (!kind)
 		return 0;
 	return cv_error_set(error, -EINVAL, "%s %s is %s; give the address of one host, or any",
@@ -147,8 +150,8 @@ static int expected(struct cv_error *error, const char *field, const char *what)
 	return cv_error_set(error, -EINVAL, "field \"%s\": expected %s", field, what);
 }
 
-static int read_device(const json_t *json, const char *field, char *ret_name,
-		       struct cv_error *error)
+int cv_tunnel_name_from_json(const json_t *json, const char *field, char ret_name[IFNAMSIZ],
+			     struct cv_error *error)
 {
 	const char *text = json_string_value(json);
 	int rc;
@@ -215,7 +218,7 @@ static json_t *name_to_json(const struct cv_tunnel_config *config)
 static int name_from_json(const json_t *json, struct cv_tunnel_config *config,
 			  struct cv_error *error)
 {
-	return read_device(json, "name", config->name, error);
+	return cv_tunnel_name_from_json(json, "name", config->name, error);
 }
 
 static json_t *mode_to_json(const struct cv_tunnel_config *config)
@@ -270,7 +273,7 @@ static int dev_from_json(const json_t *json, struct cv_tunnel_config *config,
 		memset(config->dev, 0, sizeof(config->dev));
 		return 0;
 	}
-	return read_device(json, "dev", config->dev, error);
+	return cv_tunnel_name_from_json(json, "dev", config->dev, error);
 }
 
 static json_t *ttl_to_json(const struct cv_tunnel_config *config)

@@ -51,6 +51,9 @@ void cv_tunnel_config_init(struct cv_tunnel_config *config);
 /* Whether a device may have this name; what: "name" or "dev", for the error. 0 or -EINVAL. */
 int cv_tunnel_check_name(const char *name, const char *what, struct cv_error *error);
 
+/* What an address is that cannot be one host's, in words ("a multicast address"); NULL: it can. */
+const char *cv_tunnel_no_host(__be32 address);
+
 /* Whether a tunnel can be made like this: 0, or -EINVAL with the rule that is broken. */
 int cv_tunnel_config_check(const struct cv_tunnel_config *config, struct cv_error *error);
 
@@ -83,6 +86,10 @@ int cv_tunnel_patch_from_json(const json_t *json, struct cv_tunnel_patch *ret_pa
  */
 int cv_tunnel_parse_address(const char *text, const char *what, __be32 *ret_address,
 			    struct cv_error *error);
+
+/* Read a device's name from the JSON of a field. 0 or -EINVAL. */
+int cv_tunnel_name_from_json(const json_t *json, const char *field, char ret_name[IFNAMSIZ],
+			     struct cv_error *error);
 
 /* "any" or dotted quad; buffer: INET_ADDRSTRLEN bytes. Returns buffer. */
 const char *cv_tunnel_format_address(__be32 address, char *buffer);

@@ -22,6 +22,7 @@
 #include <syslog.h>
 
 #include "net/link.h"
+#include "tunnel/device.h"
 #include "tunnel/kernel.h"
 #include "tunnel/mtu.h"
 #include "tunnel/state.h"
@@ -32,6 +33,7 @@ struct cv_tunnel_set {
 	struct cv_tunnel_host host;
 	char *run_dir;
 	void (*log)(int priority, const char *text);
+	const char *no_fastpath;
 	struct cv_tunnel **tunnels;
 	size_t count;
 	bool dirty; /* the state file is behind */
@@ -253,6 +255,21 @@ static void keep_alias(struct cv_tunnel_set *set, const struct cv_tunnel *tunnel
 		    tunnel->config.name);
 }
 
+/* What the fast path did not take, it may take now. */
+static void offer_again(struct cv_tunnel_set *set, struct cv_tunnel *tunnel)
+{
+	if (tunnel->fastpath_error)
+		cv_tunnel_offer(tunnel, &set->host);
+	if (tunnel->fastpath_error == tunnel->fastpath_told)
+		return;
+	if (tunnel->fastpath_error)
+		say(set, LOG_WARNING, "%s: the fast path does not take it: %s; the engine does",
+		    tunnel->config.name, strerror(-tunnel->fastpath_error));
+	else
+		say(set, LOG_NOTICE, "%s: the fast path takes it now", tunnel->config.name);
+	tunnel->fastpath_told = tunnel->fastpath_error;
+}
+
 /* Returns true if the state changed; *ret_gone: the device is, and so should the tunnel be. */
 static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, bool *ret_gone)
 {
@@ -276,6 +293,7 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 		if (tunnel->ifindex)
 			rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
 	}
+	offer_again(set, tunnel);
 	if (tunnel->active && !rc) {
 		keep_alias(set, tunnel, &link);
 		changed |= follow_mtu(set, tunnel, &link);
@@ -298,10 +316,21 @@ void cv_tunnel_set_refresh(struct cv_tunnel_set *set)
 		}
 		say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device, or moved it",
 		    set->tunnels[i]->config.name);
+		cv_carrier_release(set->host.carrier, set->tunnels[i]->ifindex);
 		forget(set, i);
 	}
 	if (changed)
 		save(set);
+	cv_tunnel_set_attend(set);
+}
+
+void cv_tunnel_set_attend(struct cv_tunnel_set *set)
+{
+	if (!cv_carrier_attend(set->host.carrier))
+		return;
+	for (size_t i = 0; i < set->count; i++)
+		cv_carrier_hold(set->host.carrier, set->tunnels[i]->ifindex,
+				set->tunnels[i]->spare);
 }
 
 /* ---- changing ------------------------------------------------------------------ */
@@ -442,7 +471,7 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
  */
 static bool may_be_unfinished(const struct cv_tunnel_set *set, const struct cv_link *link)
 {
-	if (cv_tunnel_owns(&set->host, link))
+	if (cv_device_is_ours(set->host.alias, link))
 		return true;
 	return !link->alias[0] && !strcmp(link->kind, "tun") && link->tun_is_tun &&
 	       link->tun_multi_queue && link->tun_vnet_hdr && link->tun_persist &&
@@ -461,43 +490,43 @@ static void take_back(struct cv_tunnel_set *set, const struct cv_tunnel_record *
 
 static int take_up(struct cv_tunnel_set *set, const struct cv_tunnel_record *record)
 {
-	struct cv_tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	struct cv_tunnel *tunnel = cv_tunnel_create(&record->config);
 	struct cv_link link;
 
 	if (!tunnel)
 		return -ENOMEM;
-	tunnel->config = record->config;
 	tunnel->mtu = record->mtu;
 	set->tunnels[set->count++] = tunnel;
 	/* Known by its index if it was renamed meanwhile (refreshing sees that), else by its name.
 	 */
 	if (record->ifindex && !cv_link_get_by_index(set->host.nl, record->ifindex, &link) &&
-	    cv_tunnel_owns(&set->host, &link))
+	    cv_device_is_ours(set->host.alias, &link))
 		tunnel->ifindex = link.index;
 	return 0;
 }
 
-static int find_orphan(const struct cv_link *link, void *data)
+static bool has_tunnel(const struct cv_link *link, const void *data)
 {
 	const struct cv_tunnel_set *set = data;
 
-	if (!cv_tunnel_owns(&set->host, link) || find(set, link->name) || is_ours(link->index, set))
-		return 0;
-	return link->index;
+	return find(set, link->name) || is_ours(link->index, set);
+}
+
+static void say_orphan(const struct cv_link *link, const void *data)
+{
+	say(data, LOG_NOTICE, "device %s: deleted, as its tunnel is", link->name);
 }
 
 static void delete_orphans(struct cv_tunnel_set *set)
 {
-	int index;
+	const struct cv_device_deletion orphans = {
+		.keep = has_tunnel,
+		.tell = say_orphan,
+		.data = set,
+	};
 
-	for (;;) {
-		index = cv_link_for_each(set->host.nl, find_orphan, set);
-		if (index <= 0)
-			return;
-		say(set, LOG_NOTICE, "device %d: deleted, as its tunnel is", index);
-		if (cv_link_delete(set->host.nl, index))
-			return;
-	}
+	/* What cannot be deleted now is found again at the next start. */
+	cv_device_delete_ours(set->host.nl, set->host.alias, &orphans);
 }
 
 static int load(struct cv_tunnel_set *set, struct cv_error *error)
@@ -532,22 +561,23 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 			 struct cv_tunnel_set **ret_set, struct cv_error *error)
 {
 	struct cv_tunnel_set *set = calloc(1, sizeof(*set));
-	int n, rc;
+	int rc;
 
 	if (!set)
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	set->host.engine = options->engine;
 	set->host.nl = options->nl;
+	set->host.fastpath = options->fastpath;
+	set->no_fastpath = options->no_fastpath ? options->no_fastpath : "there is none";
+	set->host.carrier = options->carrier;
 	set->host.alive = options->alive;
 	set->log = options->log;
 	set->run_dir = strdup(options->run_dir);
-	n = snprintf(set->host.alias, sizeof(set->host.alias), "culvert %s", options->run_dir);
 	if (!set->run_dir)
 		rc = cv_error_set(error, -ENOMEM, "out of memory");
-	else if (n >= (int)sizeof(set->host.alias))
-		rc = cv_error_set(error, -ENAMETOOLONG, "%s: too long a name; use a shorter one",
-				  options->run_dir);
 	else
+		rc = cv_device_alias(options->run_dir, set->host.alias, error);
+	if (!rc)
 		rc = load(set, error);
 	if (rc) {
 		cv_tunnel_set_destroy(set);
@@ -569,6 +599,8 @@ void cv_tunnel_set_destroy(struct cv_tunnel_set *set)
 		if (tunnel->active && !cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
 			keep_alias(set, tunnel, &link);
 	}
+	/* What the fast path carries goes on without us. */
+	set->host.fastpath = NULL;
 	while (set->count)
 		forget(set, set->count - 1);
 	free(set->tunnels);
@@ -595,6 +627,25 @@ const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *se
 	return tunnel ? &tunnel->config : NULL;
 }
 
+bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex)
+{
+	return is_ours(ifindex, set);
+}
+
+static const char *why_no_fastpath(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
+{
+	const char *problem;
+
+	if (!set->host.fastpath)
+		return set->no_fastpath;
+	if (!tunnel->ifindex)
+		return "there is no device";
+	problem = cv_fastpath_tunnel_problem(set->host.fastpath, tunnel->ifindex);
+	if (!problem && tunnel->fastpath_error)
+		return strerror(-tunnel->fastpath_error);
+	return problem;
+}
+
 void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 			  struct cv_tunnel_status *ret_status)
 {
@@ -605,6 +656,7 @@ void cv_tunnel_set_status(struct cv_tunnel_set *set, size_t index,
 		.config = &tunnel->config,
 		.active = tunnel->active,
 		.reason = tunnel->active ? "" : tunnel->reason.text,
+		.no_fastpath = why_no_fastpath(set, tunnel),
 	};
 	if (!tunnel->ifindex || cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
 		return;

@@ -9,7 +9,9 @@
 #define CV_TUNNEL_SET_H
 
 #include "engine/engine.h"
+#include "fastpath/fastpath.h"
 #include "net/netlink.h"
+#include "tunnel/carrier.h"
 #include "tunnel/config.h"
 #include "tunnel/error.h"
 #include "tunnel/plan.h"
@@ -17,9 +19,13 @@
 struct cv_tunnel_set;
 
 struct cv_tunnel_set_options {
-	const char *run_dir;	  /* absolute; copied */
-	struct cv_engine *engine; /* the caller's; outlives the set */
-	struct cv_nl *nl;	  /* the caller's; outlives the set */
+	const char *run_dir;	      /* absolute; copied */
+	struct cv_engine *engine;     /* the caller's; outlives the set */
+	struct cv_nl *nl;	      /* the caller's; outlives the set */
+	struct cv_fastpath *fastpath; /* the caller's; outlives the set; NULL: there is none */
+	const char *no_fastpath;      /* why, in words; the caller's; outlives the set */
+	/* What keeps the devices' carrier; NULL: nothing does. The caller's; outlives the set. */
+	struct cv_carrier *carrier;
 	/* Told what changed without a command, and why. priority: LOG_* of syslog(3). */
 	void (*log)(int priority, const char *text);
 	/* Called every now and then during what takes long, for a watchdog; or NULL. */
@@ -35,7 +41,10 @@ struct cv_tunnel_set_options {
 int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 			 struct cv_tunnel_set **ret_set, struct cv_error *error);
 
-/* Stop to carry all tunnels; devices and state file stay. NULL is fine. */
+/*
+ * The engine stops to carry all tunnels; the fast path, devices and state file stay. NULL is
+ * fine.
+ */
 void cv_tunnel_set_destroy(struct cv_tunnel_set *set);
 
 /*
@@ -56,6 +65,12 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
  */
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
 
+/*
+ * Look after the carrier holder; a new one is given all devices. To be called when cv_carrier_fd
+ * can be read; cv_tunnel_set_refresh does it, too.
+ */
+void cv_tunnel_set_attend(struct cv_tunnel_set *set);
+
 size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
 
 /* Tunnel index (0 … count - 1), in the order of creation; or by name: NULL: none. Valid until the
@@ -63,6 +78,9 @@ size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
 const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *set, size_t index);
 const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
 						  const char *name);
+
+/* True if a device is a tunnel's. */
+bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex);
 
 struct cv_tunnel_status {
 	const struct cv_tunnel_config *config; /* valid until the set changes */
@@ -72,6 +90,7 @@ struct cv_tunnel_status {
 	bool up;			       /* the device is (IFF_UP) */
 	bool active;			       /* the engine carries it */
 	const char *reason;		       /* why it is not active; "" */
+	const char *no_fastpath; /* why the fast path does not carry it; NULL: it does */
 };
 
 /* How tunnel index is now; asks the kernel. */

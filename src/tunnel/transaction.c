@@ -46,13 +46,12 @@ int cv_tunnel_transaction_init(struct cv_tunnel_transaction *ret_transaction,
 		if (k < count)
 			continue;
 		step->kind = CV_STEP_ADD;
-		step->tunnel = calloc(1, sizeof(*step->tunnel));
+		step->tunnel = cv_tunnel_create(&plan->configs[i]);
 		if (!step->tunnel) {
 			cv_tunnel_transaction_undo(&t);
 			cv_tunnel_transaction_fini(&t);
 			return -ENOMEM;
 		}
-		step->tunnel->config = plan->configs[i];
 		step->new_config = plan->configs[i];
 		t.count++;
 		t.added++;

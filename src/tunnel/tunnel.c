@@ -2,23 +2,31 @@
 /*
  * One tunnel: device and engine.
  *
- * Invariants: a device is ours if and only if it is a TUN device whose alias names our run
- * directory; no other is ever changed or deleted. A device that we made is complete (alias,
- * MTU, queue length) before the engine carries it, and gone again if it cannot be made so.
+ * Invariants: no device is changed or deleted that is not ours (tunnel/device.h). One that we
+ * made is complete (alias, MTU, queue length) before the engine carries it, and gone again if it
+ * cannot be made so.
  */
 #include "tunnel/tunnel.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "net/tun.h"
+#include "tunnel/device.h"
 
-bool cv_tunnel_owns(const struct cv_tunnel_host *host, const struct cv_link *link)
+struct cv_tunnel *cv_tunnel_create(const struct cv_tunnel_config *config)
 {
-	return !strcmp(link->kind, "tun") && link->tun_is_tun && !strcmp(link->alias, host->alias);
+	struct cv_tunnel *tunnel = calloc(1, sizeof(*tunnel));
+
+	if (!tunnel)
+		return NULL;
+	tunnel->config = *config;
+	tunnel->spare = -1;
+	return tunnel;
 }
 
 int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
@@ -33,7 +41,7 @@ int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 		return cv_error_set(error, rc, "cannot ask the kernel for device %s: %s", name,
 				    strerror(-rc));
 	/* By an alternative name, it is another tunnel's. */
-	if (!cv_tunnel_owns(host, &link) || strcmp(link.name, name))
+	if (!cv_device_is_ours(host->alias, &link) || strcmp(link.name, name))
 		return cv_error_set(error, -EEXIST,
 				    "a device %s exists already and is not ours; choose another "
 				    "name, or remove that device",
@@ -91,6 +99,33 @@ static int open_queues(const char *name, int *queues, unsigned int count, struct
 		}
 	}
 	return 0;
+}
+
+/*
+ * The queue for the carrier holder. Opened before those of the engine, as it has a share of
+ * the packets until it is detached: now there is nobody to read them anyway. Without one
+ * (-1) the tunnel works; if that is for want of descriptors, the engine's queues say so.
+ */
+static int open_spare(const struct cv_tunnel_host *host, const char *name)
+{
+	int fd;
+
+	if (!host->carrier)
+		return -1;
+	fd = cv_tun_open(name);
+	if (fd < 0)
+		return -1;
+	if (!cv_tun_detach(fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void close_spare(struct cv_tunnel *tunnel)
+{
+	if (tunnel->spare >= 0)
+		close(tunnel->spare);
+	tunnel->spare = -1;
 }
 
 /*
@@ -187,6 +222,7 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		host->alive();
 	if (found < 0)
 		return found;
+	tunnel->spare = open_spare(host, tunnel->config.name);
 	rc = open_queues(tunnel->config.name, queues, workers, error);
 	if (rc)
 		goto delete_device;
@@ -195,10 +231,13 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		goto close_all;
 	tunnel->active = true;
 	tunnel->reason.text[0] = '\0';
+	cv_tunnel_offer(tunnel, host);
+	cv_carrier_hold(host->carrier, tunnel->ifindex, tunnel->spare);
 	return 0;
 close_all:
 	close_queues(queues, workers);
 delete_device:
+	close_spare(tunnel);
 	if (found)
 		return rc;
 	/* The first queue may have made it. */
@@ -211,10 +250,26 @@ delete_device:
 
 /* ---- ending, changing ------------------------------------------------------------ */
 
+void cv_tunnel_offer(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
+{
+	struct cv_engine_tunnel engine_tunnel;
+
+	if (!host->fastpath || !tunnel->active)
+		return;
+	describe(tunnel, &tunnel->config, &engine_tunnel);
+	tunnel->fastpath_error = cv_fastpath_tunnel_set(host->fastpath, &engine_tunnel);
+	/* It must not go on with what the tunnel was before. */
+	if (tunnel->fastpath_error)
+		cv_fastpath_tunnel_delete(host->fastpath, tunnel->ifindex);
+}
+
 void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
 {
+	if (host->fastpath && tunnel->ifindex)
+		cv_fastpath_tunnel_delete(host->fastpath, tunnel->ifindex);
 	if (tunnel->active)
 		cv_engine_tunnel_delete(host->engine, tunnel->ifindex);
+	close_spare(tunnel);
 	tunnel->active = false;
 }
 
@@ -251,5 +306,6 @@ int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 			return engine_error(rc, error);
 	}
 	tunnel->config = *config;
+	cv_tunnel_offer(tunnel, host);
 	return 0;
 }

@@ -7,16 +7,20 @@
 #define CV_TUNNEL_TUNNEL_H
 
 #include "engine/engine.h"
+#include "fastpath/fastpath.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "tunnel/carrier.h"
 #include "tunnel/config.h"
 #include "tunnel/error.h"
 
 /* What every tunnel of a daemon needs. */
 struct cv_tunnel_host {
 	struct cv_engine *engine;
+	struct cv_fastpath *fastpath; /* or NULL */
 	struct cv_nl *nl;
-	char alias[CV_LINK_ALIAS_MAX]; /* of our devices: "culvert <run-dir>" */
+	struct cv_carrier *carrier;    /* or NULL */
+	char alias[CV_LINK_ALIAS_MAX]; /* of our devices: tunnel/device.h */
 	/* Called between steps that take long (the kernel deletes 50 devices a second), or NULL. */
 	void (*alive)(void);
 };
@@ -25,12 +29,15 @@ struct cv_tunnel {
 	struct cv_tunnel_config config;
 	int ifindex;		/* 0: there is no device */
 	bool active;		/* the engine carries it */
+	int spare;		/* a detached queue, for the carrier holder; -1: none */
 	uint32_t mtu;		/* bytes; what we last gave the device, 0: nothing yet */
 	struct cv_error reason; /* why it is not active */
+	int fastpath_error;	/* why the fast path does not know it: -errno; 0: it does */
+	int fastpath_told;	/* which of these the log has */
 };
 
-/* True if the device was made by a daemon of this run directory. */
-bool cv_tunnel_owns(const struct cv_tunnel_host *host, const struct cv_link *link);
+/* One that is not started; the caller frees it when it is stopped. NULL without memory. */
+struct cv_tunnel *cv_tunnel_create(const struct cv_tunnel_config *config);
 
 /* Look for the tunnel's device: 1 it exists and is ours, 0 it does not exist, -EEXIST, -errno. */
 int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
@@ -43,7 +50,16 @@ int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
 		    struct cv_error *error);
 
-/* The engine carries it no longer; the device stays, without carrier. */
+/*
+ * Let the fast path carry an active tunnel as it is now, beside the engine. What it refuses is the
+ * engine's alone, and no failure: tunnel->fastpath_error.
+ */
+void cv_tunnel_offer(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host);
+
+/*
+ * Neither fast path nor engine carry it any longer; the device stays, and so does what the
+ * carrier holder has.
+ */
 void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host);
 
 /* Stop it and delete its device. 0 or -errno (the tunnel is stopped anyway). */

@@ -86,6 +86,17 @@ CV_INLINE __u64 cv_checksum_add(const void *data, __u32 length, __u64 sum)
 	const __u8 *at = data;
 	__u32 i = 0;
 
+#ifdef __bpf__
+	/* The header without options, straight ahead: half of what a packet costs otherwise. */
+	if (__builtin_constant_p(length) && length == 20) {
+		__u32 word[5];
+
+		__builtin_memcpy(word, data, sizeof(word));
+		return cv_checksum_combine(sum, (__u64)word[0] + word[1] + word[2] + word[3] +
+							word[4]);
+	}
+#endif
+
 #ifndef __bpf__
 	__u64 word;
 

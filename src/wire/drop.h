@@ -66,7 +66,9 @@
 	X(FRAGMENT_INVALID, "fragment-invalid",                                                  \
 	  "an outer fragment without payload, of odd size, or ending beyond 65535 bytes")           \
 	X(OUTER_SOURCE_REFUSED, "outer-source-refused",                                           \
-	  "the outer source is a martian, our own, or refused by the host's rp_filter")
+	  "the outer source is a martian, our own, or refused by the host's rp_filter")           \
+	X(ENGINE_ABSENT, "engine-absent",                                                         \
+	  "the packet needs the engine, and culvertd does not run")
 /* clang-format on */
 
 enum cv_drop {

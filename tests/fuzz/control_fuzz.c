@@ -2,8 +2,8 @@
 /*
  * Fuzzes the control protocol's requests. Input: one line. Beyond memory errors and leaks it
  * demands: there is always an id for the answer, the answer is one line of JSON, errors are
- * printable, tunnels in a request survive JSON there and back, and a batch played on some tunnels
- * leaves names and pairs unique.
+ * printable, tunnels and endpoints in a request survive JSON there and back and endpoints words,
+ * too, and a batch played on some tunnels leaves names and pairs unique.
  */
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "agent/request.h"
+#include "model/endpoint.h"
+#include "model/tunnel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +55,29 @@ static void check_patch(const struct cv_tunnel_patch *patch)
 	demand(again.given == patch->given);
 	demand(cv_tunnel_config_matches(&again.config, patch));
 	json_decref(json);
+}
+
+/* In JSON, and in words if it can be added. */
+static void check_endpoint(const struct cv_endpoint_patch *patch)
+{
+	json_t *json = cv_endpoint_patch_to_json(patch);
+	const char *words[CV_TUNNEL_WORDS_MAX];
+	char text[CV_ENDPOINT_TEXT_MAX];
+	struct cv_endpoint_patch again;
+	int count;
+
+	demand(!cv_endpoint_patch_from_json(json, &again, NULL));
+	demand(again.given == patch->given);
+	demand(!memcmp(&again.config, &patch->config, sizeof(again.config)));
+	json_decref(json);
+	if (cv_endpoint_config_check(&patch->config, NULL))
+		return;
+	cv_endpoint_print_words(&patch->config, text);
+	count = cv_words_split(text, words, CV_TUNNEL_WORDS_MAX);
+	demand(count > 0);
+	demand(!cv_endpoint_parse_words(CV_ENDPOINT_COMMAND_ADD, (size_t)count, words, &again,
+					NULL));
+	demand(cv_endpoint_config_matches(&patch->config, &again));
 }
 
 static void play(const struct cv_request *request)
@@ -105,6 +130,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_patch(&request.changes[i].patch);
 		if (request.kind == CV_REQUEST_CHANGES)
 			play(&request);
+		if (request.kind == CV_REQUEST_ENDPOINT_CHANGE ||
+		    request.kind == CV_REQUEST_ENDPOINT_SHOW)
+			check_endpoint(&request.endpoint.patch);
 		cv_request_fini(&request);
 	}
 	json_decref(id);

@@ -95,6 +95,10 @@ test_file leaves.t <<T
 sleep 60 & echo \$! >$dir/leaves.pid
 echo 1..1; echo ok 1 - a
 T
+test_file deserter.t <<T
+setsid sh -c 'echo \$\$ >$dir/deserter.pid; exec sleep 60' >/dev/null 2>&1 &
+echo 1..1; echo ok 1 - a; until [ -s $dir/deserter.pid ]; do sleep 0.01; done
+T
 echo 'not a program' >"$dir/plain.t"
 
 check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
@@ -116,6 +120,9 @@ check "there is no excuse for a failure" runs 1 "0 passed, 1 failed" todo.t
 check "standard error does not cut TAP lines" runs 0 "1 passed, 0 failed" noise.t
 check "one that leaves a process fails" runs 1 "1 passed, 1 failed" leaves.t
 check "and that process is ended" gone "$dir/leaves.pid"
+check "so does one whose process is in a session of its own" \
+	runs 1 "1 passed, 1 failed" deserter.t
+check "and that is ended, too" gone "$dir/deserter.pid"
 check "the time limit fails" runs 1 "0 passed, 1 failed" slow.t
 check "the clean-up trap ran" test -s "$dir/trap"
 check "SIGTERM ignored: killed in the end" runs 1 "1 passed, 1 failed" stubborn.t

@@ -31,8 +31,9 @@ clean_up() {
 		kill -KILL "$DAEMON" 2>/dev/null
 		wait "$DAEMON" 2>/dev/null
 	fi
-	umount "$RUN" 2>/dev/null
+	# The carrier holder ends with its socket, which keeps the file system busy.
 	rm -rf "$TMP"
+	mountpoint -q "$RUN" && wait_for 2 umount "$RUN" && rm -rf "$TMP"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
@@ -118,9 +119,32 @@ stop_daemon() {
 snapshot() {
 	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*mtu \([0-9]*\).*/\1 \2/' | sort
 	ls -A "$RUN" 2>/dev/null
-	cat "$RUN/tunnels.json" 2>/dev/null
+	cat "$RUN/tunnels.json" "$RUN/endpoints.json" 2>/dev/null
 	[ -z "$DAEMON" ] || find "/proc/$DAEMON/fd" -lname /dev/net/tun 2>/dev/null | wc -l
 	[ -z "$DAEMON" ] || culvert tunnel save
+	[ -z "$DAEMON" ] || culvert endpoint
+}
+
+one_line() { [ "$(wc -l <"$TMP/err")" -eq 1 ] && [[ $ERR == "culvert: "* ]]; }
+
+# refuses CODE PATTERN WORD…: culvert does, as it should.
+refuses() {
+	local code=$1 pattern=$2 before after
+	shift 2
+	before=$(snapshot)
+	run culvert "$@"
+	after=$(snapshot)
+	COUNT=$((COUNT + 1))
+	# shellcheck disable=SC2053 # it is a pattern
+	if [ "$RC" -eq "$code" ] && one_line && [ -z "$OUT" ] && [[ $ERR == *$pattern* ]] &&
+		[ "$before" = "$after" ]; then
+		echo "ok $COUNT - refused with $code: culvert ${*@Q}"
+	else
+		FAILED=$((FAILED + 1))
+		echo "not ok $COUNT - refused with $code: culvert ${*@Q}"
+		printf 'exit %s\n%s\n%s\nwanted: %s\n' "$RC" "$OUT" "$ERR" "$pattern" | sed 's/^/# /'
+		diff <(echo "$before") <(echo "$after") | sed 's/^/# /'
+	fi
 }
 
 for program in culvert culvertd; do

@@ -99,7 +99,7 @@ class Culvertd:
         if tunnel is None:
             return _flatten(json.loads(self.cli("-j", "status").stdout))
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
-        return _flatten(shown)
+        return _flatten([each["counters"] for each in shown])
 
     def alive(self):
         """True while the daemon runs."""

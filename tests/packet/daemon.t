@@ -233,7 +233,7 @@ run culvert tunnel add f2 remote 192.168.200.22
 is "a full disk refuses an addition" "$RC" 1
 ok "and says what to do" has "$ERR" "No space left on device; make room"
 ok "no device is left" test "$(ip -o link | grep -c ': f2')" = 0
-is "no tunnel is left" "$(culvert tunnel | cut -d: -f1)" f1
+is "no tunnel is left" "$(culvert tunnel save | cut -d' ' -f2)" f1
 # The daemon may be trying again, for another reason.
 ok "no temporary file is left" wait_for 3 test ! -e "$RUN/tunnels.json.new"
 rm "$RUN/filler"

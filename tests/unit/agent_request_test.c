@@ -92,6 +92,47 @@ static void understands_single_changes(void **state)
 	}
 }
 
+static void understands_endpoints(void **state)
+{
+	static const struct {
+		const char *line;
+		enum cv_endpoint_verb verb;
+	} cases[] = {
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\"}}",
+		 CV_ENDPOINT_ADD},
+		{"{" V "\"command\":\"endpoint.change\",\"endpoint\":{\"dev\":\"a\"}}",
+		 CV_ENDPOINT_CHANGE},
+		{"{" V "\"command\":\"endpoint.replace\",\"endpoint\":{\"dev\":\"a\"}}",
+		 CV_ENDPOINT_REPLACE},
+		{"{" V "\"command\":\"endpoint.del\",\"endpoint\":{\"dev\":\"a\"}}",
+		 CV_ENDPOINT_DELETE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(parse(cases[i].line), 0);
+		assert_int_equal(request.kind, CV_REQUEST_ENDPOINT_CHANGE);
+		assert_int_equal(request.endpoint.verb, cases[i].verb);
+		assert_string_equal(request.endpoint.patch.config.dev, "a");
+		cv_request_fini(&request);
+	}
+	assert_int_equal(parse("{" V "\"command\":\"endpoint.show\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_ENDPOINT_SHOW);
+	assert_int_equal(request.endpoint.patch.given, 0);
+	assert_int_equal(parse("{" V
+			       "\"command\":\"endpoint.show\",\"counters\":true,\"endpoint\":{"
+			       "\"addresses\":[\"10.0.0.1\"],\"bypass\":\"off\"}}"),
+			 0);
+	assert_true(request.counters);
+	assert_int_equal(request.endpoint.patch.config.count, 1);
+	assert_int_equal(request.endpoint.patch.config.bypass, CV_ENDPOINT_BYPASS_OFF);
+	assert_int_equal(parse("{" V "\"command\":\"endpoint.default\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_ENDPOINT_DEFAULT);
+	assert_false(request.has_bypass);
+	assert_int_equal(parse("{" V "\"command\":\"endpoint.default\",\"bypass\":\"on\"}"), 0);
+	assert_true(request.has_bypass && request.bypass);
+}
+
 static void understands_batches(void **state)
 {
 	(void)state;
@@ -151,6 +192,27 @@ static void refuses_with_a_code(void **state)
 		{"{" V "\"command\":\"tunnel.batch\",\"changes\":["
 		 "{\"verb\":\"add\",\"tunnel\":{\"name\":\"a\"},\"x\":1}]}",
 		 -EINVAL, 0},
+		{"{" V "\"command\":\"endpoint.add\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{}}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":7}}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\",\"x\":1}}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\"},\"x\":1}",
+		 -EINVAL, -1},
+		{"{" V
+		 "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\",\"addresses\":[]}}",
+		 -EINVAL, -1},
+		{"{" V
+		 "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\",\"addresses\":[7]}}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.add\",\"endpoint\":{\"dev\":\"a\",\"bypass\":true}}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.show\",\"endpoint\":[]}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.show\",\"counters\":1}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.default\",\"bypass\":\"default\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.default\",\"bypass\":true}", -EINVAL, -1},
+		{"{" V "\"command\":\"endpoint.batch\"}", -EOPNOTSUPP, -1},
 	};
 
 	(void)state;
@@ -237,6 +299,7 @@ int main(void)
 		cmocka_unit_test(understands_every_command),
 		cmocka_unit_test(understands_captures),
 		cmocka_unit_test(understands_single_changes),
+		cmocka_unit_test(understands_endpoints),
 		cmocka_unit_test(understands_batches),
 		cmocka_unit_test(refuses_with_a_code),
 		cmocka_unit_test(depth_and_number_are_bounded),

@@ -76,6 +76,8 @@ static void test_each_kind(void **state)
 		{"ip rule del from 10.0.0.0/8 table 100", CV_MONITOR_RULE},
 		{"ip nexthop add id 1 via 192.0.2.2 dev v0", CV_MONITOR_NEXT_HOP},
 		{"ip nexthop del id 1", CV_MONITOR_NEXT_HOP},
+		{"tc qdisc add dev v0 clsact", CV_MONITOR_QDISC},
+		{"tc qdisc del dev v0 clsact", CV_MONITOR_QDISC},
 		{"ip addr add 192.0.2.9/32 dev v0 noprefixroute",
 		 CV_MONITOR_ADDRESS | CV_MONITOR_ROUTE},
 	};

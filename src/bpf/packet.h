@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Reaching into a packet. Headers are copied to the stack by whole words: the formats of
+ * wire/ then work on them as in user space, and the copy is what was checked.
+ *
+ * Only headers without options are read here; others are the engine's.
+ */
+#ifndef CV_BPF_PACKET_H
+#define CV_BPF_PACKET_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "wire/ipv4.h"
+
+enum {
+	CV_PACKET_HOST = 0, /* linux/if_packet.h: PACKET_HOST */
+	CV_PORTS_LENGTH = 4,
+	CV_TCP_HEADER = 20, /* without options */
+	CV_UDP_HEADER = 8,
+	CV_TCP_FLAGS_AT = 13,
+	CV_TCP_SYN = 0x02,
+	CV_TCP_ACK = 0x10,
+};
+
+CV_INLINE __u8 *cv_packet_data(const struct __sk_buff *skb)
+{
+	return (__u8 *)(unsigned long)skb->data;
+}
+
+CV_INLINE __u8 *cv_packet_end(const struct __sk_buff *skb)
+{
+	return (__u8 *)(unsigned long)skb->data_end;
+}
+
+/* Make length bytes readable in one piece; false: there are not as many. */
+CV_INLINE bool cv_packet_reach(struct __sk_buff *skb, __u32 length)
+{
+	if (cv_packet_data(skb) + length <= cv_packet_end(skb))
+		return true;
+	return length <= skb->len && !bpf_skb_pull_data(skb, length) &&
+	       cv_packet_data(skb) + length <= cv_packet_end(skb);
+}
+
+/* Copies the IPv4 header at an offset that is a constant. False: not there. */
+CV_INLINE bool cv_packet_header(struct __sk_buff *skb, __u32 offset,
+				struct cv_ipv4_header *ret_header)
+{
+	const struct cv_ipv4_header *header;
+
+	if (!cv_packet_reach(skb, offset + sizeof(*header)))
+		return false;
+	header = (const struct cv_ipv4_header *)(cv_packet_data(skb) + offset);
+	/* Said to the verifier, which follows no function that pulled. */
+	if ((const __u8 *)(header + 1) > cv_packet_end(skb))
+		return false;
+	*ret_header = *header;
+	return true;
+}
+
+/* Length of one packet, or of the largest of a super-packet, from the inner header on. */
+CV_INLINE bool cv_packet_segment(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
+				 __u32 *ret_headers, __u32 *ret_length)
+{
+	__u8 data_offset;
+
+	*ret_headers = 0;
+	*ret_length = ip->total_length;
+	if (!skb->gso_size)
+		return true;
+	*ret_headers = CV_IPV4_HEADER_MIN + CV_UDP_HEADER;
+	if (ip->protocol == CV_IPV4_PROTO_TCP) {
+		if (bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN + 12, &data_offset, 1))
+			return false;
+		*ret_headers = CV_IPV4_HEADER_MIN + (data_offset >> 4) * 4U;
+	} else if (ip->protocol != CV_IPV4_PROTO_UDP) {
+		return false;
+	}
+	*ret_length = *ret_headers + skb->gso_size;
+	return true;
+}
+
+/* Packets on the wire. */
+CV_INLINE __u32 cv_packet_segments(const struct __sk_buff *skb)
+{
+	__u32 segments = skb->gso_segs;
+
+	return segments ? segments : 1;
+}
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Devices and their programs.
+ *
+ * Invariants: cv_devices lists every device that may have a program of ours before it is
+ * attached, and as long as it is, so that whoever comes after a crash finds them; a clsact
+ * qdisc is removed only if we made it and nobody's filter is on it.
+ *
+ * Underlay devices are all Ethernet-like devices that are up and have an IPv4 address of their own,
+ * but for tunnels of ours: by any of them an outer packet may arrive, whatever the routes say now.
+ */
+#include "fastpath/devices.h"
+
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <linux/pkt_sched.h>
+
+#include "fastpath/endpoints.h"
+#include "fastpath/hook.h"
+#include "net/link.h"
+#include "net/qdisc.h"
+#include "net/sysctl.h"
+
+/* Foreign filters of a lower number come first: theirs is the right to drop before us. */
+enum {
+	PRIORITY = 0xc0
+};
+
+/* A program and where it belongs. */
+struct place {
+	enum cv_program program;
+	uint32_t kind;
+	enum cv_hook_place place;
+	bool for_endpoints_only;
+};
+
+static const struct place places[] = {
+	{CV_PROGRAM_TUNNEL_OUT, CV_FP_DEVICE_TUNNEL, CV_HOOK_EGRESS, false},
+	{CV_PROGRAM_TUNNEL_IN, CV_FP_DEVICE_TUNNEL, CV_HOOK_INGRESS, true},
+	{CV_PROGRAM_UNDERLAY_IN, CV_FP_DEVICE_UNDERLAY, CV_HOOK_INGRESS, false},
+	{CV_PROGRAM_ENDPOINT_IN, CV_FP_DEVICE_ENDPOINT, CV_HOOK_INGRESS, false},
+	{CV_PROGRAM_ENDPOINT_OUT, CV_FP_DEVICE_ENDPOINT, CV_HOOK_EGRESS, false},
+};
+
+enum {
+	PLACES = sizeof(places) / sizeof(places[0])
+};
+
+static struct cv_hook hook_of(int ifindex, const struct place *place, unsigned int handle)
+{
+	return (struct cv_hook){
+		.ifindex = ifindex,
+		.place = place->place,
+		.priority = PRIORITY + place->program,
+		.handle = handle,
+	};
+}
+
+struct cv_fastpath_device *cv_devices_find(struct cv_fastpath *fastpath, int ifindex)
+{
+	for (size_t i = 0; i < fastpath->device_count; i++) {
+		if (fastpath->devices[i].ifindex == ifindex)
+			return &fastpath->devices[i];
+	}
+	return NULL;
+}
+
+static struct cv_fastpath_device *add_device(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fastpath_device *device = cv_devices_find(fastpath, ifindex);
+	struct cv_fastpath_device *more;
+
+	if (device)
+		return device;
+	more = realloc(fastpath->devices, (fastpath->device_count + 1) * sizeof(*more));
+	if (!more)
+		return NULL;
+	fastpath->devices = more;
+	device = &more[fastpath->device_count++];
+	memset(device, 0, sizeof(*device));
+	device->ifindex = ifindex;
+	return device;
+}
+
+static void write_entry(struct cv_fastpath *fastpath, const struct cv_fastpath_device *device,
+			uint32_t kind)
+{
+	const struct cv_fp_device entry = {
+		.kind = kind,
+		.rp_filter = device->rp_filter,
+		.made_clsact = device->made_clsact,
+	};
+	__u32 key = (__u32)device->ifindex;
+
+	bpf_map_update_elem(fastpath->programs.map[CV_MAP_DEVICES], &key, &entry, BPF_ANY);
+}
+
+/* ---- attaching --------------------------------------------------------------------------- */
+
+static bool belongs(const struct cv_fastpath *fastpath, const struct place *place, uint32_t kind)
+{
+	return (place->kind & kind) && (!place->for_endpoints_only || fastpath->endpoint_count > 0);
+}
+
+static unsigned int program_id(int program)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(program, &info, &length) ? 0 : info.id;
+}
+
+/* 0, or -errno with the device's problem said. */
+static int attach_one(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+		      const struct place *place)
+{
+	struct cv_hook hook = hook_of(device->ifindex, place, fastpath->handle);
+	int program = fastpath->programs.program[place->program];
+	int err;
+
+	if (cv_hook_attached(&hook) == program_id(program))
+		return 0;
+	err = cv_hook_attach(&hook, program, &device->made_clsact);
+	if (err)
+		snprintf(device->problem, sizeof(device->problem),
+			 "no program can be attached to %s: %s", device->name, strerror(-err));
+	return err;
+}
+
+static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+		       uint32_t kind)
+{
+	int err = 0;
+
+	write_entry(fastpath, device, device->kind | kind);
+	for (unsigned int i = 0; i < PLACES && !err; i++) {
+		if (belongs(fastpath, &places[i], kind))
+			err = attach_one(fastpath, device, &places[i]);
+	}
+	if (!err) {
+		device->kind |= kind;
+		device->problem[0] = '\0';
+	}
+	write_entry(fastpath, device, device->kind);
+}
+
+static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+		       uint32_t kind)
+{
+	for (unsigned int i = 0; i < PLACES; i++) {
+		struct cv_hook hook = hook_of(device->ifindex, &places[i], fastpath->handle);
+
+		if (places[i].kind & kind)
+			cv_hook_detach(&hook);
+	}
+	device->kind &= ~kind;
+	if (!device->kind && device->made_clsact)
+		cv_hook_remove_qdisc(fastpath->nl, device->ifindex);
+	write_entry(fastpath, device, device->kind);
+}
+
+void cv_devices_take_up(struct cv_fastpath *fastpath)
+{
+	int map = fastpath->programs.map[CV_MAP_DEVICES];
+	struct cv_fastpath_device *device;
+	struct cv_fp_device entry;
+	__u32 key, *previous = NULL, last;
+	struct cv_link link;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		last = key;
+		previous = &last;
+		if (bpf_map_lookup_elem(map, &key, &entry))
+			continue;
+		if (cv_link_get_by_index(fastpath->nl, (int)key, &link))
+			continue;
+		device = add_device(fastpath, (int)key);
+		if (!device)
+			return;
+		memcpy(device->name, link.name, sizeof(device->name));
+		device->made_clsact = entry.made_clsact;
+		device->rp_filter = entry.rp_filter;
+		device->kind = entry.kind;
+		for (unsigned int i = 0; i < PLACES; i++) {
+			struct cv_hook hook = hook_of((int)key, &places[i], fastpath->handle);
+
+			/* Replace what stands there, and only that. */
+			if ((places[i].kind & entry.kind) && cv_hook_attached(&hook))
+				attach_one(fastpath, device, &places[i]);
+		}
+	}
+}
+
+/* ---- following the network ----------------------------------------------------------------- */
+
+/* What a look at the network finds. */
+struct look {
+	struct cv_fastpath *fastpath;
+	bool changed;
+};
+
+static int want_link(const struct cv_link *link, void *data)
+{
+	struct look *look = data;
+	struct cv_fastpath *fastpath = look->fastpath;
+	struct cv_fastpath_device *device = cv_devices_find(fastpath, link->index);
+	uint32_t wanted = 0;
+
+	if (cv_fastpath_find_tunnel(fastpath, link->index))
+		wanted |= CV_FP_DEVICE_TUNNEL;
+	if (cv_endpoints_have(fastpath, link->index))
+		wanted |= CV_FP_DEVICE_ENDPOINT;
+	if (link->type == ARPHRD_ETHER && (link->flags & IFF_UP) && !wanted)
+		wanted |= CV_FP_DEVICE_UNDERLAY; /* if it has an address: drop_unaddressed */
+	if (!device && !wanted)
+		return 0;
+	device = add_device(fastpath, link->index);
+	if (!device)
+		return -ENOMEM;
+	memcpy(device->name, link->name, sizeof(device->name));
+	device->wanted = wanted;
+	device->seen = true;
+	device->problem[0] = '\0';
+	return 0;
+}
+
+/* Marks the devices that have an address; the mark is a bit that no kind uses. */
+enum {
+	ADDRESSED = 1 << 16
+};
+
+static int mark_addressed(const struct cv_address *address, void *data)
+{
+	struct look *look = data;
+	struct cv_fastpath_device *device = cv_devices_find(look->fastpath, address->ifindex);
+
+	if (device && !cv_ipv4_is_loopback(address->address))
+		device->wanted |= ADDRESSED;
+	return 0;
+}
+
+static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
+{
+	struct look *look = data;
+	struct cv_fastpath_device *device = cv_devices_find(look->fastpath, qdisc->ifindex);
+
+	if (!device)
+		return 0;
+	/* A foreign ingress qdisc and clsact exclude each other; a foreign root one shapes. */
+	if (!strcmp(qdisc->kind, "ingress") || ((device->wanted & CV_FP_DEVICE_ENDPOINT) &&
+						qdisc->parent == TC_H_ROOT && qdisc->handle))
+		snprintf(device->problem, sizeof(device->problem),
+			 "the device has a foreign qdisc (%s)", qdisc->kind);
+	return 0;
+}
+
+/* net.ipv4.conf: the stricter of "all" and the device's own counts. */
+static uint8_t read_rp_filter(const char *name)
+{
+	int all = cv_sysctl_read_ipv4("all", "rp_filter");
+	int own = cv_sysctl_read_ipv4(name, "rp_filter");
+
+	return (uint8_t)(own > all ? own : all > 0 ? all : 0);
+}
+
+static void settle_device(struct look *look, struct cv_fastpath_device *device)
+{
+	struct cv_fastpath *fastpath = look->fastpath;
+	uint32_t wanted = device->wanted & ~(uint32_t)ADDRESSED;
+	uint8_t rp_filter;
+
+	if (!(device->wanted & ADDRESSED))
+		wanted &= ~(uint32_t)CV_FP_DEVICE_UNDERLAY;
+	if (device->problem[0])
+		wanted = 0;
+	device->wanted = wanted;
+	rp_filter = wanted & CV_FP_DEVICE_UNDERLAY ? read_rp_filter(device->name) : 0;
+	if (rp_filter != device->rp_filter) {
+		device->rp_filter = rp_filter;
+		look->changed = true;
+	}
+	if (device->kind & ~wanted) {
+		detach_all(fastpath, device, device->kind & ~wanted);
+		look->changed = true;
+	}
+	if (wanted) {
+		if (wanted & ~device->kind)
+			look->changed = true;
+		attach_all(fastpath, device, wanted);
+	}
+}
+
+/* Devices that are gone, or of no interest any more. */
+static void forget_devices(struct cv_fastpath *fastpath)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fastpath->device_count; i++) {
+		struct cv_fastpath_device *device = &fastpath->devices[i];
+		__u32 key = (__u32)device->ifindex;
+
+		if (device->seen && (device->kind || device->problem[0])) {
+			fastpath->devices[kept++] = *device;
+			continue;
+		}
+		bpf_map_delete_elem(fastpath->programs.map[CV_MAP_DEVICES], &key);
+	}
+	fastpath->device_count = kept;
+}
+
+void cv_devices_refresh(struct cv_fastpath *fastpath)
+{
+	struct look look = {.fastpath = fastpath};
+
+	for (size_t i = 0; i < fastpath->device_count; i++) {
+		fastpath->devices[i].wanted = 0;
+		fastpath->devices[i].seen = false;
+	}
+	if (cv_link_for_each(fastpath->nl, want_link, &look) ||
+	    cv_address_for_each(fastpath->nl, mark_addressed, &look) ||
+	    cv_qdisc_for_each(fastpath->nl, mark_qdisc, &look)) {
+		cv_fastpath_say(fastpath, LOG_ERR, "cannot look at the network's devices");
+		return;
+	}
+	for (size_t i = 0; i < fastpath->device_count; i++) {
+		if (fastpath->devices[i].seen)
+			settle_device(&look, &fastpath->devices[i]);
+	}
+	forget_devices(fastpath);
+	if (look.changed)
+		cv_fastpath_bump(fastpath);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+unsigned int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir)
+{
+	unsigned int handle = cv_pins_handle(run_dir), removed = 0;
+	int map = cv_pins_get(pins, CV_FP_MAP_DEVICES);
+	__u32 key, last, *previous = NULL;
+	struct cv_fp_device entry;
+
+	if (map < 0)
+		return 0;
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		last = key;
+		previous = &last;
+		for (unsigned int i = 0; i < PLACES; i++) {
+			struct cv_hook hook = hook_of((int)key, &places[i], handle);
+
+			if (!cv_hook_attached(&hook))
+				continue;
+			cv_hook_detach(&hook);
+			removed++;
+		}
+		if (!bpf_map_lookup_elem(map, &key, &entry) && entry.made_clsact)
+			cv_hook_remove_qdisc(nl, (int)key);
+	}
+	close(map);
+	return removed;
+}

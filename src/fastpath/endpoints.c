@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Endpoints.
+ *
+ * Invariant: an entry of cv_endpoints says bypass only while our programs stand on the
+ * device's both hooks and no foreign qdisc does: a flow that goes past the stack one way only
+ * would die in conntrack.
+ */
+#include "fastpath/endpoints.h"
+
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "fastpath/devices.h"
+#include "net/link.h"
+
+static struct cv_fastpath_known_endpoint *find(const struct cv_fastpath *fastpath, int ifindex)
+{
+	for (size_t i = 0; i < fastpath->endpoint_count; i++) {
+		if (fastpath->endpoints[i].wanted.ifindex == ifindex)
+			return &fastpath->endpoints[i];
+	}
+	return NULL;
+}
+
+static const struct cv_fastpath_known_endpoint *owner_of(const struct cv_fastpath *fastpath,
+							 __be32 address)
+{
+	for (size_t i = 0; i < fastpath->endpoint_count; i++) {
+		const struct cv_fastpath_endpoint *wanted = &fastpath->endpoints[i].wanted;
+
+		for (unsigned int j = 0; j < wanted->count; j++) {
+			if (wanted->addresses[j] == address)
+				return &fastpath->endpoints[i];
+		}
+	}
+	return NULL;
+}
+
+bool cv_endpoints_have(const struct cv_fastpath *fastpath, int ifindex)
+{
+	return find(fastpath, ifindex) != NULL;
+}
+
+/* ---- the map -------------------------------------------------------------------------- */
+
+static void write_entries(struct cv_fastpath *fastpath,
+			  const struct cv_fastpath_known_endpoint *endpoint)
+{
+	for (unsigned int i = 0; i < endpoint->wanted.count; i++)
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_ENDPOINTS],
+				    &endpoint->wanted.addresses[i], &endpoint->entry, BPF_ANY);
+}
+
+static void delete_entries(struct cv_fastpath *fastpath,
+			   const struct cv_fastpath_endpoint *endpoint)
+{
+	for (unsigned int i = 0; i < endpoint->count; i++)
+		bpf_map_delete_elem(fastpath->programs.map[CV_MAP_ENDPOINTS],
+				    &endpoint->addresses[i]);
+}
+
+/* "" if bypass can be in force. */
+static void judge(struct cv_fastpath *fastpath, struct cv_fastpath_known_endpoint *endpoint)
+{
+	const struct cv_fastpath_device *device =
+		cv_devices_find(fastpath, endpoint->wanted.ifindex);
+	struct cv_fp_endpoint entry = {.ifindex = (__u32)endpoint->wanted.ifindex};
+	struct cv_link link;
+	const char *problem = "";
+
+	memset(&link, 0, sizeof(link));
+	if (cv_link_get_by_index(fastpath->nl, endpoint->wanted.ifindex, &link))
+		problem = "the device is gone";
+	else if (link.type != ARPHRD_ETHER)
+		problem = "the device is not like Ethernet";
+	else if (link.master)
+		problem = "the device is a port of a bridge; make the bridge the endpoint";
+	else if (device && device->problem[0])
+		problem = device->problem;
+	else if (!device || !(device->kind & CV_FP_DEVICE_ENDPOINT))
+		problem = "no program is attached to the device";
+	entry.by_peer = link.peer_away && !strcmp(link.kind, "veth");
+	entry.bypass = endpoint->wanted.bypass && !*problem;
+	snprintf(endpoint->problem, sizeof(endpoint->problem), "%s", problem);
+	if (memcmp(&entry, &endpoint->entry, sizeof(entry)) != 0) {
+		endpoint->entry = entry;
+		write_entries(fastpath, endpoint);
+		cv_fastpath_bump(fastpath);
+	}
+}
+
+void cv_endpoints_refresh(struct cv_fastpath *fastpath)
+{
+	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
+	for (size_t i = 0; i < fastpath->endpoint_count; i++)
+		judge(fastpath, &fastpath->endpoints[i]);
+}
+
+void cv_endpoints_sweep(struct cv_fastpath *fastpath)
+{
+	int map = fastpath->programs.map[CV_MAP_ENDPOINTS];
+	__be32 key, last, *previous = NULL;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		last = key;
+		if (owner_of(fastpath, key))
+			previous = &last;
+		else if (bpf_map_delete_elem(map, &key))
+			return;
+	}
+}
+
+/* ---- what the daemon says ------------------------------------------------------------------ */
+
+int cv_fastpath_endpoint_set(struct cv_fastpath *fastpath,
+			     const struct cv_fastpath_endpoint *endpoint)
+{
+	struct cv_fastpath_known_endpoint *known = find(fastpath, endpoint->ifindex);
+
+	for (unsigned int i = 0; i < endpoint->count; i++) {
+		const struct cv_fastpath_known_endpoint *owner =
+			owner_of(fastpath, endpoint->addresses[i]);
+
+		if (owner && owner != known)
+			return -EEXIST;
+	}
+	if (!known) {
+		known = realloc(fastpath->endpoints,
+				(fastpath->endpoint_count + 1) * sizeof(*known));
+		if (!known)
+			return -ENOMEM;
+		fastpath->endpoints = known;
+		known = &fastpath->endpoints[fastpath->endpoint_count++];
+	} else {
+		delete_entries(fastpath, &known->wanted);
+	}
+	memset(known, 0, sizeof(*known));
+	known->wanted = *endpoint;
+	if (!fastpath->ready)
+		return 0;
+	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
+	cv_devices_refresh(fastpath);
+	judge(fastpath, known);
+	cv_fastpath_bump(fastpath);
+	return 0;
+}
+
+void cv_fastpath_endpoint_delete(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fastpath_known_endpoint *known = find(fastpath, ifindex);
+
+	if (!known)
+		return;
+	delete_entries(fastpath, &known->wanted);
+	*known = fastpath->endpoints[--fastpath->endpoint_count];
+	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
+	cv_fastpath_bump(fastpath);
+	cv_devices_refresh(fastpath);
+}
+
+const char *cv_fastpath_endpoint_problem(struct cv_fastpath *fastpath, int ifindex)
+{
+	const struct cv_fastpath_known_endpoint *known = find(fastpath, ifindex);
+
+	if (!known)
+		return "the fast path does not know it";
+	return known->problem[0] ? known->problem : NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The object file of src/bpf, byte for byte; libbpf wants it aligned. */
+#include "fastpath/image.h"
+
+__asm__(".section .rodata.cv_image, \"a\", @progbits\n"
+	".balign 16\n"
+	".global cv_image\n"
+	".global cv_image_end\n"
+	"cv_image:\n"
+	".incbin \"" CV_BPF_OBJECT "\"\n"
+	"cv_image_end:\n"
+	".byte 0\n"
+	".previous\n");

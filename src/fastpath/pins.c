@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pins in the BPF file system. */
+#include "fastpath/pins.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+static const char mount_point[] = "/sys/fs/bpf";
+static const char parent[] = "/sys/fs/bpf/culvert";
+
+/* FNV-1a: names must be the same in every build, for ever. */
+static uint64_t hash(const char *text)
+{
+	uint64_t sum = 0xcbf29ce484222325ULL;
+
+	for (; *text; text++)
+		sum = (sum ^ (unsigned char)*text) * 0x100000001b3ULL;
+	return sum;
+}
+
+unsigned int cv_pins_handle(const char *run_dir)
+{
+	uint64_t sum = hash(run_dir);
+
+	return (unsigned int)(sum ^ sum >> 32) | 1;
+}
+
+static int netns_cookie(uint64_t *ret_cookie)
+{
+	socklen_t length = sizeof(*ret_cookie);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &length) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* No dots: the BPF file system keeps names with dots for itself. */
+static int name_directory(const char *run_dir, char *ret_path)
+{
+	uint64_t cookie;
+	int err = netns_cookie(&cookie);
+
+	if (err)
+		return err;
+	snprintf(ret_path, CV_PINS_PATH_MAX, "%s/%llx-%016llx", parent, (unsigned long long)cookie,
+		 (unsigned long long)hash(run_dir));
+	return 0;
+}
+
+static bool is_mounted(void)
+{
+	struct statfs fs;
+
+	return !statfs(mount_point, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+/* As ip, tc and bpftool do it. */
+static int mount_file_system(char *why, size_t size)
+{
+	int err;
+
+	if (is_mounted())
+		return 0;
+	if (!mount("bpf", mount_point, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return 0;
+	err = -errno;
+	snprintf(
+		why, size,
+		"no BPF file system at %s, and it cannot be mounted: %s; mount it, or let culvertd",
+		mount_point, strerror(-err));
+	return err;
+}
+
+static int open_directory(struct cv_pins *pins)
+{
+	pins->dir = open(pins->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return pins->dir < 0 ? -errno : 0;
+}
+
+int cv_pins_find(const char *run_dir, struct cv_pins *ret_pins)
+{
+	int err = name_directory(run_dir, ret_pins->path);
+
+	if (err)
+		return err;
+	return is_mounted() ? open_directory(ret_pins) : -ENOENT;
+}
+
+int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_t size)
+{
+	int err = name_directory(run_dir, ret_pins->path);
+
+	if (err) {
+		snprintf(why, size,
+			 "the kernel does not tell its network namespace: %s (Linux "
+			 "5.14 does)",
+			 strerror(-err));
+		return err;
+	}
+	err = mount_file_system(why, size);
+	if (err)
+		return err;
+	if ((mkdir(parent, 0700) && errno != EEXIST) ||
+	    (mkdir(ret_pins->path, 0700) && errno != EEXIST))
+		err = -errno;
+	if (!err)
+		err = open_directory(ret_pins);
+	if (err)
+		snprintf(why, size, "cannot make %s: %s", ret_pins->path, strerror(-err));
+	return err;
+}
+
+void cv_pins_close(struct cv_pins *pins)
+{
+	if (pins->dir >= 0)
+		close(pins->dir);
+	pins->dir = -1;
+}
+
+static void name_pin(const struct cv_pins *pins, const char *name, char *ret_path, size_t size)
+{
+	snprintf(ret_path, size, "%s/%.*s", pins->path, CV_PINS_NAME_MAX, name);
+}
+
+int cv_pins_get(const struct cv_pins *pins, const char *name)
+{
+	char path[CV_PINS_PATH_MAX + CV_PINS_NAME_MAX + 1];
+	int fd;
+
+	name_pin(pins, name, path, sizeof(path));
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+int cv_pins_put(const struct cv_pins *pins, const char *name, int fd)
+{
+	char path[CV_PINS_PATH_MAX + CV_PINS_NAME_MAX + 1];
+
+	name_pin(pins, name, path, sizeof(path));
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+int cv_pins_remove(const struct cv_pins *pins, const char *name)
+{
+	return unlinkat(pins->dir, name, 0) ? -errno : 0;
+}
+
+int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
+		     void *data)
+{
+	DIR *dir = opendir(pins->path);
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!dir)
+		return -errno;
+	while (!result && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			result = cb(entry->d_name, data);
+	}
+	closedir(dir);
+	return result;
+}
+
+struct purge {
+	const struct cv_pins *pins;
+	int count;
+};
+
+static int purge_one(const char *name, void *data)
+{
+	struct purge *purge = data;
+
+	if (!cv_pins_remove(purge->pins, name))
+		purge->count++;
+	return 0;
+}
+
+int cv_pins_purge(struct cv_pins *pins)
+{
+	struct purge purge = {.pins = pins};
+	int err = cv_pins_for_each(pins, purge_one, &purge);
+
+	cv_pins_close(pins);
+	if (rmdir(pins->path) && errno != ENOENT && !err)
+		err = -errno;
+	/* Another instance may have its own below it. */
+	rmdir(parent);
+	return err ? err : purge.count;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading.
+ *
+ * A map's name ends in the number of its layout. A map that is pinned under the very name, with
+ * the very sizes, is used as it is, while the programs of the daemon before still use it, too.
+ * One of another number (an older daemon's, or after a rollback a newer one's) is copied: values
+ * grow at their ends alone, so the common beginning is what both know.
+ */
+#include "fastpath/programs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "fastpath/image.h"
+#include "fastpath/migrate.h"
+
+static const char *const program_names[CV_PROGRAM_MAX] = {
+	[CV_PROGRAM_TUNNEL_OUT] = "cv_tunnel_out",
+	[CV_PROGRAM_UNDERLAY_IN] = "cv_underlay_in",
+	[CV_PROGRAM_ENDPOINT_IN] = "cv_endpoint_in",
+	[CV_PROGRAM_ENDPOINT_OUT] = "cv_endpoint_out",
+	[CV_PROGRAM_TUNNEL_IN] = "cv_tunnel_in",
+	[CV_PROGRAM_HAND_OVER] = "cv_hand_over",
+	[CV_PROGRAM_LOOK] = "cv_look",
+	[CV_PROGRAM_STAMP] = "cv_stamp",
+};
+
+static const char *const map_names[CV_MAP_MAX] = {
+	[CV_MAP_CONFIG] = CV_FP_MAP_CONFIG,
+	[CV_MAP_TUNNELS] = CV_FP_MAP_TUNNELS,
+	[CV_MAP_PAIRS] = CV_FP_MAP_PAIRS,
+	[CV_MAP_ADDRESSES] = CV_FP_MAP_ADDRESSES,
+	[CV_MAP_DEVICES] = CV_FP_MAP_DEVICES,
+	[CV_MAP_ENDPOINTS] = CV_FP_MAP_ENDPOINTS,
+	[CV_MAP_REMOTES] = CV_FP_MAP_REMOTES,
+	[CV_MAP_COUNTERS] = CV_FP_MAP_COUNTERS,
+	[CV_MAP_IDS] = CV_FP_MAP_IDS,
+	[CV_MAP_WAYS] = CV_FP_MAP_WAYS,
+	[CV_MAP_PERMITS] = CV_FP_MAP_PERMITS,
+	[CV_MAP_WORDS] = CV_FP_MAP_WORDS,
+	[CV_MAP_ARRIVALS] = CV_FP_MAP_ARRIVALS,
+	[CV_MAP_FLOWS] = CV_FP_MAP_FLOWS,
+	[CV_MAP_FRAGMENTS] = CV_FP_MAP_FRAGMENTS,
+	[CV_MAP_ENGINE] = CV_FP_MAP_ENGINE,
+	[CV_MAP_CAPTURE] = CV_FP_MAP_CAPTURE,
+};
+
+/* Maps that live as long as the daemon alone. */
+static bool is_pinned(enum cv_map map)
+{
+	return map != CV_MAP_ENGINE && map != CV_MAP_CAPTURE;
+}
+
+/* libbpf's complaints are kept: the last one says why loading failed. */
+static __thread char last_words[256];
+
+static int listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(last_words, sizeof(last_words), format, args);
+	last_words[strcspn(last_words, "\n")] = '\0';
+	return 0;
+}
+
+void cv_programs_listen(void)
+{
+	*last_words = '\0';
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(listen_to_libbpf);
+}
+
+static int complain(int err, const char *what, char *why, size_t size)
+{
+	if (err == -EPERM || err == -EACCES)
+		snprintf(why, size,
+			 "%s: %s; it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root", what,
+			 strerror(-err));
+	else
+		snprintf(why, size, "%s: %s%s%s", what, strerror(-err),
+			 *last_words ? "; libbpf: " : "", last_words);
+	return err;
+}
+
+/* ---- what the kernel has ------------------------------------------------------------- */
+
+/* Flags that bpf_fib_lookup() takes; it answers -EINVAL to others before it looks at anything. */
+enum {
+	FIB_SKIP_NEIGH = 1 << 2,
+	FIB_SOURCE = 1 << 4,
+};
+
+/*
+ * A program of five instructions: r0 = bpf_fib_lookup(ctx, zeroed parameters, their size,
+ * flags); return r0 + 4096, so that -EINVAL is a number of its own.
+ */
+static bool takes_fib_flag(int flag)
+{
+	enum {
+		SIZE = 64,
+		OFFSET = 4096
+	};
+	const struct bpf_insn code[] = {
+		{.code = 0xb7, .dst_reg = 6},				 /* r6 = 0 */
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -64}, /* *(r10-64) */
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -56},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -48},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -40},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -32},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -24},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -16},
+		{.code = 0x7b, .dst_reg = 10, .src_reg = 6, .off = -8},
+		{.code = 0x72, .dst_reg = 10, .off = -64, .imm = 2}, /* AF_INET */
+		{.code = 0x62, .dst_reg = 10, .off = -56, .imm = 1}, /* ifindex */
+		{.code = 0xbf, .dst_reg = 2, .src_reg = 10},	     /* r2 = r10 */
+		{.code = 0x07, .dst_reg = 2, .imm = -64},	     /* r2 -= 64 */
+		{.code = 0xb7, .dst_reg = 3, .imm = SIZE},	     /* r3 = size */
+		{.code = 0xb7, .dst_reg = 4, .imm = flag},	     /* r4 = flags */
+		{.code = 0x85, .imm = BPF_FUNC_fib_lookup},	     /* call */
+		{.code = 0x07, .dst_reg = 0, .imm = OFFSET},	     /* r0 += … */
+		{.code = 0x95},					     /* exit */
+	};
+	unsigned char packet[64] = {[12] = 8, [14] = 0x45};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "cv_probe", "GPL", code,
+			       sizeof(code) / sizeof(code[0]), NULL);
+	bool takes;
+
+	if (fd < 0)
+		return false;
+	takes = !bpf_prog_test_run_opts(fd, &run) && (int)run.retval - OFFSET != -EINVAL;
+	close(fd);
+	return takes;
+}
+
+/* As src/bpf/maps.h has it: the only thing in .rodata. */
+struct features {
+	uint32_t skip_neigh;
+	uint32_t source;
+};
+
+static int set_features(struct bpf_object *object)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
+	const struct features features = {
+		.skip_neigh = takes_fib_flag(FIB_SKIP_NEIGH),
+		.source = takes_fib_flag(FIB_SOURCE),
+	};
+
+	if (!map || bpf_map__value_size(map) < sizeof(features))
+		return -EINVAL;
+	return bpf_map__set_initial_value(map, &features, bpf_map__value_size(map));
+}
+
+/* ---- opening, loading ----------------------------------------------------------------- */
+
+/* Use the pinned map if there is one that fits. */
+static void take_up(struct bpf_map *map, const struct cv_pins *pins)
+{
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+	int fd = cv_pins_get(pins, bpf_map__name(map));
+
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &length) && info.type == bpf_map__type(map) &&
+	    info.key_size == bpf_map__key_size(map) &&
+	    info.value_size == bpf_map__value_size(map) &&
+	    info.max_entries == bpf_map__max_entries(map))
+		bpf_map__reuse_fd(map, fd);
+	close(fd);
+}
+
+static int prepare(struct cv_programs *programs, const struct cv_pins *pins, char *why, size_t size)
+{
+	int err = set_features(programs->object);
+
+	if (err)
+		return complain(err, "the eBPF image has no features", why, size);
+	for (unsigned int i = 0; i < CV_MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(programs->object, map_names[i]);
+
+		if (!map)
+			return complain(-ENOENT, map_names[i], why, size);
+		if (is_pinned(i) && pins)
+			take_up(map, pins);
+	}
+	return 0;
+}
+
+static int find_descriptors(struct cv_programs *programs, char *why, size_t size)
+{
+	for (unsigned int i = 0; i < CV_MAP_MAX; i++)
+		programs->map[i] = bpf_object__find_map_fd_by_name(programs->object, map_names[i]);
+	for (unsigned int i = 0; i < CV_PROGRAM_MAX; i++) {
+		const struct bpf_program *program =
+			bpf_object__find_program_by_name(programs->object, program_names[i]);
+
+		programs->program[i] = program ? bpf_program__fd(program) : -1;
+		if (programs->program[i] < 0)
+			return complain(-ENOENT, program_names[i], why, size);
+	}
+	return 0;
+}
+
+/* Maps that are new get their elders' entries, and a pin. */
+static int pin_all(const struct cv_programs *programs, const struct cv_pins *pins, char *why,
+		   size_t size)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < CV_MAP_MAX && !err; i++) {
+		int fd = is_pinned(i) ? cv_pins_get(pins, map_names[i]) : 0;
+
+		if (fd > 0)
+			close(fd);
+		if (!is_pinned(i) || (fd > 0 && cv_migrate_is_same(fd, programs->map[i])))
+			continue;
+		cv_migrate(pins, map_names[i], programs->map[i], true);
+		err = cv_pins_put(pins, map_names[i], programs->map[i]);
+	}
+	for (unsigned int i = 0; i < CV_PROGRAM_MAX && !err; i++)
+		err = cv_pins_put(pins, program_names[i], programs->program[i]);
+	return err ? complain(err, "cannot pin the eBPF maps and programs", why, size) : 0;
+}
+
+int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, char *why,
+		     size_t size)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "culvert");
+	int err;
+
+	memset(programs, 0, sizeof(*programs));
+	cv_programs_listen();
+	programs->object = bpf_object__open_mem(cv_image, cv_image_size(), &options);
+	if (!programs->object)
+		return complain(-errno, "cannot read the eBPF programs", why, size);
+	err = prepare(programs, pins, why, size);
+	if (!err) {
+		err = bpf_object__load(programs->object);
+		if (err)
+			complain(err, "the kernel refuses the eBPF programs", why, size);
+	}
+	if (!err)
+		err = find_descriptors(programs, why, size);
+	if (!err && pins)
+		err = pin_all(programs, pins, why, size);
+	if (err)
+		cv_programs_fini(programs);
+	return err;
+}
+
+void cv_programs_fini(struct cv_programs *programs)
+{
+	if (programs->object)
+		bpf_object__close(programs->object);
+	programs->object = NULL;
+}
+
+/* ---- afterwards -------------------------------------------------------------------------- */
+
+void cv_programs_settle(const struct cv_programs *programs, const struct cv_pins *pins)
+{
+	for (unsigned int i = 0; i < CV_MAP_MAX; i++) {
+		if (!is_pinned(i))
+			continue;
+		cv_migrate(pins, map_names[i], programs->map[i], false);
+		cv_migrate_forget(pins, map_names[i]);
+	}
+}
+
+static int run(int program, struct __sk_buff *context)
+{
+	unsigned char packet[64] = {[12] = 8, [14] = 0x45};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet),
+		    .ctx_in = context, .ctx_size_in = sizeof(*context), .ctx_out = context,
+		    .ctx_size_out = sizeof(*context));
+
+	return bpf_prog_test_run_opts(program, &options) ? -errno : 0;
+}
+
+int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_genid,
+		     uint64_t *ret_device)
+{
+	struct __sk_buff context = {.ifindex = ifindex > 0 ? (__u32)ifindex : 1};
+	int err = run(programs->program[CV_PROGRAM_LOOK], &context);
+
+	if (err)
+		return err;
+	*ret_genid = context.cb[CV_LOOK_GENID] | (uint64_t)context.cb[CV_LOOK_GENID + 1] << 32;
+	*ret_device = context.cb[CV_LOOK_DEVICE] | (uint64_t)context.cb[CV_LOOK_DEVICE + 1] << 32;
+	return 0;
+}
+
+int cv_programs_stamp(const struct cv_programs *programs, struct cv_fp_stamp *ret_stamp)
+{
+	struct __sk_buff context = {.ifindex = 1};
+	int err = run(programs->program[CV_PROGRAM_STAMP], &context);
+
+	if (err)
+		return err;
+	ret_stamp->genid = context.mark;
+	ret_stamp->generation = context.priority;
+	return 0;
+}
+
+int cv_programs_engine_runs(const struct cv_programs *programs)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(programs->map[CV_MAP_ENGINE], &zero,
+				&programs->program[CV_PROGRAM_HAND_OVER], BPF_ANY))
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an instance of the fast path knows: for the files of fastpath/ alone. */
+#ifndef CV_FASTPATH_STATE_H
+#define CV_FASTPATH_STATE_H
+
+#include "fastpath/fastpath.h"
+#include "fastpath/pins.h"
+#include "fastpath/programs.h"
+
+enum {
+	CV_FASTPATH_PROBLEM_MAX = 128
+};
+
+/* A tunnel that the fast path was told of. */
+struct cv_fastpath_tunnel {
+	struct cv_engine_tunnel config;
+	uint32_t slot;
+	int dev; /* index of config.dev, 0: none */
+	struct cv_fp_tunnel entry;
+	bool in_map;
+	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": carried */
+};
+
+/* An endpoint that it was told of. */
+struct cv_fastpath_known_endpoint {
+	struct cv_fastpath_endpoint wanted;
+	struct cv_fp_endpoint entry;
+	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": as wanted */
+};
+
+/* A device on which programs of ours stand. */
+struct cv_fastpath_device {
+	int ifindex;
+	char name[IFNAMSIZ];
+	uint32_t kind; /* set of enum cv_fp_device_kind: what is attached */
+	uint8_t rp_filter;
+	bool made_clsact;
+	uint32_t wanted; /* while refreshing: what is to be attached */
+	bool seen;	 /* while refreshing: it exists */
+	char problem[CV_FASTPATH_PROBLEM_MAX];
+};
+
+/* An address of this host, as cv_addresses has it. */
+struct cv_fastpath_address {
+	__be32 address;
+	uint32_t kind; /* enum cv_fp_address */
+};
+
+struct cv_fastpath {
+	struct cv_nl *nl;
+	void (*log)(int priority, const char *text);
+	char run_dir[256];
+	unsigned int handle;
+	bool ready;
+	struct cv_pins pins;
+	struct cv_programs programs;
+	struct cv_fp_config config;
+	uint64_t slots[CV_FP_SLOTS / 64 + 1]; /* taken ones */
+
+	struct cv_fastpath_tunnel *tunnels;
+	size_t tunnel_count;
+	struct cv_fastpath_known_endpoint *endpoints;
+	size_t endpoint_count;
+	struct cv_fastpath_device *devices;
+	size_t device_count;
+	struct cv_fastpath_address *addresses;
+	size_t address_count;
+
+	struct perf_buffer *capture;
+	void (*take)(void *context, const struct cv_fp_capture *record, const uint8_t *packet);
+	void (*lost)(void *context, uint64_t count);
+	void *capture_context;
+};
+
+/* Say something in the log. */
+void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Write the configuration as it is. */
+void cv_fastpath_write_config(struct cv_fastpath *fastpath);
+
+/* Write the configuration, with a new generation: everything remembered is asked for again. */
+void cv_fastpath_bump(struct cv_fastpath *fastpath);
+
+struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex);
+
+#endif

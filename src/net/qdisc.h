@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queueing disciplines, by rtnetlink: which device has which. */
+#ifndef CV_NET_QDISC_H
+#define CV_NET_QDISC_H
+
+#include <linux/types.h>
+
+#include "net/netlink.h"
+
+enum {
+	CV_QDISC_KIND_MAX = 16
+};
+
+struct cv_qdisc {
+	int ifindex;
+	__u32 handle; /* 0: the kernel's default, which nobody asked for */
+	__u32 parent; /* TC_H_ROOT, TC_H_INGRESS (clsact, too), or a class */
+	char kind[CV_QDISC_KIND_MAX];
+};
+
+/*
+ * Call cb for every qdisc of every device of this namespace; a non-zero return stops and is
+ * returned. The list is complete before the first call: cb may use nl. 0 or -errno.
+ */
+int cv_qdisc_for_each(struct cv_nl *nl, int (*cb)(const struct cv_qdisc *qdisc, void *data),
+		      void *data);
+
+#endif
