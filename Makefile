@@ -79,8 +79,10 @@ FUZZ_COMMON := $(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c)))
 # Helper programs of the scripts: one .c is one program, below $(O) at the same path.
 TOOL_SRC := $(sort $(wildcard lab/*.c tests/packet/*.c tests/lab/*.c tests/interop/*.c \
 	tests/bench/*.c))
+# One program of several files.
+DIFFERENTIAL_SRC := $(sort $(wildcard tests/differential/*.c))
 ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC) \
-	$(FUZZ_COMMON) $(TOOL_SRC)
+	$(FUZZ_COMMON) $(TOOL_SRC) $(DIFFERENTIAL_SRC)
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
@@ -96,7 +98,8 @@ LIB := $(O)/libculvert.a
 PROGRAMS := $(patsubst %.c,$(O)/%,$(notdir $(wildcard $(MAINS))))
 UNITS := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 FUZZERS := $(patsubst %.c,$(O)/%,$(FUZZ_SRC))
-TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC))
+DIFFERENTIAL := $(O)/tests/differential/differential
+TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC)) $(DIFFERENTIAL)
 
 # ---- building ------------------------------------------------------------------
 
@@ -151,6 +154,7 @@ $(foreach m,$(wildcard $(MAINS)),$(eval \
 $(foreach t,$(UNIT_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(UNIT_COMMON)),$(TEST_LIBS))))
 $(foreach t,$(TOOL_SRC),$(eval $(call program,$(O)/$(basename $(t)),$(call obj,$(t)))))
+$(eval $(call program,$(DIFFERENTIAL),$(call obj,$(DIFFERENTIAL_SRC) tests/unit/world.c)))
 $(foreach t,$(FUZZ_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(FUZZ_COMMON)),,-fsanitize=fuzzer)))
 
@@ -189,7 +193,7 @@ lint: $(CHECKS)
 list-checks:
 	@echo $(CHECKS)
 
-SRC_C := $(sort $(wildcard src/*/*.c))
+SRC_C := $(filter-out src/bpf/%,$(sort $(wildcard src/*/*.c)))
 WIRE_HDR := $(sort $(wildcard src/wire/*.h))
 C_FILES := $(sort $(wildcard src/*/*.[ch] tests/*/*.[ch] lab/*.[ch]))
 JOBS = $(shell nproc)
@@ -203,8 +207,7 @@ build/wire/wire_all.c: $(WIRE_HDR) Makefile
 	@mkdir -p $(@D)
 	@printf '#include "wire/%s"\n' $(notdir $(WIRE_HDR)) >$@
 WIRE_UNITS := $(WIRE_HDR:src/wire/%.h=build/wire/%.c) build/wire/wire_all.c
-# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
-BPF_CC = clang -target bpf $(WIRE_CHECK) -I/usr/include/$(shell $(CC) -print-multiarch)
+BPF_CC = clang -target bpf $(WIRE_CHECK) $(BPF_INCLUDE)
 
 # Code is made, and complained about, only for what is called.
 build/wire/wire_callers.c: build/wire/wire_all.c tests/lint/wire-callers
@@ -221,10 +224,12 @@ check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
 
 check-tidy:
-	$(Q)bash tests/lint/tidy $(JOBS) $(filter %.c,$(C_FILES)) -- $(CV_CPPFLAGS) -std=gnu17
+	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out src/bpf/%,$(filter %.c,$(C_FILES))) -- \
+		$(CV_CPPFLAGS) -DCV_BPF_OBJECT='"Makefile"' -std=gnu17
+	$(Q)bash tests/lint/tidy $(JOBS) src/bpf/fastpath.bpf.c -- $(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
-	--cppcheck-build-dir=build/cppcheck -Isrc
+	--cppcheck-build-dir=build/cppcheck --library=tests/lint/libbpf.cfg -Isrc
 check-cppcheck:
 	@mkdir -p build/cppcheck
 	$(Q)$(if $(SRC_C),cppcheck -q -j$(JOBS) $(CPPCHECK) $(SRC_C))
@@ -232,7 +237,7 @@ check-cppcheck:
 # The virtio header of TUN devices and packet sockets is in the host's byte order, unlike
 # what its types say, hence __virtio*.
 SPARSE := -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
-	-D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
+	-DCV_BPF_OBJECT='"Makefile"' -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
 # -Wsparse-error: without it sparse says what is wrong and exits with 0.
 check-sparse:
 	$(Q)rc=0; for f in $(SRC_C); do \

@@ -370,6 +370,7 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 		.no_fastpath = d->no_fastpath,
 		.log = cv_log_text,
 	};
+	struct cv_teacher teacher;
 	int rc = cv_tunnel_set_create(&options, &d->set, error);
 
 	if (rc)
@@ -378,6 +379,8 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
 	if (rc || !d->fastpath)
 		return rc;
+	cv_fastpath_teacher(d->fastpath, &teacher);
+	cv_engine_set_teacher(d->engine, &teacher);
 	rc = cv_fastpath_ready(d->fastpath);
 	if (rc)
 		cv_log(LOG_WARNING, "the fast path cannot hand packets over: %s", strerror(-rc));

@@ -21,8 +21,8 @@ CV_INLINE int cv_hand_to_endpoint(__u32 ifindex, __u32 by_peer, __be32 address)
 	struct bpf_redir_neigh neighbour = {.nh_family = CV_AF_INET, .ipv4_nh = address};
 
 	if (by_peer)
-		return bpf_redirect_peer(ifindex, 0);
-	return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
+		return (int)bpf_redirect_peer(ifindex, 0);
+	return (int)bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
 /* Remember the permit in the flow's entry, so that the next packet costs one look-up. */
@@ -240,7 +240,7 @@ CV_INLINE void cv_find_exit(struct __sk_buff *skb, const struct cv_fp_config *co
 		return;
 	if (ret_exit->to_stack)
 		give_to_stack(&key);
-	else
+	else if (!ret_exit->way.to_engine)
 		remember_exit(&key, known, ret_exit, skb->ifindex, tos);
 }
 
@@ -276,7 +276,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
 	if (!cv_packet_segment(skb, ETH_HLEN, ip, &headers, &segment) ||
-	    !cv_fits(&exit->way, ip, segment))
+	    !cv_fits(skb, &exit->way, ip, segment))
 		return cv_to_engine(skb, scene);
 	return cv_encapsulate(skb, scene, &departure, ip, segments,
 			      ip->total_length + (__u64)(segments - 1) * headers);

@@ -81,7 +81,7 @@ CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const str
 		return cv_to_engine(skb, scene);
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
 		return TC_ACT_SHOT;
-	return bpf_redirect(scene->tunnel, BPF_F_INGRESS);
+	return (int)bpf_redirect(scene->tunnel, BPF_F_INGRESS);
 }
 
 CV_INLINE int to_endpoint(struct __sk_buff *skb, struct cv_scene *scene,
@@ -186,14 +186,13 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	in.key.outer_source = header->source;
 	in.key.outer_destination = header->destination;
 	in.key.ifindex = skb->ifindex;
-	if ((header->version_ihl & 0xf) != 5)
-		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
+	/* Before anything is handed over: the engine would take what lies for an inner packet. */
 	drop = cv_ipv4_parse(header, skb->len - ETH_HLEN, &in.outer);
-	if (!drop && !cv_header_ok(header))
+	if (!drop && in.outer.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(header))
 		drop = CV_DROP_BAD_CHECKSUM;
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (cv_ipv4_is_fragment(&in.outer))
+	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
 	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN)

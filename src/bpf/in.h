@@ -189,7 +189,8 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
 	bool up;
 
 	permit->slot = CV_FP_SLOT_NONE;
-	if (!address || *address != CV_FP_ADDRESS_OWN)
+	if (!address || *address != CV_FP_ADDRESS_OWN ||
+	    cv_ipv4_is_loopback(key->outer_destination))
 		return false;
 	permit->tunnel = find_tunnel(key, ret_tunnel);
 	if (!permit->tunnel)

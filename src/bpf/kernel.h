@@ -17,6 +17,9 @@
 
 #define CV_CORE __attribute__((preserve_access_index))
 
+/* What CO-RE knows of a field in the running kernel: where it is, how wide. */
+#define CV_FIELD(field, info) __builtin_preserve_field_info(field, BPF_FIELD_##info)
+
 /* Just the fields that are read; CO-RE finds where they are in the running kernel. */
 struct atomic_counter {
 	int counter;
@@ -48,6 +51,7 @@ struct rtable {
 struct sk_buff {
 	unsigned long _skb_refdst;
 	struct net_device *dev;
+	__u8 encapsulation : 1;
 } CV_CORE;
 
 enum {
@@ -70,6 +74,24 @@ enum {
 CV_INLINE unsigned long cv_skb_dst(const struct __sk_buff *skb)
 {
 	return CV_SKB_READ(skb, _skb_refdst) & ~(unsigned long)CV_REFDST_NOREF;
+}
+
+/*
+ * True if the kernel remembers a tunnel's header in front of this packet, be it still there or not:
+ * taking one off does not make it forget (seen up to 6.18), and it allows no second one.
+ */
+CV_INLINE bool cv_skb_is_encapsulated(const struct __sk_buff *skb)
+{
+	const struct sk_buff *packet = (const struct sk_buff *)(const void *)skb;
+	__u64 bit = 0;
+
+	/* BPF_CORE_READ_BITFIELD_PROBED(), which our warnings forbid. */
+	if (bpf_probe_read_kernel(&bit, CV_FIELD(packet->encapsulation, BYTE_SIZE),
+				  (const __u8 *)packet +
+					  CV_FIELD(packet->encapsulation, BYTE_OFFSET)))
+		return false;
+	return bit << CV_FIELD(packet->encapsulation, LSHIFT_U64) >>
+	       CV_FIELD(packet->encapsulation, RSHIFT_U64);
 }
 
 /* The gateway of a route: 0 and *ret_gateway (0: none, on-link); -1: not an IPv4 one. */

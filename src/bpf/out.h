@@ -84,9 +84,8 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	/* -EALREADY: it came out of a tunnel as a super-packet, and the kernel remembers. */
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
-		return cv_to_engine(skb, scene);
+		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
@@ -94,14 +93,19 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	scene->offset = ETH_HLEN;
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
-	return bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
+	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
 }
 
-/* True if no packet of this one will be larger than the path takes. */
-CV_INLINE bool cv_fits(const struct cv_fp_way *way, const struct cv_ipv4 *ip, __u32 segment)
+/*
+ * True if the packet can get its outer header here, and no packet of it will be larger than the path
+ * takes. A packet out of a tunnel that goes into the next one is the engine's.
+ */
+CV_INLINE bool cv_fits(const struct __sk_buff *skb, const struct cv_fp_way *way,
+		       const struct cv_ipv4 *ip, __u32 segment)
 {
 	return segment + CV_IPIP_OVERHEAD <= way->mtu &&
-	       ip->total_length + CV_IPIP_OVERHEAD <= CV_IPV4_LENGTH_MAX;
+	       ip->total_length + CV_IPIP_OVERHEAD <= CV_IPV4_LENGTH_MAX &&
+	       !cv_skb_is_encapsulated(skb);
 }
 
 /* ---- out of the stack, into the tunnel's device ----------------------------------------- */
@@ -134,10 +138,20 @@ CV_INLINE void cv_forget_route(struct __sk_buff *skb)
 	bpf_skb_set_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, remote_ipv6[1]), 0);
 }
 
-/* Room for an Ethernet header; the engine's packets begin with the IPv4 header. */
+/*
+ * An Ethernet header, without addresses, in front of an IPv4 packet that has none. It says what
+ * follows, for who captures in the endpoint.
+ */
 CV_INLINE bool cv_make_link_header(struct __sk_buff *skb)
 {
-	return !bpf_skb_change_head(skb, ETH_HLEN, 0);
+	struct ethhdr *header;
+
+	if (bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return false;
+	header = (struct ethhdr *)cv_packet_data(skb);
+	if ((__u8 *)(header + 1) <= cv_packet_end(skb))
+		header->h_proto = cv_htons(ETH_P_IP);
+	return true;
 }
 
 CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
@@ -167,7 +181,8 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 	drop = cv_check_departure(&departure, &ip);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (!cv_packet_segment(skb, 0, &ip, &headers, &segment) || !cv_fits(&way, &ip, segment))
+	if (!cv_packet_segment(skb, 0, &ip, &headers, &segment) ||
+	    !cv_fits(skb, &way, &ip, segment))
 		return cv_to_engine(skb, scene);
 	bytes = ip.total_length + (__u64)(segments - 1) * headers;
 	if (!cv_make_link_header(skb))

@@ -121,7 +121,8 @@ CV_INLINE void cv_find_way(struct __sk_buff *skb, const struct cv_fp_config *con
 	__builtin_memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->stamp = now;
 	resolve_way(skb, tunnel, config->lookup_ifindex, destination, ret_way);
-	if (now.generation)
+	/* What waits for the engine is not remembered: it may be told at any moment. */
+	if (now.generation && !ret_way->to_engine)
 		bpf_map_update_elem(&cv_ways_1, &key, ret_way, BPF_ANY);
 }
 

@@ -35,6 +35,7 @@ struct cv_engine {
 	struct cv_worker_shared shared;
 	struct cv_live live;
 	struct capture capture;
+	struct cv_teacher teacher;
 	unsigned int count;
 	struct cv_worker *workers[CV_ENGINE_WORKERS_MAX];
 };
@@ -235,6 +236,33 @@ int cv_engine_tunnel_delete(struct cv_engine *engine, int ifindex)
 	start_world(engine);
 	destroy_tunnel(engine, live);
 	return 0;
+}
+
+static void tell_remote(void *context, __be32 address, const struct cv_remote_state *state)
+{
+	const struct cv_teacher *teacher = context;
+	const struct cv_fp_remote remote = {
+		.mtu_until_ns = state->mtu_until_ms * 1000000,
+		.mtu = state->mtu,
+		.error_waits = state->error_waits,
+	};
+
+	teacher->remote(teacher->context, address, &remote);
+}
+
+void cv_engine_set_teacher(struct cv_engine *engine, const struct cv_teacher *teacher)
+{
+	struct cv_lane_shared *shared = &engine->shared.lane;
+
+	stop_world(engine);
+	shared->teacher = NULL;
+	cv_remotes_observe(shared->remotes, NULL, NULL);
+	if (teacher) {
+		engine->teacher = *teacher;
+		shared->teacher = &engine->teacher;
+		cv_remotes_observe(shared->remotes, tell_remote, &engine->teacher);
+	}
+	start_world(engine);
 }
 
 int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_counters *ret)

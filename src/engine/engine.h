@@ -17,6 +17,7 @@
 
 #include "engine/capture.h"
 #include "engine/counters.h"
+#include "engine/teach.h"
 #include "wire/ipip.h"
 
 enum {
@@ -64,6 +65,9 @@ int cv_engine_tunnel_change(struct cv_engine *engine, const struct cv_engine_tun
 
 /* Stop to carry a tunnel and close its queues. -ENOENT. */
 int cv_engine_tunnel_delete(struct cv_engine *engine, int ifindex);
+
+/* Whom to tell what the fast path must know (a copy is kept); NULL: nobody. */
+void cv_engine_set_teacher(struct cv_engine *engine, const struct cv_teacher *teacher);
 
 /* The sum of all workers' counters of a tunnel. -ENOENT. */
 int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_counters *ret);

@@ -13,6 +13,7 @@
 #include "engine/limit.h"
 #include "engine/reassembly.h"
 #include "engine/router.h"
+#include "engine/teach.h"
 #include "engine/tx.h"
 
 enum {
@@ -26,6 +27,7 @@ struct cv_lane_shared {
 	struct cv_remotes *remotes;
 	struct cv_limit *limit;
 	struct cv_reassembly *reassembly;
+	const struct cv_teacher *teacher;   /* whom to tell of answers; NULL: nobody */
 	uint64_t pmtu_lifetime_ms;	    /* of learned path MTUs */
 	uint16_t next_id[CV_LANE_ID_SLOTS]; /* outer identifications, by destination; atomic */
 };
@@ -56,6 +58,8 @@ struct cv_lane {
 	struct cv_tx *tx;
 	struct cv_coalescer *coalescer;
 	struct cv_lane_output output;
+	uint64_t refusals_since_ms; /* refusals told to the teacher: counted from here */
+	unsigned int refusals;
 	struct cv_counters engine_counters; /* what belongs to no tunnel */
 	uint8_t *scratch;		    /* CV_LANE_PACKET_MAX bytes */
 	uint8_t *reassembled;		    /* CV_REASSEMBLY_BYTES bytes */

@@ -30,6 +30,8 @@ struct entry {
 struct cv_remotes {
 	pthread_mutex_t lock;
 	uint32_t generation;
+	void (*tell)(void *context, __be32 address, const struct cv_remote_state *state);
+	void *context;
 	struct entry entries[SETS][WAYS];
 };
 
@@ -89,6 +91,28 @@ static void bump(struct cv_remotes *remotes)
 	__atomic_fetch_add(&remotes->generation, 1, __ATOMIC_RELEASE);
 }
 
+void cv_remotes_observe(struct cv_remotes *remotes,
+			void (*tell)(void *context, __be32 address,
+				     const struct cv_remote_state *state),
+			void *context)
+{
+	remotes->tell = tell;
+	remotes->context = context;
+}
+
+/* Locked, so that what is told last is what is known last. */
+static void tell(const struct cv_remotes *remotes, const struct entry *entry)
+{
+	const struct cv_remote_state state = {
+		.mtu = entry->mtu,
+		.mtu_until_ms = entry->mtu_until_ms,
+		.error_waits = entry->error_until_ms != 0,
+	};
+
+	if (remotes->tell)
+		remotes->tell(remotes->context, entry->address, &state);
+}
+
 uint32_t cv_remotes_generation(const struct cv_remotes *remotes)
 {
 	return __atomic_load_n(&remotes->generation, __ATOMIC_ACQUIRE);
@@ -119,6 +143,7 @@ bool cv_remotes_lower_mtu(struct cv_remotes *remotes, __be32 address, uint32_t m
 		entry->mtu = mtu;
 	if (mtu <= entry->mtu)
 		entry->mtu_until_ms = now_ms + lifetime_ms;
+	tell(remotes, entry);
 	pthread_mutex_unlock(&remotes->lock);
 	if (lowered)
 		bump(remotes);
@@ -134,6 +159,7 @@ void cv_remotes_set_error(struct cv_remotes *remotes, __be32 address,
 	entry = entry_get(remotes, address, now_ms);
 	entry->error = *error;
 	entry->error_until_ms = now_ms + ERROR_LIFETIME_MS;
+	tell(remotes, entry);
 	pthread_mutex_unlock(&remotes->lock);
 	bump(remotes);
 }
@@ -150,8 +176,10 @@ bool cv_remotes_take_error(struct cv_remotes *remotes, __be32 address, uint64_t 
 		*ret_error = entry->error;
 		taken = true;
 	}
-	if (entry)
+	if (entry && entry->error_until_ms) {
 		entry->error_until_ms = 0;
+		tell(remotes, entry);
+	}
 	pthread_mutex_unlock(&remotes->lock);
 	if (taken)
 		bump(remotes);

@@ -46,6 +46,22 @@ void cv_remotes_set_error(struct cv_remotes *remotes, __be32 address,
 bool cv_remotes_take_error(struct cv_remotes *remotes, __be32 address, uint64_t now_ms,
 			   struct cv_remote_error *ret_error);
 
+/* What is known of a remote, for who watches. */
+struct cv_remote_state {
+	uint32_t mtu;	       /* outer path MTU in bytes; 0: nothing known */
+	uint64_t mtu_until_ms; /* forgotten then */
+	bool error_waits;
+};
+
+/*
+ * Call tell (NULL: nobody) with the state of a remote whenever it changes other than by time. For
+ * while nobody else uses remotes.
+ */
+void cv_remotes_observe(struct cv_remotes *remotes,
+			void (*tell)(void *context, __be32 address,
+				     const struct cv_remote_state *state),
+			void *context);
+
 /* Changes whenever the answers of cv_remotes_read may have changed other than by time. */
 uint32_t cv_remotes_generation(const struct cv_remotes *remotes);
 

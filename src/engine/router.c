@@ -70,6 +70,7 @@ struct cv_router {
 	uint32_t generation; /* never 0 */
 	uint32_t remotes_generation;
 	bool addresses_stale;
+	bool has_asked; /* who may send */
 	struct cv_address_set own;
 	struct cv_address_set broadcast;
 	struct cv_route_entry entry; /* 3 KB: too much for the stack of every call */
@@ -478,8 +479,8 @@ static int route_back(struct cv_router *router, const struct cv_flow *flow)
 	return source->match(source->context, &back, &router->entry);
 }
 
-static enum cv_drop check_source(struct cv_router *router, const struct cv_live_tunnel *tunnel,
-				 __be32 outer_source, const struct cv_flow *flow)
+enum cv_drop cv_router_judge(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			     __be32 outer_source, const struct cv_flow *flow)
 {
 	const struct cv_route_entry *entry = &router->entry;
 	bool is_fixed = tunnel->config.remote != 0;
@@ -519,13 +520,23 @@ enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_
 	question.flow.destination = flow->destination;
 	question.flow.tos = flow->tos;
 	answer = answer_find(router, router->in, &question, &valid);
-	if (!valid)
-		answer->drop = (uint8_t)check_source(router, tunnel, outer_source, flow);
+	if (!valid) {
+		answer->drop = (uint8_t)cv_router_judge(router, tunnel, outer_source, flow);
+		router->has_asked = true;
+	}
 	return answer->drop;
 }
 
-static enum cv_drop check_arrival(const struct cv_router *router, __be32 source, __be32 destination,
-				  int ifindex)
+bool cv_router_has_asked(struct cv_router *router)
+{
+	bool has_asked = router->has_asked;
+
+	router->has_asked = false;
+	return has_asked;
+}
+
+enum cv_drop cv_router_judge_arrival(struct cv_router *router, __be32 source, __be32 destination,
+				     int ifindex)
 {
 	const struct cv_route_flow question = {
 		.source = source,
@@ -552,8 +563,11 @@ enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __
 	question.flow.source = source;
 	question.flow.destination = destination;
 	answer = answer_find(router, router->in, &question, &valid);
-	if (!valid)
-		answer->drop = (uint8_t)check_arrival(router, source, destination, ifindex);
+	if (!valid) {
+		answer->drop =
+			(uint8_t)cv_router_judge_arrival(router, source, destination, ifindex);
+		router->has_asked = true;
+	}
 	return answer->drop;
 }
 

@@ -93,6 +93,10 @@ enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tu
 enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 				 __be32 outer_source, const struct cv_flow *flow);
 
+/* The same, asked of the kernel now, whatever is remembered. */
+enum cv_drop cv_router_judge(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			     __be32 outer_source, const struct cv_flow *flow);
+
 /*
  * Would the kernel take an outer packet from source to destination (an address of ours) that
  * arrived on device ifindex? OUTER_SOURCE_REFUSED: not if the source is a martian or our
@@ -100,6 +104,13 @@ enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_
  */
 enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __be32 destination,
 				     int ifindex);
+
+/* The same, asked of the kernel now, whatever is remembered. */
+enum cv_drop cv_router_judge_arrival(struct cv_router *router, __be32 source, __be32 destination,
+				     int ifindex);
+
+/* True if cv_router_authorise or _check_arrival had to ask since the last call of this. */
+bool cv_router_has_asked(struct cv_router *router);
 
 /*
  * True if address is the tunnel's remote, or for an NBMA tunnel the next hop of any route

@@ -29,7 +29,8 @@
 
 /* Foreign filters of a lower number come first: theirs is the right to drop before us. */
 enum {
-	PRIORITY = 0xc0
+	PRIORITY = 0xc0,
+	VERIFY_PERIOD_S = 20,
 };
 
 /* A program and where it belongs. */
@@ -202,8 +203,17 @@ void cv_devices_take_up(struct cv_fastpath *fastpath)
 /* What a look at the network finds. */
 struct look {
 	struct cv_fastpath *fastpath;
+	bool verify; /* that every program is in its place: a question for each */
 	bool changed;
 };
+
+static void see_link(struct cv_fastpath_device *device, const struct cv_link *link)
+{
+	memcpy(device->name, link->name, sizeof(device->name));
+	device->mtu = link->mtu;
+	device->up = (link->flags & IFF_UP) != 0;
+	device->seen = true;
+}
 
 static int want_link(const struct cv_link *link, void *data)
 {
@@ -223,9 +233,8 @@ static int want_link(const struct cv_link *link, void *data)
 	device = add_device(fastpath, link->index);
 	if (!device)
 		return -ENOMEM;
-	memcpy(device->name, link->name, sizeof(device->name));
+	see_link(device, link);
 	device->wanted = wanted;
-	device->seen = true;
 	device->problem[0] = '\0';
 	return 0;
 }
@@ -252,6 +261,8 @@ static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
 
 	if (!device)
 		return 0;
+	if (!strcmp(qdisc->kind, "clsact"))
+		device->has_clsact = true;
 	/* A foreign ingress qdisc and clsact exclude each other; a foreign root one shapes. */
 	if (!strcmp(qdisc->kind, "ingress") || ((device->wanted & CV_FP_DEVICE_ENDPOINT) &&
 						qdisc->parent == TC_H_ROOT && qdisc->handle))
@@ -289,11 +300,11 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 		detach_all(fastpath, device, device->kind & ~wanted);
 		look->changed = true;
 	}
-	if (wanted) {
-		if (wanted & ~device->kind)
-			look->changed = true;
+	if (wanted & ~device->kind)
+		look->changed = true;
+	/* Somebody may have removed the qdisc, with our programs; or, found later, these alone. */
+	if ((wanted & ~device->kind) || (wanted && (look->verify || !device->has_clsact)))
 		attach_all(fastpath, device, wanted);
-	}
 }
 
 /* Devices that are gone, or of no interest any more. */
@@ -317,10 +328,16 @@ static void forget_devices(struct cv_fastpath *fastpath)
 void cv_devices_refresh(struct cv_fastpath *fastpath)
 {
 	struct look look = {.fastpath = fastpath};
+	struct timespec now;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	look.verify = now.tv_sec - fastpath->verified >= VERIFY_PERIOD_S;
+	if (look.verify)
+		fastpath->verified = now.tv_sec;
 	for (size_t i = 0; i < fastpath->device_count; i++) {
 		fastpath->devices[i].wanted = 0;
 		fastpath->devices[i].seen = false;
+		fastpath->devices[i].has_clsact = false;
 	}
 	if (cv_link_for_each(fastpath->nl, want_link, &look) ||
 	    cv_address_for_each(fastpath->nl, mark_addressed, &look) ||
@@ -335,6 +352,28 @@ void cv_devices_refresh(struct cv_fastpath *fastpath)
 	forget_devices(fastpath);
 	if (look.changed)
 		cv_fastpath_bump(fastpath);
+}
+
+void cv_devices_add_tunnel(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fastpath_device *device;
+	struct cv_link link;
+
+	if (cv_link_get_by_index(fastpath->nl, ifindex, &link))
+		return;
+	device = add_device(fastpath, ifindex);
+	if (!device)
+		return;
+	see_link(device, &link);
+	attach_all(fastpath, device, CV_FP_DEVICE_TUNNEL);
+}
+
+void cv_devices_release(struct cv_fastpath *fastpath, int ifindex, uint32_t kind)
+{
+	struct cv_fastpath_device *device = cv_devices_find(fastpath, ifindex);
+
+	if (device && (device->kind & kind))
+		detach_all(fastpath, device, device->kind & kind);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

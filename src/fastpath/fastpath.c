@@ -20,6 +20,7 @@
 #include "fastpath/devices.h"
 #include "fastpath/endpoints.h"
 #include "fastpath/state.h"
+#include "fastpath/teach.h"
 #include "net/link.h"
 #include "net/sysctl.h"
 #include "net/tun.h"
@@ -36,7 +37,7 @@ void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const cha
 		fastpath->log(priority, text);
 }
 
-void cv_fastpath_write_config(struct cv_fastpath *fastpath)
+static void write_config(struct cv_fastpath *fastpath)
 {
 	__u32 zero = 0;
 
@@ -44,11 +45,20 @@ void cv_fastpath_write_config(struct cv_fastpath *fastpath)
 			    BPF_ANY);
 }
 
+void cv_fastpath_write_config(struct cv_fastpath *fastpath)
+{
+	pthread_mutex_lock(&fastpath->lock);
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
+}
+
 void cv_fastpath_bump(struct cv_fastpath *fastpath)
 {
+	pthread_mutex_lock(&fastpath->lock);
 	if (++fastpath->config.generation == 0)
 		fastpath->config.generation = 1;
-	cv_fastpath_write_config(fastpath);
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
 }
 
 struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex)
@@ -87,6 +97,7 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 		snprintf(why, size, "out of memory");
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&fastpath->lock, NULL);
 	fastpath->nl = options->nl;
 	fastpath->log = options->log;
 	fastpath->pins.dir = -1;
@@ -116,6 +127,7 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 	free(fastpath->endpoints);
 	free(fastpath->devices);
 	free(fastpath->addresses);
+	pthread_mutex_destroy(&fastpath->lock);
 	free(fastpath);
 }
 
@@ -287,14 +299,14 @@ static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
 static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	const struct cv_fastpath_device *device;
-	uint64_t genid, address = 0;
+	uint64_t genid, address = tunnel->entry.device;
 	struct cv_fp_tunnel entry;
-	struct cv_link link;
 
 	resolve_dev(tunnel);
-	if (cv_link_get_by_index(fastpath->nl, tunnel->config.ifindex, &link))
+	device = cv_devices_find(fastpath, tunnel->config.ifindex);
+	if (!device)
 		return;
-	if (cv_programs_look(&fastpath->programs, tunnel->config.ifindex, &genid, &address))
+	if (!address && cv_programs_look(&fastpath->programs, device->ifindex, &genid, &address))
 		address = 0;
 	memset(&entry, 0, sizeof(entry));
 	entry.device = address;
@@ -302,14 +314,13 @@ static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunn
 	entry.local = tunnel->config.local;
 	entry.dev = (__u32)tunnel->dev;
 	entry.slot = tunnel->slot;
-	entry.mtu = link.mtu;
+	entry.mtu = device->mtu;
 	entry.ipip = tunnel->config.ipip;
 	entry.strict = tunnel->config.strict;
-	entry.up = (link.flags & IFF_UP) != 0;
-	device = cv_devices_find(fastpath, tunnel->config.ifindex);
-	if (device && device->problem[0])
+	entry.up = device->up;
+	if (device->problem[0])
 		set_problem(tunnel, device->problem);
-	else if (!device || !(device->kind & CV_FP_DEVICE_TUNNEL))
+	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))
 		set_problem(tunnel, "no program is attached to its device");
 	else if (tunnel->config.dev[0] && !tunnel->dev)
 		set_problem(tunnel, "its underlay device is missing");
@@ -340,8 +351,10 @@ int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_
 		tunnel->dev = 0;
 	}
 	tunnel->config = *config;
-	if (fastpath->ready)
-		cv_fastpath_refresh(fastpath);
+	if (!fastpath->ready)
+		return 0;
+	cv_devices_add_tunnel(fastpath, config->ifindex);
+	refresh_tunnel(fastpath, tunnel);
 	return 0;
 }
 
@@ -354,7 +367,7 @@ void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
 	remove_from_maps(fastpath, tunnel);
 	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
 	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];
-	cv_fastpath_refresh(fastpath);
+	cv_devices_release(fastpath, ifindex, CV_FP_DEVICE_TUNNEL);
 }
 
 const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex)
@@ -551,6 +564,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	sweep_tunnels(fastpath);
 	sweep_addresses(fastpath);
 	cv_endpoints_sweep(fastpath);
+	cv_teach_forget(fastpath);
 	cv_fastpath_bump(fastpath);
 	cv_programs_settle(&fastpath->programs, &fastpath->pins);
 	return cv_programs_engine_runs(&fastpath->programs);

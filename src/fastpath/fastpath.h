@@ -39,6 +39,9 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
  */
 int cv_fastpath_ready(struct cv_fastpath *fastpath);
 
+/* What the engine tells the fast path: for cv_engine_set_teacher. Ends before the fast path. */
+void cv_fastpath_teacher(struct cv_fastpath *fastpath, struct cv_teacher *ret_teacher);
+
 /* Close what this process holds. Programs stay attached and go on. NULL is fine. */
 void cv_fastpath_destroy(struct cv_fastpath *fastpath);
 

@@ -3,15 +3,10 @@
 #ifndef CV_FASTPATH_IMAGE_H
 #define CV_FASTPATH_IMAGE_H
 
-#include <stddef.h>
+#include <stdint.h>
 
 extern const unsigned char cv_image[];
-extern const unsigned char cv_image_end[];
 
-/* Its length in bytes. */
-static inline size_t cv_image_size(void)
-{
-	return (size_t)(cv_image_end - cv_image);
-}
+extern const uint64_t cv_image_size; /* of cv_image, in bytes */
 
 #endif

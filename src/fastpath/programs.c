@@ -239,7 +239,7 @@ int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, c
 
 	memset(programs, 0, sizeof(*programs));
 	cv_programs_listen();
-	programs->object = bpf_object__open_mem(cv_image, cv_image_size(), &options);
+	programs->object = bpf_object__open_mem(cv_image, cv_image_size, &options);
 	if (!programs->object)
 		return complain(-errno, "cannot read the eBPF programs", why, size);
 	err = prepare(programs, pins, why, size);

@@ -3,6 +3,9 @@
 #ifndef CV_FASTPATH_STATE_H
 #define CV_FASTPATH_STATE_H
 
+#include <pthread.h>
+#include <time.h>
+
 #include "fastpath/fastpath.h"
 #include "fastpath/pins.h"
 #include "fastpath/programs.h"
@@ -35,8 +38,11 @@ struct cv_fastpath_device {
 	uint32_t kind; /* set of enum cv_fp_device_kind: what is attached */
 	uint8_t rp_filter;
 	bool made_clsact;
+	uint32_t mtu;
+	bool up;
 	uint32_t wanted; /* while refreshing: what is to be attached */
 	bool seen;	 /* while refreshing: it exists */
+	bool has_clsact; /* while refreshing */
 	char problem[CV_FASTPATH_PROBLEM_MAX];
 };
 
@@ -52,9 +58,12 @@ struct cv_fastpath {
 	char run_dir[256];
 	unsigned int handle;
 	bool ready;
+	time_t verified; /* when all programs were last found in their places, CLOCK_MONOTONIC */
 	struct cv_pins pins;
 	struct cv_programs programs;
+	pthread_mutex_t lock; /* of config: the engine's workers bump its generation, too */
 	struct cv_fp_config config;
+	uint64_t bumped_ns;		      /* for a remote, last */
 	uint64_t slots[CV_FP_SLOTS / 64 + 1]; /* taken ones */
 
 	struct cv_fastpath_tunnel *tunnels;
@@ -79,7 +88,8 @@ void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const cha
 /* Write the configuration as it is. */
 void cv_fastpath_write_config(struct cv_fastpath *fastpath);
 
-/* Write the configuration, with a new generation: everything remembered is asked for again. */
+/* Any thread: write the configuration, with a new generation: everything remembered is asked for
+ * again. */
 void cv_fastpath_bump(struct cv_fastpath *fastpath);
 
 struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex);

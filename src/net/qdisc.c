@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dump of RTM_GETQDISC. The kernel lists all devices, whatever the request names. */
+/* RTM_GETQDISC lists all devices, whatever the request names. */
 #include "net/qdisc.h"
 
 #include <errno.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -62,4 +63,17 @@ int cv_qdisc_for_each(struct cv_nl *nl, int (*cb)(const struct cv_qdisc *qdisc, 
 		result = cb(cv_vector_at(&qdiscs, i), data);
 	cv_vector_fini(&qdiscs);
 	return result;
+}
+
+int cv_qdisc_set_noqueue(struct cv_nl *nl, int ifindex)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(cv_nl_buffer(nl));
+	struct tcmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+
+	nlh->nlmsg_type = RTM_NEWQDISC;
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	info->tcm_ifindex = ifindex;
+	info->tcm_parent = TC_H_ROOT;
+	mnl_attr_put_strz(nlh, TCA_KIND, "noqueue");
+	return cv_nl_talk(nl, nlh, NULL, NULL);
 }

@@ -25,4 +25,10 @@ struct cv_qdisc {
 int cv_qdisc_for_each(struct cv_nl *nl, int (*cb)(const struct cv_qdisc *qdisc, void *data),
 		      void *data);
 
+/*
+ * Let packets go to the device without a queue in between ("noqueue", whatever there was at its
+ * root). For devices that never say "stop": TUN devices queue or drop by themselves. 0 or -errno.
+ */
+int cv_qdisc_set_noqueue(struct cv_nl *nl, int ifindex);
+
 #endif

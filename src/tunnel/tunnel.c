@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/qdisc.h"
 #include "net/tun.h"
 #include "tunnel/device.h"
 
@@ -148,12 +149,23 @@ static void disable_ipv6(const char *name)
 	close(fd);
 }
 
+/*
+ * The kernel would give each of the 256 queues that a TUN device may have three bands of
+ * CV_TUN_TX_QUEUE_LENGTH places, 49 MB in all (measured), and use none: a TUN device never stops.
+ * A kernel without "noqueue" for asking leaves it as it is.
+ */
+static void save_memory(const struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
+{
+	(void)cv_qdisc_set_noqueue(host->nl, tunnel->ifindex);
+}
+
 /* What a new device needs; its alias first, by which a restart knows it. */
 static int set_up_device(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
 			 struct cv_error *error)
 {
 	int rc = cv_link_set_alias(host->nl, tunnel->ifindex, host->alias);
 
+	save_memory(tunnel, host);
 	if (!rc)
 		rc = cv_link_set_tx_queue_length(host->nl, tunnel->ifindex, CV_TUN_TX_QUEUE_LENGTH);
 	if (!rc && mtu)

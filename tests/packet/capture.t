@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: modes=engine,fastpath
 """
 culvert capture, with a real daemon and tshark as the reader (shapes.Pair):
 
@@ -21,6 +22,7 @@ import tempfile
 import time
 
 import culvert
+import net
 import tap
 from culvert import BUILD, Watch
 from packets import echo, outer, tcp, udp
@@ -39,12 +41,23 @@ SNAP_MAX = 262144
 class Capture:
     """A culvert capture in n1; it has begun when this returns."""
 
+    running = []
+
     def __init__(self, *words, stdout=subprocess.PIPE, options=()):
         before = state()["capturers"]
+        Capture.running.append(self)
         self.process = lab.n1.spawn(
             [os.path.join(BUILD, "culvert"), "--run-dir", DAEMON.run_dir, *options, "capture",
              *words], stdout=stdout, stderr=subprocess.PIPE)
         wait(lambda: state()["capturers"] > before or self.process.poll() is not None)
+
+    @classmethod
+    def end_all(cls):
+        """End those that a failed test has left."""
+        for capture in cls.running:
+            if capture.process.poll() is None:
+                net.stop(capture.process, signal.SIGKILL)
+        cls.running.clear()
 
     def end(self, number=signal.SIGINT):
         """Stop it; its exit code, standard output, standard error."""
@@ -366,6 +379,12 @@ def deleted_tunnel():
     tap.equal((code, len(rows)), (0, 2), "both are there, on one interface")
 
 
+def before(name):
+    """Each test begins without captures."""
+    Capture.end_all()
+    lab.before(name)
+
+
 def clean_end():
     """The daemon ends cleanly."""
     shutil.rmtree(folder)
@@ -376,4 +395,4 @@ tap.main(
     [ways_and_bytes, times, drops, filters, old_file_survives, lines, two_at_once,
      nothing_when_off, five_are_too_many, slow_reader, ends, bare_protocol, deleted_tunnel,
      clean_end],
-    before=lab.before, after=lab.after)
+    before=before, after=lab.after)

@@ -14,18 +14,42 @@ import net
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CULVERT_BUILD", os.path.join(ROOT, "build"))
 
+# How packets are carried: by the engine alone, by the fast path before it, by that and past the
+# host's stack to and from endpoints, or by another of these at each of two ends. tests/run sets it.
+ENGINE, FASTPATH, ENDPOINTS, MIXED = "engine", "fastpath", "endpoints", "mixed"
+MODE = os.environ.get("CULVERT_MODE", FASTPATH)
+if MODE not in (ENGINE, FASTPATH, ENDPOINTS, MIXED):
+    print(f"Bail out! CULVERT_MODE is {MODE}: engine, fastpath, endpoints or mixed")
+    raise SystemExit(1)
+
 
 class Culvertd:
-    """The daemon in a node, with a run directory of its own."""
+    """
+    The daemon in a node, with a run directory of its own, in a mode. endpoints: device and
+    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
+    """
 
-    def __init__(self, node, *arguments):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=()):
+        if mode == MIXED:
+            raise ValueError("mixed is for tests of two daemons")
         self.node = node
+        self.mode = mode
         self.arguments = list(arguments)
+        if mode == ENGINE:
+            self.arguments += ["--fastpath", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
         self.log_path = os.path.join(self.run_dir, "log")
         self.process = None
         atexit.register(self._clean_up)
         self.start()
+        if mode == ENDPOINTS:
+            for device, address in endpoints:
+                self.cli("endpoint", "add", device, "ip", address)
+
+    @property
+    def has_fastpath(self):
+        """True if this mode puts the fast path in front of the engine."""
+        return self.mode != ENGINE
 
     def _clean_up(self):
         if self.process:
@@ -123,7 +147,8 @@ def _flatten(value, prefix=""):
     found = {}
     if isinstance(value, list):
         for each in value:
-            found.update(_flatten(each, prefix))
+            if isinstance(each, dict):
+                found.update(_flatten(each, prefix))
         return found
     for key, each in value.items():
         if isinstance(each, (dict, list)):
@@ -135,8 +160,9 @@ def _flatten(value, prefix=""):
 
 class Watch:
     """
-    What counters did during a `with` block, for one tunnel or the engine (None):
-    watch.rose() is a dict of those that grew. Waits a moment for one that is expected.
+    What counters did since the watch was made, for one tunnel or the engine (None):
+    watch.rose() is a dict of those that grew, whichever path counted. Waits a moment for one
+    that is expected.
     """
 
     def __init__(self, daemon, tunnel="tun0"):
@@ -146,25 +172,31 @@ class Watch:
 
     def rose(self):
         """What grew since the watch was made."""
+        ignored = IGNORED | HANDED_OVER if self.daemon.has_fastpath else IGNORED
+        return {key: value for key, value in self._grown().items() if key not in ignored}
+
+    def _grown(self):
         now = self.daemon.counters(self.tunnel)
         return {
             key: value - self.before.get(key, 0)
             for key, value in now.items()
-            if value != self.before.get(key, 0) and key not in IGNORED
+            if value != self.before.get(key, 0)
         }
 
     def wait(self, name, count=1, timeout=2.0):
         """Wait until counter name has grown by count; by how much it has."""
         deadline = time.monotonic() + timeout
         while True:
-            grown = self.rose().get(name, 0)
+            grown = self._grown().get(name, 0)
             if grown >= count or time.monotonic() > deadline:
                 return grown
             time.sleep(0.01)
 
 
 # Numbers in the JSON that are no counters.
-IGNORED = {"uptime", "pid", "version", "mtu", "ifindex", "workers", "tunnels"}
+IGNORED = {"uptime", "pid", "version", "mtu", "ifindex", "workers", "tunnels", "endpoints"}
+# Not what became of a packet, but by which way it came to the engine.
+HANDED_OVER = {"handed-over"}
 
 
 def need_programs():

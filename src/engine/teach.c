@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's word for the fast path.
+ *
+ * The order makes it safe: first the stamp, then notices are read, then the kernel is asked, past
+ * the router's cache. Whatever changes after the stamp was taken makes the word expire; what
+ * changed before it is in the answer.
+ *
+ * One answer is not told: that a source is the outer address of a peer of an NBMA tunnel. It comes
+ * from a list of routes, not from a look-up of one, and the kernel changes its rt_genid for the
+ * deletion of those routes alone that a look-up has used (FA_S_ACCESSED, fib_table_delete).
+ *
+ * Refusals are told, too, so that a stranger's stream ends in the kernel; but only so
+ * many a second, as inner sources can be made up by the million.
+ */
+#include "engine/teach.h"
+
+#include "engine/lane.h"
+
+enum {
+	REFUSALS_PER_SECOND = 500 /* of each worker */
+};
+
+static bool may_tell(struct cv_lane *lane, enum cv_drop drop)
+{
+	if (!drop)
+		return true;
+	if (lane->now_ms - lane->refusals_since_ms >= 1000) {
+		lane->refusals_since_ms = lane->now_ms;
+		lane->refusals = 0;
+	}
+	return lane->refusals++ < REFUSALS_PER_SECOND;
+}
+
+static enum cv_drop judge_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+				 __be32 outer_source, const struct cv_flow *flow)
+{
+	if (cv_ipv4_is_martian_source(flow->source) ||
+	    cv_router_is_broadcast(lane->router, flow->source))
+		return CV_DROP_SOURCE_MARTIAN;
+	if (cv_router_is_own(lane->router, flow->source))
+		return CV_DROP_SOURCE_OWN;
+	if (!tunnel->config.strict)
+		return CV_DROP_NONE;
+	return cv_router_judge(lane->router, tunnel, outer_source, flow);
+}
+
+static void teach_arrival(struct cv_lane *lane, const struct cv_ipv4 *outer, int ifindex,
+			  struct cv_fp_word *word)
+{
+	const struct cv_teacher *teacher = lane->shared->teacher;
+	const struct cv_fp_arrival_key key = {
+		.source = outer->source,
+		.destination = outer->destination,
+		.ifindex = (__u32)ifindex,
+	};
+
+	word->drop = (__u8)cv_router_judge_arrival(lane->router, outer->source, outer->destination,
+						   ifindex);
+	if (may_tell(lane, word->drop))
+		teacher->arrival(teacher->context, &key, word);
+}
+
+void cv_teach_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+		     const struct cv_ipv4 *outer, const struct cv_ipv4 *inner, const void *packet,
+		     int ifindex)
+{
+	const struct cv_teacher *teacher = lane->shared->teacher;
+	struct cv_fp_word_key key = {0};
+	struct cv_fp_word word = {0};
+	struct cv_flow flow;
+
+	if (teacher->stamp(teacher->context, &word.stamp) || !word.stamp.generation)
+		return;
+	cv_router_refresh(lane->router, lane->now_ms);
+	cv_flow_read(&flow, inner, packet);
+	if (ifindex)
+		teach_arrival(lane, outer, ifindex, &word);
+	key.tunnel = (__u32)tunnel->config.ifindex;
+	key.outer_source = outer->source;
+	key.inner_source = inner->source;
+	key.inner_destination = inner->destination;
+	key.tos = flow.tos;
+	word.drop = (__u8)judge_source(lane, tunnel, outer->source, &flow);
+	if (!word.drop && !tunnel->config.remote && inner->source == outer->source)
+		return;
+	if (may_tell(lane, word.drop))
+		teacher->word(teacher->context, &key, &word);
+}
