@@ -25,17 +25,16 @@ enum {
 	HEADER = sizeof(struct cv_fp_capture),
 };
 
+/* A cache line for each end; what both only read is in the writer's. */
 struct cv_capture_ring {
+	uint64_t head __attribute__((aligned(64))); /* the writer's */
 	uint8_t *bytes;
 	uint64_t size;
+	uint64_t lost;
 	int wake;
 	uint32_t snap;
-	/* The writer's line. */
-	uint64_t head __attribute__((aligned(64)));
-	uint64_t lost;
 	bool told; /* the reader was, and has not looked yet: both write this one */
-	/* The reader's. */
-	uint64_t tail __attribute__((aligned(64)));
+	uint64_t tail __attribute__((aligned(64))); /* the reader's */
 };
 
 struct cv_capture_ring *cv_capture_ring_create(size_t bytes, uint32_t snap, int wake)

@@ -49,11 +49,16 @@ static void forget(struct file *file)
 	file->size = 0;
 }
 
-static void written(struct file *file, const void *bytes, size_t size)
+/* One block: its length, which stands at 4 and at the end, is filled in here. */
+static void written(struct file *file, const uint8_t *block, size_t size)
 {
+	uint8_t expected[128];
+
+	memcpy(expected, block, size);
+	expected[4] = expected[size - 4] = (uint8_t)size;
 	fflush(file->stream);
 	assert_int_equal(file->size, size);
-	assert_memory_equal(file->bytes, bytes, size);
+	assert_memory_equal(file->bytes, expected, size);
 }
 
 static void test_section(void **state)
@@ -87,13 +92,10 @@ static void test_interface(void **state)
 		0,   0, 0, 0, 60,  0,	0,   0,			/* end of options, length */
 	};
 	struct file *file = *state;
-	uint8_t expected[sizeof(block)];
 
-	memcpy(expected, block, sizeof(block));
-	expected[4] = expected[sizeof(block) - 4] = sizeof(block);
 	forget(file);
 	assert_int_equal(cv_pcapng_interface(file->pcapng, "tun0", "inner"), 0);
-	written(file, expected, sizeof(expected));
+	written(file, block, sizeof(block));
 	assert_int_equal(cv_pcapng_interface(file->pcapng, "tun0 outer", ""), 1);
 }
 
@@ -122,13 +124,10 @@ static void test_packet(void **state)
 		0,    0, 0, 0, 76,   0,	  0,   0,	      /* end of options, length */
 	};
 	struct file *file = *state;
-	uint8_t expected[sizeof(block)];
 
-	memcpy(expected, block, sizeof(block));
-	expected[4] = expected[sizeof(block) - 4] = sizeof(block);
 	forget(file);
 	cv_pcapng_packet(file->pcapng, &packet);
-	written(file, expected, sizeof(expected));
+	written(file, block, sizeof(block));
 }
 
 static void test_snap(void **state)
@@ -160,13 +159,10 @@ static void test_statistics(void **state)
 		0, 0, 0, 0, 0, 0, 0, 0,		    /* end of options, length */
 	};
 	struct file *file = *state;
-	uint8_t expected[sizeof(block)];
 
-	memcpy(expected, block, sizeof(block));
-	expected[4] = expected[sizeof(block) - 4] = sizeof(block);
 	forget(file);
 	cv_pcapng_statistics(file->pcapng, 7, 9, 5, 2);
-	written(file, expected, sizeof(expected));
+	written(file, block, sizeof(block));
 }
 
 int main(void)
