@@ -206,6 +206,8 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	uint32_t largest;
 	enum cv_drop drop;
 
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_OUT, vnet, packet, length);
 	drop = cv_ipip_parse_inner(packet, length, &parcel.ip);
 	if (!drop)
 		drop = cv_segment_init(&segmenter, vnet, packet, &parcel.ip);
