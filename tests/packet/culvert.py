@@ -29,11 +29,13 @@ class Culvertd:
     address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
         self.mode = mode
+        self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
+        self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
@@ -54,15 +56,16 @@ class Culvertd:
     def _clean_up(self):
         if self.process:
             net.stop(self.process)
-            # What the fast path has pinned outlives the namespace: some 40 MB of maps.
-            self.purge()
+        # Programs and maps outlive the daemon, and their pins the namespace.
+        self.purge(check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def start(self):
         """Start it and wait until it answers."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(BUILD, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
+                 *self.arguments],
                 stdout=log,
                 stderr=log,
             )
@@ -72,14 +75,15 @@ class Culvertd:
                 raise RuntimeError(f"culvertd does not answer:\n{self.log()}")
             time.sleep(0.02)
 
-    def purge(self):
-        """`culvertd --purge`, of a daemon that is stopped; CompletedProcess."""
-        return self.node.run(
-            [os.path.join(BUILD, "culvertd"), "--purge", "--run-dir", self.run_dir], check=False)
-
     def stop(self, number=signal.SIGTERM):
         """Stop it; its exit code."""
         return net.stop(self.process, number)
+
+    def purge(self, check=True):
+        """`culvertd --purge`: remove what a stopped daemon has left; CompletedProcess."""
+        return self.node.run(
+            [os.path.join(BUILD, "culvertd"), "--purge", "--run-dir", self.run_dir], check=check
+        )
 
     def pause(self):
         """Stop it where it is (SIGSTOP); returns when every thread stands still."""
