@@ -172,7 +172,7 @@ struct cv_fp_way {
 	__be32 gateway;	    /* the neighbour that gets the outer packet */
 	__u32 oif;	    /* through this device */
 	__u32 mtu;	    /* largest outer packet, bytes */
-	__u64 mtu_until_ns; /* until when mtu holds, CLOCK_MONOTONIC; 0: as long as the stamp */
+	__u64 mtu_until_ns; /* until when this holds, CLOCK_MONOTONIC; 0: as long as the stamp */
 	__u8 drop;	    /* enum cv_drop: why there is no way */
 	__u8 to_engine;	    /* the engine must send it */
 	__u8 unused[6];
