@@ -18,7 +18,7 @@ enum {
 
 static const char usage[] =
 	"Usage: differential [--seed N] [--count N | --seconds N] [--first N] [--cases FILE]\n"
-	"                    [--show SPEC] NODE NODE...\n"
+	"                    [--show SPEC] [--ids N] NODE NODE...\n"
 	"\n"
 	"NODE is NAME:PATH:PATH:PATH:DIR, the namespaces of the far end of its eth0, of the far "
 	"end\n"
@@ -27,10 +27,15 @@ static const char usage[] =
 	"\n";
 
 static const struct option long_options[] = {
-	{"seed", required_argument, NULL, 's'},	   {"count", required_argument, NULL, 'n'},
-	{"seconds", required_argument, NULL, 't'}, {"first", required_argument, NULL, 'f'},
-	{"cases", required_argument, NULL, 'c'},   {"show", required_argument, NULL, 'w'},
-	{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
+	{"seed", required_argument, NULL, 's'},
+	{"count", required_argument, NULL, 'n'},
+	{"seconds", required_argument, NULL, 't'},
+	{"first", required_argument, NULL, 'f'},
+	{"cases", required_argument, NULL, 'c'},
+	{"show", required_argument, NULL, 'w'},
+	{"ids", required_argument, NULL, 'i'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static int help(void)
@@ -50,7 +55,7 @@ int main(int argc, char **argv)
 	struct run run = {.seed = (uint64_t)time(NULL), .first = 1};
 	const char *cases = NULL, *show = NULL;
 	struct node *nodes[NODES_MAX];
-	unsigned int count = 0;
+	unsigned int count = 0, ids = 0;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
@@ -73,6 +78,9 @@ int main(int argc, char **argv)
 		case 'w':
 			show = optarg;
 			break;
+		case 'i':
+			ids = (unsigned int)number(optarg);
+			break;
 		case 'h':
 			return help();
 		default:
@@ -91,5 +99,7 @@ int main(int argc, char **argv)
 		hooks_cases(&run, nodes, count, cases);
 	if (run.count || run.seconds)
 		hooks_random(&run, nodes, count);
+	if (ids)
+		hooks_ids(&run, nodes[1], ids);
 	return run.failed != 0;
 }

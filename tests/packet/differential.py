@@ -199,6 +199,8 @@ def main(count=0, seconds=0, core=0):
     first, good = 1, True
     for number, (title, sysctls) in enumerate(SETTINGS):
         arguments = ["--seed", str(seed + number), *amount, "--cases", CASES]
+        if count:
+            arguments += ["--ids", "70000"]
         first, fine = hooks(title, sysctls, arguments, first)
         good &= fine
     print(f"1..{first - 1}")
