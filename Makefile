@@ -85,8 +85,10 @@ ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
-# The eBPF programs: one object, which src/fastpath/image.c takes in. Always by clang.
+# The eBPF programs: one object, made with and without kernel functions that not every kernel
+# has, which src/fastpath/image.c takes in. Always by clang.
 BPF_OBJECT := $(O)/bpf/fastpath.bpf.o
+BPF_CONNTRACK := $(O)/bpf/fastpath-conntrack.bpf.o
 # -mcpu=v3: atomic operations that return a value (Linux 5.12).
 BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual \
 	-Wpointer-arith -Werror -Isrc $(BPF_CPPFLAGS)
@@ -128,13 +130,19 @@ $(O)/obj/%.o: %.c $(O)/.flags
 	$(say) CC $<
 	$(Q)$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BPF_OBJECT): src/bpf/fastpath.bpf.c $(O)/.flags
+$(BPF_CONNTRACK): BPF_FLAGS += -DCV_CONNTRACK
+$(BPF_OBJECT) $(BPF_CONNTRACK): src/bpf/fastpath.bpf.c $(O)/.flags
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
--include $(BPF_OBJECT:.o=.d)
-$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"'
-$(call obj,src/fastpath/image.c): $(BPF_OBJECT)
+-include $(BPF_OBJECT:.o=.d) $(BPF_CONNTRACK:.o=.d)
+# What tests/bench/cost runs.
+$(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h)
+	@mkdir -p $(@D)
+	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -c -o $@ $<
+$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"' \
+	-DCV_BPF_OBJECT_CONNTRACK='"$(BPF_CONNTRACK)"'
+$(call obj,src/fastpath/image.c): $(BPF_OBJECT) $(BPF_CONNTRACK)
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
@@ -164,14 +172,19 @@ $(foreach t,$(FUZZ_SRC),$(eval \
 CLANG_ARGS := O=build/clang CC=clang SAN=
 ASAN_ARGS := O=build/asan CC=clang SAN=address,undefined
 FUZZ_ARGS := O=build/fuzz CC=clang SAN=fuzzer-no-link,address,undefined
+# A version to come, whose eBPF maps have another layout (src/bpf/abi.h): what
+# tests/packet/lifecycle.t upgrades to.
+NEXT_ARGS := O=build/next BPF_CPPFLAGS=-DCV_FP_NEXT_LAYOUT CPPFLAGS=-DCV_FP_NEXT_LAYOUT
 
-.PHONY: check-clang asan fuzz
+.PHONY: check-clang asan fuzz next
 check-clang:
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) all units
 asan:
 	+$(MAKE) --no-print-directory $(ASAN_ARGS) all units
 fuzz:
 	+$(MAKE) --no-print-directory $(FUZZ_ARGS) fuzzers
+next:
+	+$(MAKE) --no-print-directory $(NEXT_ARGS) programs
 ifeq ($(O),build)
 build/clang/%: FORCE
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) $@
@@ -219,12 +232,15 @@ check-host: $(WIRE_UNITS)
 	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
 
+# For who only reads the code: src/fastpath/image.c takes in what need not be built then.
+NO_IMAGE := -DCV_BPF_OBJECT='"Makefile"' -DCV_BPF_OBJECT_CONNTRACK='"Makefile"'
+
 check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
 
 check-tidy:
 	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out src/bpf/%,$(filter %.c,$(C_FILES))) -- \
-		$(CV_CPPFLAGS) -DCV_BPF_OBJECT='"Makefile"' -std=gnu17
+		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
 	$(Q)bash tests/lint/tidy $(JOBS) src/bpf/fastpath.bpf.c -- $(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
@@ -236,7 +252,7 @@ check-cppcheck:
 # The virtio header of TUN devices and packet sockets is in the host's byte order, unlike
 # what its types say, hence __virtio*.
 SPARSE := -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
-	-DCV_BPF_OBJECT='"Makefile"' -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
+	$(NO_IMAGE) -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
 # -Wsparse-error: without it sparse says what is wrong and exits with 0.
 check-sparse:
 	$(Q)rc=0; for f in $(SRC_C); do \

@@ -309,14 +309,17 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 	return 0;
 }
 
-/* Take away what an earlier daemon's fast path goes on with. */
-static void switch_off_fastpath(struct daemon *d)
+/*
+ * Take away what an earlier daemon's fast path goes on with. Once the engine carries the tunnels:
+ * of a packet that the one no longer takes, the other does.
+ */
+static void remove_fastpath(struct daemon *d)
 {
 	unsigned int removed = 0;
 	int rc = cv_fastpath_purge(d->rundir.path, d->nl, &removed);
 
-	snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
-	if (rc)
+	/* Who may not use eBPF cannot remove all of it; nothing is attached any more. */
+	if (rc && rc != -EPERM)
 		cv_log(LOG_WARNING, "cannot remove what an earlier fast path has left: %s",
 		       strerror(-rc));
 	else if (removed)
@@ -402,12 +405,14 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		return rc;
 	create_carrier(d);
 	if (options->no_fastpath)
-		switch_off_fastpath(d);
+		snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
 	else
 		create_fastpath(d);
 	rc = create_sets(d, error);
 	if (rc)
 		return rc;
+	if (!d->fastpath)
+		remove_fastpath(d);
 	d->base = event_base_new();
 	if (!d->base || add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");

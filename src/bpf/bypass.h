@@ -7,8 +7,91 @@
 #ifndef CV_BPF_BYPASS_H
 #define CV_BPF_BYPASS_H
 
+#include "bpf/conntrack.h"
 #include "bpf/in.h"
 #include "bpf/out.h"
+
+/* ---- the choice --------------------------------------------------------------------------- */
+
+/* What choose_path() says: enum cv_fp_path, and: past the stack, but the entry is not to last. */
+enum {
+	CV_FP_PATH_LINGER = 3,
+};
+
+/* Is a flow that was past the stack to stay there for this packet, though bypass is off? */
+CV_INLINE bool cv_flow_lingers(const struct cv_flow_tuple *tuple, const struct cv_fp_flow *known)
+{
+	if (tuple->quotes)
+		return true;
+	if (tuple->protocol != CV_IPV4_PROTO_TCP || tuple->begins)
+		return false;
+	return tuple->ends ||
+	       known->opener == (tuple->outbound ? CV_FP_OPENER_REMOTE : CV_FP_OPENER_ENDPOINT);
+}
+
+/* True if a packet without an entry that holds may go past the stack. */
+CV_INLINE bool cv_flow_may_begin(struct __sk_buff *skb, const struct cv_flow_tuple *tuple)
+{
+	if (CV_HAS_CONNTRACK &&
+	    (tuple->protocol == CV_IPV4_PROTO_TCP || tuple->protocol == CV_IPV4_PROTO_UDP))
+		return !is_tracked(skb, tuple);
+	return tuple->begins && !tuple->quotes;
+}
+
+/*
+ * The path of a packet whose flow has the key. may_bypass: the setting of its endpoint, and all
+ * else that speaks against it.
+ */
+static __attribute__((noinline)) int choose_path(struct __sk_buff *skb,
+						 const struct cv_flow_tuple *tuple,
+						 const struct cv_fp_flow_key *key, bool may_bypass)
+{
+	const struct cv_fp_flow *known;
+	struct cv_fp_flow_key other;
+
+	if (tuple->datagram != CV_FP_PATH_NONE)
+		return tuple->datagram;
+	if (tuple->later) {
+		cv_flow_pair(key, &other);
+		known = bpf_map_lookup_elem(&cv_flows_1, &other);
+		return may_bypass && !known ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
+	}
+	known = bpf_map_lookup_elem(&cv_flows_1, key);
+	if (!known) {
+		cv_flow_mirror(key, &other);
+		known = bpf_map_lookup_elem(&cv_flows_1, &other);
+	}
+	if (!may_bypass)
+		return known && known->path == CV_FP_PATH_BYPASS && cv_flow_lingers(tuple, known)
+			       ? CV_FP_PATH_LINGER
+			       : CV_FP_PATH_STACK;
+	if (known && known->path == CV_FP_PATH_BYPASS)
+		return CV_FP_PATH_BYPASS;
+	/* A new connection with old ports may be another's, if conntrack says so. */
+	if (known && !(CV_HAS_CONNTRACK && tuple->protocol == CV_IPV4_PROTO_TCP && tuple->begins))
+		return CV_FP_PATH_STACK;
+	return cv_flow_may_begin(skb, tuple) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
+}
+
+/* Past the stack, for this packet at least. */
+CV_INLINE bool cv_path_is_past(int path)
+{
+	return path == CV_FP_PATH_BYPASS || path == CV_FP_PATH_LINGER;
+}
+
+/* What a packet's path means for its flow and its datagram; remember: an entry is to be written. */
+CV_INLINE bool cv_path_settle(const struct cv_ipv4 *ip, const struct cv_flow_tuple *tuple,
+			      const struct cv_fp_flow_key *key, int path)
+{
+	if (cv_ipv4_is_fragment(ip))
+		note_datagram(ip, tuple,
+			      cv_path_is_past(path) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK);
+	if (!tuple->known || tuple->quotes || tuple->datagram != CV_FP_PATH_NONE)
+		return false;
+	if (path == CV_FP_PATH_STACK)
+		give_to_stack(key);
+	return path == CV_FP_PATH_BYPASS;
+}
 
 /* ---- to an endpoint ----------------------------------------------------------------------- */
 
@@ -27,14 +110,15 @@ CV_INLINE int cv_hand_to_endpoint(__u32 ifindex, __u32 by_peer, __be32 address)
 
 /* Remember the permit in the flow's entry, so that the next packet costs one look-up. */
 static __attribute__((noinline)) int remember_in(const struct cv_fp_flow_key *key,
-						 const struct cv_fp_flow *known,
 						 const struct cv_inbound *in,
 						 const struct cv_fp_permit *permit,
 						 const struct cv_fp_endpoint *endpoint)
 {
 	struct cv_fp_flow flow;
 
-	cv_flow_copy(&flow, known);
+	cv_flow_copy(&flow, bpf_map_lookup_elem(&cv_flows_1, key));
+	if (flow.path != CV_FP_PATH_BYPASS || in->tuple.begins)
+		flow.opener = cv_flow_opener(&in->tuple);
 	flow.path = CV_FP_PATH_BYPASS;
 	flow.endpoint = endpoint->ifindex;
 	flow.in_stamp = permit->stamp;
@@ -53,36 +137,33 @@ CV_INLINE bool cv_flow_permits(const struct cv_fp_flow *flow, const struct cv_in
 			       const struct cv_fp_stamp *now)
 {
 	return flow->path == CV_FP_PATH_BYPASS && !in->tuple.quotes &&
-	       cv_stamp_holds(&flow->in_stamp, now) && flow->in_source == in->key.outer_source &&
+	       in->tuple.datagram != CV_FP_PATH_STACK && cv_stamp_holds(&flow->in_stamp, now) &&
+	       flow->in_source == in->key.outer_source &&
 	       flow->in_destination == in->key.outer_destination &&
 	       flow->in_ifindex == in->key.ifindex && flow->in_tos == in->key.tos;
 }
 
 /*
  * Shall a permitted packet go straight to an endpoint? Its address, or NULL; then its flow is the
- * stack's. Fragments of an endpoint's packets are flows like others.
+ * stack's.
  */
-CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(const struct cv_inbound *in,
+CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(struct __sk_buff *skb,
+						       const struct cv_inbound *in,
 						       const struct cv_fp_permit *permit)
 {
+	int path = CV_FP_PATH_STACK;
 	const struct cv_fp_endpoint *endpoint;
-	const struct cv_fp_flow *known;
 	struct cv_fp_flow_key key;
 
 	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &in->inner.destination);
 	if (!endpoint)
 		return NULL;
 	cv_flow_key_of(&in->tuple, false, &key);
-	known = in->tuple.known ? bpf_map_lookup_elem(&cv_flows_1, &key) : NULL;
-	if (cv_flow_choose(&in->tuple, known, endpoint->bypass && permit->routed_back) !=
-	    CV_FP_PATH_BYPASS) {
-		if (in->tuple.known && !in->tuple.quotes)
-			give_to_stack(&key);
-		return NULL;
-	}
-	if (!in->tuple.quotes)
-		remember_in(&key, known, in, permit, endpoint);
-	return endpoint;
+	if (cv_flow_counts(&in->tuple))
+		path = choose_path(skb, &in->tuple, &key, endpoint->bypass && permit->routed_back);
+	if (cv_path_settle(&in->inner, &in->tuple, &key, path))
+		remember_in(&key, in, permit, endpoint);
+	return cv_path_is_past(path) ? endpoint : NULL;
 }
 
 /* ---- from an endpoint --------------------------------------------------------------------- */
@@ -112,13 +193,15 @@ CV_INLINE void cv_read_exit(const struct cv_fp_flow *flow, struct cv_exit *ret)
 }
 
 static __attribute__((noinline)) int remember_exit(const struct cv_fp_flow_key *key,
-						   const struct cv_fp_flow *known,
+						   const struct cv_flow_tuple *tuple,
 						   const struct cv_exit *exit, __u32 endpoint,
 						   __u32 tos)
 {
 	struct cv_fp_flow flow;
 
-	cv_flow_copy(&flow, known);
+	cv_flow_copy(&flow, bpf_map_lookup_elem(&cv_flows_1, key));
+	if (flow.path != CV_FP_PATH_BYPASS || tuple->begins)
+		flow.opener = cv_flow_opener(tuple);
 	flow.path = CV_FP_PATH_BYPASS;
 	flow.endpoint = endpoint;
 	flow.out_stamp = exit->stamp;
@@ -136,18 +219,18 @@ static __attribute__((noinline)) int remember_exit(const struct cv_fp_flow_key *
  * The kernel's choice for a forwarded packet of this flow: with the input device, so that
  * policy rules and the hash over several next hops are those of the packet itself.
  */
-static __attribute__((noinline)) int route_exit(struct __sk_buff *skb,
-						const struct cv_flow_tuple *tuple, __u32 tos,
+static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const struct cv_ipv4 *ip,
+						const struct cv_flow_tuple *tuple,
 						struct cv_exit *exit)
 {
 	const struct cv_fp_config *config = cv_config();
 	struct bpf_fib_lookup fib = {
 		.family = CV_AF_INET,
 		.ifindex = skb->ifindex,
-		.l4_protocol = tuple->protocol,
-		.tos = tos,
-		.ipv4_src = tuple->source,
-		.ipv4_dst = tuple->destination,
+		.l4_protocol = ip->protocol,
+		.tos = ip->tos & CV_IPV4_DSCP_MASK,
+		.ipv4_src = ip->source,
+		.ipv4_dst = ip->destination,
 		.sport = tuple->source_port,
 		.dport = tuple->destination_port,
 	};
@@ -159,14 +242,14 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb,
 	if (!config)
 		return 0;
 	exit->stamp = cv_stamp_now(config);
-	if (tuple->protocol == CV_IPV4_PROTO_ICMP)
+	if (ip->protocol == CV_IPV4_PROTO_ICMP)
 		fib.sport = fib.dport = 0;
 	if (!cv_fib_found(bpf_fib_lookup(skb, &fib, sizeof(fib), cv_fib_flags())) ||
 	    fib.family != CV_AF_INET)
 		return 0;
-	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &tuple->destination);
+	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
 	if (endpoint) {
-		exit->to_stack = !endpoint->bypass || endpoint->ifindex != fib.ifindex;
+		exit->to_stack = endpoint->ifindex != fib.ifindex;
 		exit->way.oif = endpoint->ifindex;
 		exit->by_peer = endpoint->by_peer;
 		exit->tunnel = 0;
@@ -188,21 +271,54 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb,
 	return 0;
 }
 
-/* True if the endpoint may be passed by: its address, its device, its setting. */
-CV_INLINE bool cv_endpoint_bypasses(__be32 address, __u32 ifindex)
+/* The flow's other end is an endpoint of this node, too, and has an entry of its own. */
+CV_INLINE void cv_mirror_bypass(const struct cv_fp_flow_key *key, const struct cv_flow_tuple *tuple)
 {
-	const struct cv_fp_endpoint *endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &address);
+	struct cv_fp_flow_key mirror;
 
-	return endpoint && endpoint->ifindex == ifindex && endpoint->bypass;
+	cv_flow_mirror(key, &mirror);
+	set_path(&mirror, CV_FP_PATH_BYPASS,
+		 cv_flow_opener(tuple) == CV_FP_OPENER_ENDPOINT ? CV_FP_OPENER_REMOTE
+								: CV_FP_OPENER_UNKNOWN);
 }
 
 /* The answer of the flow's entry holds for this packet. */
 CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_flow_tuple *tuple,
 				__u32 ifindex, __u32 tos, const struct cv_fp_stamp *now)
 {
-	return flow->path == CV_FP_PATH_BYPASS && !tuple->quotes && flow->endpoint == ifindex &&
+	return flow->path == CV_FP_PATH_BYPASS && !tuple->quotes &&
+	       tuple->datagram != CV_FP_PATH_STACK && flow->endpoint == ifindex &&
 	       flow->out_tos == tos && cv_stamp_holds(&flow->out_stamp, now) &&
 	       (!flow->out_way.mtu_until_ns || bpf_ktime_get_ns() < flow->out_way.mtu_until_ns);
+}
+
+/*
+ * Choose the path of an endpoint's packet, whose source is the endpoint's own, and find where
+ * it goes to.
+ */
+CV_INLINE void cv_choose_exit(struct __sk_buff *skb, const struct cv_ipv4 *ip,
+			      const struct cv_flow_tuple *tuple, const struct cv_fp_flow_key *key,
+			      bool may_bypass, struct cv_exit *ret_exit)
+{
+	const struct cv_fp_endpoint *neighbour;
+	int path = CV_FP_PATH_STACK;
+
+	neighbour = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
+	if (neighbour && !neighbour->bypass)
+		may_bypass = false;
+	if (cv_flow_counts(tuple))
+		path = choose_path(skb, tuple, key, may_bypass);
+	if (cv_path_is_past(path)) {
+		__builtin_memset(ret_exit, 0, sizeof(*ret_exit));
+		route_exit(skb, ip, tuple, ret_exit);
+		if (ret_exit->to_stack)
+			path = CV_FP_PATH_STACK;
+	}
+	if (!cv_path_settle(ip, tuple, key, path))
+		return;
+	remember_exit(key, tuple, ret_exit, skb->ifindex, ip->tos & CV_IPV4_DSCP_MASK);
+	if (!ret_exit->tunnel)
+		cv_mirror_bypass(key, tuple);
 }
 
 /* Where this packet of an endpoint goes; *ret_exit, whose to_stack says "nowhere by us". */
@@ -211,37 +327,29 @@ CV_INLINE void cv_find_exit(struct __sk_buff *skb, const struct cv_fp_config *co
 			    struct cv_exit *ret_exit)
 {
 	struct cv_fp_stamp now = cv_stamp_now(config);
-	__u32 tos = ip->tos & CV_IPV4_DSCP_MASK;
-	const struct cv_fp_flow *known;
+	const struct cv_fp_endpoint *endpoint;
+	const struct cv_fp_flow *known = NULL;
 	struct cv_fp_flow_key key;
-	struct cv_flow_tuple packet;
 
 	ret_exit->to_stack = 1;
-	if (!tuple->known)
-		return;
 	cv_flow_key_of(tuple, true, &key);
-	known = bpf_map_lookup_elem(&cv_flows_1, &key);
-	if (known && known->path == CV_FP_PATH_STACK)
-		return;
-	if (known && cv_flow_has_exit(known, tuple, skb->ifindex, tos, &now)) {
+	if (tuple->known)
+		known = bpf_map_lookup_elem(&cv_flows_1, &key);
+	if (known &&
+	    cv_flow_has_exit(known, tuple, skb->ifindex, ip->tos & CV_IPV4_DSCP_MASK, &now)) {
 		cv_read_exit(known, ret_exit);
 		return;
 	}
-	if (cv_flow_choose(tuple, known, cv_endpoint_bypasses(ip->source, skb->ifindex)) ==
-	    CV_FP_PATH_BYPASS) {
-		packet = *tuple;
-		packet.source = ip->source;
-		packet.destination = ip->destination;
-		packet.protocol = ip->protocol;
-		__builtin_memset(ret_exit, 0, sizeof(*ret_exit));
-		route_exit(skb, &packet, tos, ret_exit);
-	}
-	if (tuple->quotes)
+	if (known && known->path == CV_FP_PATH_STACK && !cv_ipv4_is_fragment(ip) &&
+	    !(tuple->protocol == CV_IPV4_PROTO_TCP && tuple->begins))
 		return;
-	if (ret_exit->to_stack)
-		give_to_stack(&key);
-	else if (!ret_exit->way.to_engine)
-		remember_exit(&key, known, ret_exit, skb->ifindex, tos);
+	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip->source);
+	if (!endpoint || endpoint->ifindex != skb->ifindex) {
+		/* Not its own: the host's rules decide, and it may change nobody's flow. */
+		skb->tc_index = CV_MARK_FOREIGN_SOURCE;
+		return;
+	}
+	cv_choose_exit(skb, ip, tuple, &key, endpoint->bypass, ret_exit);
 }
 
 /* To an endpoint of this node: never through a tunnel. */
@@ -270,7 +378,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 
 	scene->tunnel = exit->tunnel;
 	scene->slot = exit->slot;
-	if (exit->way.to_engine)
+	if (exit->way.to_engine || ip->header_length != CV_IPV4_HEADER_MIN)
 		return cv_to_engine(skb, scene);
 	drop = cv_check_departure(&departure, ip);
 	if (drop)
@@ -292,9 +400,10 @@ CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scen
 	if (!cv_packet_header(skb, ETH_HLEN, &header))
 		return CV_PASS;
 	if (cv_ipv4_parse(&header, skb->len - ETH_HLEN, &ip) ||
-	    ip.header_length != CV_IPV4_HEADER_MIN || !cv_header_ok(&header))
+	    (ip.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(&header)))
 		return cv_to_stack(skb, scene);
 	cv_flow_read(skb, ETH_HLEN, &ip, &tuple);
+	tuple.outbound = true;
 	cv_find_exit(skb, scene->config, &ip, &tuple, &exit);
 	/* The stack tells the sender that the TTL has run out. */
 	if (exit.to_stack || ip.ttl <= 1)

@@ -23,7 +23,10 @@ CV_INLINE bool is_for_us(const struct __sk_buff *skb)
 	       !skb->vlan_present;
 }
 
-/* What leaves the stack belongs to the stack, as seen from any endpoint at either end. */
+/*
+ * What leaves the stack belongs to the stack, as seen from any endpoint at either end; but for what
+ * an endpoint has sent in another's name.
+ */
 CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 {
 	struct cv_ipv4_header header;
@@ -31,9 +34,8 @@ CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 	struct cv_fp_flow_key key;
 	struct cv_ipv4 ip;
 
-	if (!cv_packet_header(skb, offset, &header) ||
-	    cv_ipv4_parse(&header, skb->len - offset, &ip) ||
-	    ip.header_length != CV_IPV4_HEADER_MIN)
+	if (skb->tc_index == CV_MARK_FOREIGN_SOURCE || !cv_packet_header(skb, offset, &header) ||
+	    cv_ipv4_parse(&header, skb->len - offset, &ip))
 		return;
 	cv_flow_read(skb, offset, &ip, &tuple);
 	if (!tuple.known || tuple.quotes)
@@ -81,6 +83,7 @@ CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const str
 		return cv_to_engine(skb, scene);
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
 		return TC_ACT_SHOT;
+	skb->tc_index = CV_MARK_STACKS;
 	return (int)bpf_redirect(scene->tunnel, BPF_F_INGRESS);
 }
 
@@ -147,7 +150,7 @@ CV_INLINE int take_inner(struct __sk_buff *skb, struct cv_scene *scene, struct c
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
 	if (scene->config->endpoints && in->inner.ttl > 1)
-		endpoint = cv_endpoint_for(in, &permit);
+		endpoint = cv_endpoint_for(skb, in, &permit);
 	if (endpoint)
 		return to_endpoint(skb, scene, in, tos, endpoint->ifindex, endpoint->by_peer);
 	return to_device(skb, scene, in, permit.mtu, tos);
@@ -245,9 +248,46 @@ int cv_endpoint_out(struct __sk_buff *skb)
 	return CV_PASS;
 }
 
+/* Would the endpoint's answer to a packet that came out of this tunnel go back into it? */
+CV_INLINE bool goes_back(struct __sk_buff *skb, const struct cv_ipv4 *ip, __u32 endpoint)
+{
+	struct bpf_fib_lookup fib = {
+		.family = CV_AF_INET,
+		.ifindex = endpoint,
+		.tos = ip->tos & CV_IPV4_DSCP_MASK,
+		.ipv4_src = ip->destination,
+		.ipv4_dst = ip->source,
+	};
+
+	return cv_fib_found(bpf_fib_lookup(skb, &fib, sizeof(fib), cv_fib_flags())) &&
+	       fib.ifindex == skb->ifindex;
+}
+
+/* Where what the engine has decapsulated goes: an endpoint, or NULL: the stack. */
+CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
+							  const struct cv_ipv4 *ip)
+{
+	int path = CV_FP_PATH_STACK;
+	const struct cv_fp_endpoint *endpoint;
+	struct cv_flow_tuple tuple;
+	struct cv_fp_flow_key key;
+
+	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
+	if (!endpoint)
+		return NULL;
+	cv_flow_read(skb, 0, ip, &tuple);
+	cv_flow_key_of(&tuple, false, &key);
+	if (cv_flow_counts(&tuple))
+		path = choose_path(skb, &tuple, &key,
+				   endpoint->bypass && goes_back(skb, ip, endpoint->ifindex));
+	if (cv_path_settle(ip, &tuple, &key, path))
+		set_path(&key, CV_FP_PATH_BYPASS, cv_flow_opener(&tuple));
+	return cv_path_is_past(path) ? endpoint : NULL;
+}
+
 /*
- * What the engine has decapsulated: a flow that goes past the stack does so with these packets,
- * too. Everything else goes on into the stack, also what cv_underlay_in sent here for that.
+ * What the engine has decapsulated, and its ICMP errors: by the rule of flow.h, as if it had come
+ * straight off the underlay. What cv_underlay_in sends here goes on into the stack.
  */
 SEC("tc")
 int cv_tunnel_in(struct __sk_buff *skb)
@@ -255,28 +295,23 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	const struct cv_fp_config *config = cv_config();
 	const __be16 ethertype = cv_htons(ETH_P_IP);
 	const struct cv_fp_endpoint *endpoint;
-	const struct cv_fp_flow *flow;
-	struct cv_flow_tuple tuple;
-	struct cv_fp_flow_key key;
 	struct cv_ipv4_header header;
 	struct cv_ipv4 ip;
 
+	if (skb->tc_index == CV_MARK_STACKS) {
+		skb->tc_index = 0;
+		return CV_PASS;
+	}
 	if (skb->protocol != cv_htons(ETH_P_IP) || !config || !config->endpoints ||
 	    !cv_packet_header(skb, 0, &header) || cv_ipv4_parse(&header, skb->len, &ip) ||
-	    ip.header_length != CV_IPV4_HEADER_MIN || ip.ttl <= 1)
+	    ip.ttl <= 1)
 		return CV_PASS;
-	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip.destination);
-	if (!endpoint || !endpoint->bypass)
-		return CV_PASS;
-	cv_flow_read(skb, 0, &ip, &tuple);
-	if (!tuple.known)
-		return CV_PASS;
-	cv_flow_key_of(&tuple, false, &key);
-	flow = bpf_map_lookup_elem(&cv_flows_1, &key);
-	if (!flow || flow->path != CV_FP_PATH_BYPASS || !cv_make_link_header(skb))
+	endpoint = endpoint_of_engine(skb, &ip);
+	if (!endpoint || !cv_make_link_header(skb))
 		return CV_PASS;
 	/* The stack behind knows the protocol; who captures there reads it in the link header. */
-	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, sizeof(ethertype), 0);
+	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, sizeof(ethertype),
+			    0);
 	if (!cv_rewrite(skb, ETH_HLEN, &ip, ip.tos, ip.ttl - 1))
 		return TC_ACT_SHOT;
 	return cv_hand_to_endpoint(endpoint->ifindex, endpoint->by_peer, ip.destination);

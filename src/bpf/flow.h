@@ -3,19 +3,30 @@
  * Which path a flow of an endpoint takes: past the host's stack, or through it.
  *
  * The rule: a flow takes the same path both ways, so that conntrack sees all of it or nothing.
- * Hence one entry per flow for both directions, written by whoever sees its first packet:
+ * Hence one entry per flow for both directions, written by whoever sees its first packet (two
+ * entries where both ends are endpoints of this node, kept alike):
  *
  * - A packet that begins a flow (a TCP SYN, any UDP packet, an ICMP echo request), straight from
- *   an endpoint or straight off the underlay for one: the flow goes past the stack.
+ *   an endpoint or straight off the underlay for one: the flow goes past the stack, unless
+ *   conntrack knows it.
  * - A packet that comes *out of the stack*, into a tunnel or to an endpoint: the flow is the
  *   stack's, whatever has begun it. This is how flows that the host translates are known: behind
  *   a DNATed service address, or a host port, the stack emits the very packets whose answers
- *   would otherwise pass it by, untranslated.
- * - A TCP packet in mid-flow without an entry (evicted, or older than the programs): the
- *   stack's, whose conntrack picks a flow up in the middle.
- * - Other protocols: the stack's.
+ *   would otherwise pass it by, untranslated. Packets with a source that is not the sender's own
+ *   do not count, even if the host forwards them.
+ * - TCP and UDP packets without an entry (evicted, or older than the programs): conntrack is
+ *   asked, and what it knows is the stack's. Where it cannot be asked (conntrack.h), a TCP
+ *   packet in mid-flow is the stack's, which picks a flow up in the middle, but for FIN and RST:
+ *   that is all that "ct state invalid drop" then costs.
+ * - Other protocols, and flows that begin with IPv4 options: the stack's.
  *
- * ICMP errors take the path of the flow that they quote, fragments that of their first one.
+ * Where bypass is switched off, a TCP flow goes over to the stack with the next packet of the
+ * end that opened it (but for FIN and RST), so that conntrack sees it in the direction that
+ * the host's rules allow; all other flows go at once.
+ *
+ * ICMP errors take the path of the flow that they quote. A datagram in fragments takes one path:
+ * that of its first fragment, or, if another comes first, that which speaks for itself: past
+ * the stack, unless flows between the two addresses are known to be the stack's.
  */
 #ifndef CV_BPF_FLOW_H
 #define CV_BPF_FLOW_H
@@ -24,13 +35,28 @@
 #include "bpf/packet.h"
 #include "wire/icmp.h"
 
+/* Our marks in skb->tc_index, which the stack keeps and hardly anybody else uses. */
+enum {
+	CV_MARK_FOREIGN_SOURCE = 0xc001, /* of an endpoint, with a source that is not its own */
+	CV_MARK_STACKS = 0xc002,	 /* from the underlay; it has been judged the stack's */
+};
+
+enum {
+	/* How long fragments of a datagram may be apart; then the identification is another's. */
+	CV_FLOW_DATAGRAM_NS = 2000000000,
+};
+
 /* What a packet says of its flow. */
 struct cv_flow_tuple {
 	__be16 source_port;
 	__be16 destination_port;
-	bool known;  /* the packet has a flow whose path can be chosen */
-	bool begins; /* it may be the flow's first packet */
-	bool quotes; /* an ICMP error: addresses and ports are those of the flow it quotes */
+	bool known;    /* the packet has a flow whose path can be chosen */
+	bool begins;   /* it may be the flow's first packet */
+	bool ends;     /* TCP: FIN or RST; with it conntrack begins no flow */
+	bool quotes;   /* an ICMP error: addresses and ports are those of the flow it quotes */
+	bool later;    /* a fragment that is not the first, and whose flow is not known */
+	bool outbound; /* from the endpoint whose flow it is; else to it */
+	__u8 datagram; /* enum cv_fp_path: what the datagram's other fragments took */
 	__u8 protocol;
 	__be32 source;
 	__be32 destination;
@@ -59,6 +85,7 @@ CV_INLINE void cv_flow_tcp(struct __sk_buff *skb, __u32 at, struct cv_flow_tuple
 	tuple->destination_port = ports[1];
 	tuple->known = true;
 	tuple->begins = (bytes[CV_TCP_FLAGS_AT] & (CV_TCP_SYN | CV_TCP_ACK)) == CV_TCP_SYN;
+	tuple->ends = bytes[CV_TCP_FLAGS_AT] & (CV_TCP_FIN | CV_TCP_RST);
 }
 
 /* The flow that an ICMP error is about, as the packet that it quotes travelled. */
@@ -118,7 +145,7 @@ CV_INLINE void cv_flow_icmp(struct __sk_buff *skb, __u32 at, struct cv_flow_tupl
 	}
 }
 
-/* The ports of a later fragment are those of the first one. */
+/* What is known of the datagram that this fragment belongs to. */
 CV_INLINE void cv_flow_fragment(const struct cv_ipv4 *ip, struct cv_flow_tuple *tuple)
 {
 	struct cv_fp_fragment_key key = {
@@ -127,30 +154,53 @@ CV_INLINE void cv_flow_fragment(const struct cv_ipv4 *ip, struct cv_flow_tuple *
 		.id = ip->id,
 		.protocol = ip->protocol,
 	};
-	const struct cv_fp_fragment *known;
-	struct cv_fp_fragment ports;
+	const struct cv_fp_fragment *known = bpf_map_lookup_elem(&cv_fragments_2, &key);
 
-	if (ip->fragment_offset) {
-		known = bpf_map_lookup_elem(&cv_fragments_1, &key);
-		if (!known)
-			return;
+	tuple->later = ip->fragment_offset &&
+		       (ip->protocol == CV_IPV4_PROTO_TCP || ip->protocol == CV_IPV4_PROTO_UDP ||
+			ip->protocol == CV_IPV4_PROTO_ICMP);
+	if (!known || bpf_ktime_get_ns() - known->time_ns > CV_FLOW_DATAGRAM_NS)
+		return;
+	/* Another first fragment is that of another datagram, with the same identification. */
+	if (ip->fragment_offset || !known->has_ports)
+		tuple->datagram = known->path;
+	if (ip->fragment_offset && known->has_ports) {
 		tuple->source_port = known->source_port;
 		tuple->destination_port = known->destination_port;
 		tuple->known = true;
-		return;
+		tuple->later = false;
 	}
-	if (!tuple->known)
-		return;
-	ports.source_port = tuple->source_port;
-	ports.destination_port = tuple->destination_port;
-	bpf_map_update_elem(&cv_fragments_1, &key, &ports, BPF_ANY);
 }
 
-/* Reads the flow of the packet whose IPv4 header, without options, lies at offset. */
+/* All fragments of the datagram go this way. To be called once it is clear that it may go. */
+static __attribute__((noinline)) int note_datagram(const struct cv_ipv4 *ip,
+						   const struct cv_flow_tuple *tuple, __u8 path)
+{
+	struct cv_fp_fragment_key key = {
+		.source = ip->source,
+		.destination = ip->destination,
+		.id = ip->id,
+		.protocol = ip->protocol,
+	};
+	struct cv_fp_fragment datagram = {
+		.time_ns = bpf_ktime_get_ns(),
+		.source_port = tuple->source_port,
+		.destination_port = tuple->destination_port,
+		.path = path,
+		.has_ports = tuple->known,
+	};
+
+	/* Of a fragment after the first, only what is new. */
+	if (ip->fragment_offset && tuple->datagram != CV_FP_PATH_NONE)
+		return 0;
+	return (int)bpf_map_update_elem(&cv_fragments_2, &key, &datagram, BPF_ANY);
+}
+
+/* Reads the flow of the packet whose IPv4 header lies at offset. */
 CV_INLINE void cv_flow_read(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
 			    struct cv_flow_tuple *ret)
 {
-	__u32 at = offset + CV_IPV4_HEADER_MIN;
+	__u32 at = offset + ip->header_length;
 
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->protocol = ip->protocol;
@@ -169,8 +219,17 @@ CV_INLINE void cv_flow_read(struct __sk_buff *skb, __u32 offset, const struct cv
 			cv_flow_icmp(skb, at, ret);
 		}
 	}
+	/* Options may be for the host, so a flow that begins with them is. */
+	if (ip->header_length != CV_IPV4_HEADER_MIN)
+		ret->begins = false;
 	if (cv_ipv4_is_fragment(ip))
 		cv_flow_fragment(ip, ret);
+}
+
+/* True if there is a path to be chosen. */
+CV_INLINE bool cv_flow_counts(const struct cv_flow_tuple *tuple)
+{
+	return tuple->known || tuple->later;
 }
 
 /* The entry's key, seen from the endpoint that sends, or is sent to. */
@@ -195,6 +254,27 @@ CV_INLINE void cv_flow_key_of(const struct cv_flow_tuple *tuple, bool from_endpo
 	cv_flow_key(tuple, tuple->quotes ? !from_endpoint : from_endpoint, ret);
 }
 
+/* The same flow, seen from its other end. */
+CV_INLINE void cv_flow_mirror(const struct cv_fp_flow_key *key, struct cv_fp_flow_key *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->local = key->remote;
+	ret->remote = key->local;
+	ret->local_port = key->remote_port;
+	ret->remote_port = key->local_port;
+	ret->protocol = key->protocol;
+}
+
+/* Not of a flow, but of all between two addresses. */
+CV_INLINE void cv_flow_pair(const struct cv_fp_flow_key *key, struct cv_fp_flow_key *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->local = key->local;
+	ret->remote = key->remote;
+	ret->protocol = key->protocol;
+	ret->is_pair = 1;
+}
+
 /* An entry to be filled: what was known, or nothing. */
 CV_INLINE void cv_flow_copy(struct cv_fp_flow *ret, const struct cv_fp_flow *known)
 {
@@ -204,31 +284,47 @@ CV_INLINE void cv_flow_copy(struct cv_fp_flow *ret, const struct cv_fp_flow *kno
 		__builtin_memset(ret, 0, sizeof(*ret));
 }
 
-/* The flow is the stack's from now on. */
+/* An entry with a path and nothing else. */
+static __attribute__((noinline)) int set_path(const struct cv_fp_flow_key *key, __u8 path,
+					      __u8 opener)
+{
+	const struct cv_fp_flow *known = bpf_map_lookup_elem(&cv_flows_1, key);
+	struct cv_fp_flow flow;
+
+	if (known && known->path == path)
+		return 0;
+	__builtin_memset(&flow, 0, sizeof(flow));
+	flow.path = path;
+	flow.opener = opener;
+	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
+}
+
+/* The flow is the stack's from now on. One stack frame, as those of all callers add up. */
 static __attribute__((noinline)) int give_to_stack(const struct cv_fp_flow_key *key)
 {
 	const struct cv_fp_flow *known = bpf_map_lookup_elem(&cv_flows_1, key);
+	struct cv_fp_flow_key other;
 	struct cv_fp_flow flow;
 
 	if (known && known->path == CV_FP_PATH_STACK)
 		return 0;
 	__builtin_memset(&flow, 0, sizeof(flow));
 	flow.path = CV_FP_PATH_STACK;
-	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
+	bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
+	cv_flow_pair(key, &other);
+	bpf_map_update_elem(&cv_flows_1, &other, &flow, BPF_ANY);
+	if (!bpf_map_lookup_elem(&cv_endpoints_1, &key->remote))
+		return 0;
+	cv_flow_mirror(key, &other);
+	return (int)bpf_map_update_elem(&cv_flows_1, &other, &flow, BPF_ANY);
 }
 
-/*
- * The path of a packet whose flow has no entry that holds: known is the entry, if there is
- * one. may_bypass: its endpoint's setting, and all else that speaks against it.
- */
-CV_INLINE __u8 cv_flow_choose(const struct cv_flow_tuple *tuple, const struct cv_fp_flow *known,
-			      bool may_bypass)
+/* Which end the packet, if it opens a TCP flow, says to be the one that does. */
+CV_INLINE __u8 cv_flow_opener(const struct cv_flow_tuple *tuple)
 {
-	if (!tuple->known || !may_bypass)
-		return CV_FP_PATH_STACK;
-	if (known && known->path != CV_FP_PATH_NONE)
-		return known->path;
-	return tuple->begins && !tuple->quotes ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
+	if (tuple->protocol != CV_IPV4_PROTO_TCP || !tuple->begins)
+		return CV_FP_OPENER_UNKNOWN;
+	return tuple->outbound ? CV_FP_OPENER_ENDPOINT : CV_FP_OPENER_REMOTE;
 }
 
 #endif

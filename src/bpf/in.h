@@ -228,7 +228,8 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 	if (permit->drop)
 		return CV_ENTRY_DECIDED;
 	arrival = cv_judge_arrival(skb, config, key, &now, &arrival_drop);
-	/* Refused, but by the inner addresses, or a checksum, the engine may have another reason. */
+	/* Refused, but by the inner addresses, or a checksum, the engine may have another reason.
+	 */
 	if (arrival == CV_ANSWER_ASK || (!whole && arrival_drop))
 		return CV_ENTRY_SOCKET;
 	if (whole && cv_judge_source(skb, config, key, &tunnel, &now, permit) == CV_ANSWER_ASK)

@@ -95,8 +95,8 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 }
 
 /*
- * True if the packet can get its outer header here, and no packet of it will be larger than the path
- * takes. A packet out of a tunnel that goes into the next one is the engine's.
+ * True if the packet can get its outer header here, and no packet of it will be larger than the
+ * path takes. A packet out of a tunnel that goes into the next one is the engine's.
  */
 CV_INLINE bool cv_fits(const struct __sk_buff *skb, const struct cv_fp_way *way,
 		       const struct cv_ipv4 *ip, __u32 segment)

@@ -21,7 +21,9 @@ enum {
 	CV_TCP_HEADER = 20, /* without options */
 	CV_UDP_HEADER = 8,
 	CV_TCP_FLAGS_AT = 13,
+	CV_TCP_FIN = 0x01,
 	CV_TCP_SYN = 0x02,
+	CV_TCP_RST = 0x04,
 	CV_TCP_ACK = 0x10,
 };
 

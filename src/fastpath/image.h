@@ -3,10 +3,18 @@
 #ifndef CV_FASTPATH_IMAGE_H
 #define CV_FASTPATH_IMAGE_H
 
-#include <stdint.h>
+#include <stddef.h>
 
-extern const unsigned char cv_image[];
+/* One object file. */
+struct cv_image {
+	const unsigned char *bytes;
+	size_t size;
+};
 
-extern const uint64_t cv_image_size; /* of cv_image, in bytes */
+/* For every kernel. */
+extern const struct cv_image cv_image;
+
+/* For those whose conntrack can be asked (bpf/conntrack.h). */
+extern const struct cv_image cv_image_conntrack;
 
 #endif

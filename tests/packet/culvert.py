@@ -29,11 +29,13 @@ class Culvertd:
     address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
         self.mode = mode
+        self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
+        self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
@@ -54,13 +56,16 @@ class Culvertd:
     def _clean_up(self):
         if self.process:
             net.stop(self.process)
+        # Programs and maps outlive the daemon, and their pins the namespace.
+        self.purge(check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def start(self):
         """Start it and wait until it answers."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(BUILD, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
+                 *self.arguments],
                 stdout=log,
                 stderr=log,
             )
@@ -73,6 +78,12 @@ class Culvertd:
     def stop(self, number=signal.SIGTERM):
         """Stop it; its exit code."""
         return net.stop(self.process, number)
+
+    def purge(self, check=True):
+        """`culvertd --purge`: remove what a stopped daemon has left; CompletedProcess."""
+        return self.node.run(
+            [os.path.join(BUILD, "culvertd"), "--purge", "--run-dir", self.run_dir], check=check
+        )
 
     def pause(self):
         """Stop it where it is (SIGSTOP); returns when every thread stands still."""
@@ -125,6 +136,10 @@ class Culvertd:
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
+    def paths(self, tunnel="tun0"):
+        """Which share of a tunnel's packets took which path: {"fast": …, "engine": …, …}."""
+        return json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)[0]["paths"]
+
     def alive(self):
         """True while the daemon runs."""
         return self.process.poll() is None
@@ -147,7 +162,7 @@ def _flatten(value, prefix=""):
     found = {}
     if isinstance(value, list):
         for each in value:
-            if isinstance(each, dict):
+            if isinstance(each, (dict, list)):
                 found.update(_flatten(each, prefix))
         return found
     for key, each in value.items():
@@ -173,9 +188,10 @@ class Watch:
     def rose(self):
         """What grew since the watch was made."""
         ignored = IGNORED | HANDED_OVER if self.daemon.has_fastpath else IGNORED
-        return {key: value for key, value in self._grown().items() if key not in ignored}
+        return {key: value for key, value in self.grown().items() if key not in ignored}
 
-    def _grown(self):
+    def grown(self):
+        """The same, and by which way packets came to the engine."""
         now = self.daemon.counters(self.tunnel)
         return {
             key: value - self.before.get(key, 0)
@@ -187,7 +203,7 @@ class Watch:
         """Wait until counter name has grown by count; by how much it has."""
         deadline = time.monotonic() + timeout
         while True:
-            grown = self._grown().get(name, 0)
+            grown = self.grown().get(name, 0)
             if grown >= count or time.monotonic() > deadline:
                 return grown
             time.sleep(0.01)
