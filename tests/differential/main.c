@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "compare.h"
+#include "core.h"
 #include "hooks.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
 static const char usage[] =
 	"Usage: differential [--seed N] [--count N | --seconds N] [--first N] [--cases FILE]\n"
 	"                    [--show SPEC] [--ids N] NODE NODE...\n"
+	"       differential --core OBJECT [--seed N] --count N [--first N]\n"
 	"\n"
 	"NODE is NAME:PATH:PATH:PATH:DIR, the namespaces of the far end of its eth0, of the far "
 	"end\n"
@@ -27,15 +29,11 @@ static const char usage[] =
 	"\n";
 
 static const struct option long_options[] = {
-	{"seed", required_argument, NULL, 's'},
-	{"count", required_argument, NULL, 'n'},
-	{"seconds", required_argument, NULL, 't'},
-	{"first", required_argument, NULL, 'f'},
-	{"cases", required_argument, NULL, 'c'},
-	{"show", required_argument, NULL, 'w'},
-	{"ids", required_argument, NULL, 'i'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"seed", required_argument, NULL, 's'},	   {"count", required_argument, NULL, 'n'},
+	{"seconds", required_argument, NULL, 't'}, {"first", required_argument, NULL, 'f'},
+	{"cases", required_argument, NULL, 'c'},   {"show", required_argument, NULL, 'w'},
+	{"core", required_argument, NULL, 'o'},	   {"ids", required_argument, NULL, 'i'},
+	{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 };
 
 static int help(void)
@@ -53,7 +51,7 @@ static unsigned long number(const char *text)
 int main(int argc, char **argv)
 {
 	struct run run = {.seed = (uint64_t)time(NULL), .first = 1};
-	const char *cases = NULL, *show = NULL;
+	const char *cases = NULL, *show = NULL, *object = NULL;
 	struct node *nodes[NODES_MAX];
 	unsigned int count = 0, ids = 0;
 	int option;
@@ -78,6 +76,9 @@ int main(int argc, char **argv)
 		case 'w':
 			show = optarg;
 			break;
+		case 'o':
+			object = optarg;
+			break;
 		case 'i':
 			ids = (unsigned int)number(optarg);
 			break;
@@ -86,6 +87,10 @@ int main(int argc, char **argv)
 		default:
 			return EXIT_USAGE;
 		}
+	}
+	if (object) {
+		core_random(&run, run.count, object);
+		return run.failed != 0;
 	}
 	for (; optind < argc && count < NODES_MAX; optind++)
 		nodes[count++] = node_open(argv[optind]);
