@@ -271,7 +271,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -302,12 +302,19 @@ lab:
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@$(call as_root,lab/demo)
+bench_variables = $(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))')
 bench:
 	@$(can_be_root)
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
-	@$(call as_root,tests/bench/run,$(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))'))
+	@$(call as_root,tests/bench/run,$(bench_variables))
+bench-kernel:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/kernel,$(bench_variables))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -354,6 +361,7 @@ help:
 	@echo 'make lint         the checks alone; one of them: make check-format, check-tidy …'
 	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
+	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'
