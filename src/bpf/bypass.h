@@ -168,6 +168,8 @@ CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(struct __sk_buff *skb,
 
 /* ---- from an endpoint --------------------------------------------------------------------- */
 
+#define CV_EXIT_HOLDS_NS 1000000000ULL /* as the engine's remembered routes (router.c) */
+
 /* The answer to "where does this packet of an endpoint go", as it is remembered. */
 struct cv_exit {
 	struct cv_fp_stamp stamp;
@@ -215,6 +217,15 @@ static __attribute__((noinline)) int remember_exit(const struct cv_fp_flow_key *
 	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
 }
 
+/* Which of several next hops it is depends on sysctls, too, of which nothing tells. */
+CV_INLINE void cv_limit_exit(struct cv_fp_way *way)
+{
+	__u64 until_ns = bpf_ktime_get_coarse_ns() + CV_EXIT_HOLDS_NS;
+
+	if (!way->mtu_until_ns || way->mtu_until_ns > until_ns)
+		way->mtu_until_ns = until_ns;
+}
+
 /*
  * The kernel's choice for a forwarded packet of this flow: with the input device, so that
  * policy rules and the hash over several next hops are those of the packet itself.
@@ -236,7 +247,6 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	};
 	const struct cv_fp_endpoint *endpoint;
 	const struct cv_fp_tunnel *tunnel;
-	struct cv_fp_tunnel copy;
 
 	exit->to_stack = 1;
 	if (!config)
@@ -258,15 +268,15 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	}
 	exit->tunnel = fib.ifindex;
 	tunnel = bpf_map_lookup_elem(&cv_tunnels_1, &exit->tunnel);
-	if (!tunnel || !tunnel->up)
+	if (!tunnel)
 		return 0;
-	copy = *tunnel;
-	exit->destination = copy.remote ? copy.remote : fib.ipv4_dst;
+	exit->destination = tunnel->remote ? tunnel->remote : fib.ipv4_dst;
 	if (cv_ipv4_is_martian_source(exit->destination))
 		return 0;
-	exit->slot = copy.slot;
-	exit->ipip = copy.ipip;
-	cv_find_way(skb, config, &copy, exit->tunnel, exit->destination, &exit->way);
+	exit->slot = tunnel->slot;
+	exit->ipip = tunnel->ipip;
+	cv_find_way(skb, config, tunnel, exit->tunnel, exit->destination, &exit->way);
+	cv_limit_exit(&exit->way);
 	exit->to_stack = 0;
 	return 0;
 }
@@ -289,7 +299,8 @@ CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_f
 	return flow->path == CV_FP_PATH_BYPASS && !tuple->quotes &&
 	       tuple->datagram != CV_FP_PATH_STACK && flow->endpoint == ifindex &&
 	       flow->out_tos == tos && cv_stamp_holds(&flow->out_stamp, now) &&
-	       (!flow->out_way.mtu_until_ns || bpf_ktime_get_ns() < flow->out_way.mtu_until_ns);
+	       (!flow->out_way.mtu_until_ns ||
+		bpf_ktime_get_coarse_ns() < flow->out_way.mtu_until_ns);
 }
 
 /*

@@ -34,6 +34,8 @@ clean_up() {
 		kill -KILL "$DAEMON" 2>/dev/null
 		wait "$DAEMON" 2>/dev/null
 	fi
+	# What the fast path has pinned outlives the namespace.
+	"$BUILD/culvertd" --purge --run-dir "$RUN" >/dev/null 2>&1
 	# The carrier holder ends with its socket, which keeps the file system busy.
 	rm -rf "$TMP"
 	mountpoint -q "$RUN" && wait_for 2 umount "$RUN" && rm -rf "$TMP"
