@@ -403,7 +403,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 
 CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scene)
 {
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_ipv4_header header;
 	struct cv_exit exit = {0};
 	struct cv_ipv4 ip = {0};

@@ -30,7 +30,7 @@ CV_INLINE bool is_for_us(const struct __sk_buff *skb)
 CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 {
 	struct cv_ipv4_header header;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 	struct cv_ipv4 ip;
 
@@ -269,7 +269,7 @@ CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
 {
 	int path = CV_FP_PATH_STACK;
 	const struct cv_fp_endpoint *endpoint;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 
 	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
