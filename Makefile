@@ -62,10 +62,11 @@ endif
 CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
-LIBS := -lmnl -levent -ljansson -lsystemd -lbpf
+LIBS := -lmnl -levent -ljansson -lsystemd -lbpf -lpcap
 TEST_LIBS := -lcmocka
 # One of each library, to say what to do before the compiler complains.
-HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h
+HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h \
+	pcap/pcap.h
 
 # ---- sources -------------------------------------------------------------------
 
@@ -85,10 +86,10 @@ ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
-# The eBPF programs: one object, made with and without kernel functions that not every kernel
-# has, which src/fastpath/image.c takes in. Always by clang.
-BPF_OBJECT := $(O)/bpf/fastpath.bpf.o
-BPF_CONNTRACK := $(O)/bpf/fastpath-conntrack.bpf.o
+# The eBPF programs: one source, made with and without kernel functions that not every kernel
+# has (CV_CASTS, CV_CONNTRACK), which src/fastpath/image.c takes in. Always by clang; of what
+# -g makes, only the BTF is needed.
+BPF_OBJECTS := $(patsubst %,$(O)/bpf/%.bpf.o,plain casts conntrack casts-conntrack)
 # -mcpu=v3: atomic operations that return a value (Linux 5.12).
 BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual \
 	-Wpointer-arith -Werror -Isrc $(BPF_CPPFLAGS)
@@ -130,19 +131,20 @@ $(O)/obj/%.o: %.c $(O)/.flags
 	$(say) CC $<
 	$(Q)$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BPF_CONNTRACK): BPF_FLAGS += -DCV_CONNTRACK
-$(BPF_OBJECT) $(BPF_CONNTRACK): src/bpf/fastpath.bpf.c $(O)/.flags
+$(O)/bpf/casts.bpf.o $(O)/bpf/casts-conntrack.bpf.o: BPF_FLAGS += -DCV_CASTS
+$(O)/bpf/conntrack.bpf.o $(O)/bpf/casts-conntrack.bpf.o: BPF_FLAGS += -DCV_CONNTRACK
+$(BPF_OBJECTS): src/bpf/fastpath.bpf.c $(O)/.flags
 	@mkdir -p $(@D)
-	$(say) BPF $<
+	$(say) BPF $@
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
--include $(BPF_OBJECT:.o=.d) $(BPF_CONNTRACK:.o=.d)
+	$(Q)llvm-strip -g $@
+-include $(BPF_OBJECTS:.o=.d)
 # What tests/bench/cost runs.
 $(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h)
 	@mkdir -p $(@D)
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -c -o $@ $<
-$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"' \
-	-DCV_BPF_OBJECT_CONNTRACK='"$(BPF_CONNTRACK)"'
-$(call obj,src/fastpath/image.c): $(BPF_OBJECT) $(BPF_CONNTRACK)
+$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_IMAGE_DIR='"$(O)/bpf/"'
+$(call obj,src/fastpath/image.c): $(BPF_OBJECTS)
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
@@ -233,7 +235,7 @@ check-host: $(WIRE_UNITS)
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
 
 # For who only reads the code: src/fastpath/image.c takes in what need not be built then.
-NO_IMAGE := -DCV_BPF_OBJECT='"Makefile"' -DCV_BPF_OBJECT_CONNTRACK='"Makefile"'
+NO_IMAGE := -DCV_IMAGE_DIR='"build/bpf/"'
 
 check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
@@ -269,7 +271,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -300,12 +302,19 @@ lab:
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@$(call as_root,lab/demo)
+bench_variables = $(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))')
 bench:
 	@$(can_be_root)
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
-	@$(call as_root,tests/bench/run,$(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))'))
+	@$(call as_root,tests/bench/run,$(bench_variables))
+bench-kernel:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/kernel,$(bench_variables))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -352,6 +361,7 @@ help:
 	@echo 'make lint         the checks alone; one of them: make check-format, check-tidy …'
 	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
+	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'

@@ -47,6 +47,7 @@ struct daemon {
 	char no_fastpath[256];	      /* why */
 	struct cv_carrier *carrier;   /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
+	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;
 	struct cv_server *server;
@@ -416,11 +417,15 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 	d->base = event_base_new();
 	if (!d->base || add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
+	rc = cv_capturers_create(d->base, d->engine, d->fastpath, &d->capturers);
+	if (rc)
+		return cv_error_set(error, rc, "cannot prepare captures: %s", strerror(-rc));
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
 		.fastpath = d->fastpath,
 		.no_fastpath = d->no_fastpath,
 		.set = d->set,
+		.capturers = d->capturers,
 		.endpoints = d->endpoints,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
@@ -439,6 +444,7 @@ static void free_event(struct event *event)
 static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
+	cv_capturers_destroy(d->capturers);
 	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
 	cv_carrier_destroy(d->carrier);

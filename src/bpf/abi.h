@@ -70,7 +70,7 @@ enum {
 
 /* cv_config: one entry. */
 struct cv_fp_config {
-	__u64 genid_address;  /* where the kernel keeps rt_genid; 0: not known, nothing is cached */
+	__u64 namespace;      /* the kernel's address of its struct net; 0: nothing is remembered */
 	__u32 generation;     /* never 0 */
 	__u32 lookup_ifindex; /* a device by which routes of packets of our own are asked for */
 	__u32 endpoints;      /* entries of cv_endpoints */
@@ -297,7 +297,7 @@ struct cv_fp_fragment {
 
 /* Words of the control block that cv_look fills, low half first. */
 enum {
-	CV_LOOK_GENID = 0,
+	CV_LOOK_NAMESPACE = 0,
 	CV_LOOK_DEVICE = 2,
 };
 

@@ -247,7 +247,6 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	};
 	const struct cv_fp_endpoint *endpoint;
 	const struct cv_fp_tunnel *tunnel;
-	struct cv_fp_tunnel copy;
 
 	exit->to_stack = 1;
 	if (!config)
@@ -269,15 +268,14 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	}
 	exit->tunnel = fib.ifindex;
 	tunnel = bpf_map_lookup_elem(&cv_tunnels_1, &exit->tunnel);
-	if (!tunnel || !tunnel->up)
+	if (!tunnel)
 		return 0;
-	copy = *tunnel;
-	exit->destination = copy.remote ? copy.remote : fib.ipv4_dst;
+	exit->destination = tunnel->remote ? tunnel->remote : fib.ipv4_dst;
 	if (cv_ipv4_is_martian_source(exit->destination))
 		return 0;
-	exit->slot = copy.slot;
-	exit->ipip = copy.ipip;
-	cv_find_way(skb, config, &copy, exit->tunnel, exit->destination, &exit->way);
+	exit->slot = tunnel->slot;
+	exit->ipip = tunnel->ipip;
+	cv_find_way(skb, config, tunnel, exit->tunnel, exit->destination, &exit->way);
 	cv_limit_exit(&exit->way);
 	exit->to_stack = 0;
 	return 0;

@@ -330,11 +330,11 @@ int cv_hand_over(struct __sk_buff *skb)
 SEC("tc")
 int cv_look(struct __sk_buff *skb)
 {
-	__u64 genid = cv_skb_genid_address(skb);
-	__u64 device = CV_SKB_READ(skb, dev);
+	__u64 namespace = cv_skb_namespace(skb);
+	__u64 device = cv_skb_device(skb);
 
-	skb->cb[CV_LOOK_GENID] = (__u32)genid;
-	skb->cb[CV_LOOK_GENID + 1] = genid >> 32;
+	skb->cb[CV_LOOK_NAMESPACE] = (__u32) namespace;
+	skb->cb[CV_LOOK_NAMESPACE + 1] = namespace >> 32;
 	skb->cb[CV_LOOK_DEVICE] = (__u32)device;
 	skb->cb[CV_LOOK_DEVICE + 1] = device >> 32;
 	return 0;

@@ -13,8 +13,6 @@
 
 enum {
 	CV_ENCAPSULATE_FLAGS = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
-	/* The engine counts in the lower half: RFC 6864, 4.3 for both of us together. */
-	CV_ID_HALF = 0x8000,
 };
 
 /* How a packet is to leave. */
@@ -33,11 +31,11 @@ CV_INLINE __be16 cv_next_ids(__be32 destination, __u32 count)
 
 	if (!counter)
 		return 0;
-	first = __sync_fetch_and_add(counter, count) & (CV_ID_HALF - 1);
+	first = __sync_fetch_and_add(counter, count) & (CV_IPIP_ID_HALF - 1);
 	/* The kernel counts on from the first: not into the engine's half. */
-	if (first + count > CV_ID_HALF)
-		first = __sync_fetch_and_add(counter, CV_ID_HALF - first + count) & 0;
-	return cv_htons(CV_ID_HALF | first);
+	if (first + count > CV_IPIP_ID_HALF)
+		first = __sync_fetch_and_add(counter, CV_IPIP_ID_HALF - first + count) & 0;
+	return cv_htons(CV_IPIP_ID_HALF | first);
 }
 
 /* RFC 2003, 3.2, and what the engine drops without a word. */

@@ -25,7 +25,10 @@ struct parcel {
 	uint32_t inner_mtu;
 };
 
-/* RFC 6864: an identification must not repeat soon unless the packet is atomic. */
+/*
+ * RFC 6864: an identification must not repeat soon unless the packet is atomic. The upper half of
+ * them is the fast path's.
+ */
 static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 {
 	uint16_t *counter;
@@ -38,7 +41,7 @@ static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 		&lane->shared->next_id[((CV_FORCE uint32_t)parcel->way.destination * 0x9e3779b1U) >>
 				       24];
 	do {
-		id = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+		id = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED) & (CV_IPIP_ID_HALF - 1);
 	} while (!id);
 	return cv_htons(id);
 }
@@ -206,6 +209,8 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	uint32_t largest;
 	enum cv_drop drop;
 
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_OUT, vnet, packet, length);
 	drop = cv_ipip_parse_inner(packet, length, &parcel.ip);
 	if (!drop)
 		drop = cv_segment_init(&segmenter, vnet, packet, &parcel.ip);

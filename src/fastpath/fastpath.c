@@ -79,14 +79,14 @@ struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath,
  */
 static void take_up(struct cv_fastpath *fastpath)
 {
-	uint64_t genid, device;
+	uint64_t namespace, device;
 	__u32 zero = 0;
 
 	bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_CONFIG], &zero, &fastpath->config);
 	fastpath->config.capture = 0;
-	if (cv_programs_look(&fastpath->programs, 0, &genid, &device))
-		genid = 0;
-	fastpath->config.genid_address = genid;
+	if (cv_programs_look(&fastpath->programs, 0, &namespace, &device))
+	namespace = 0;
+	fastpath->config.namespace = namespace;
 	if (fastpath->config.generation)
 		cv_fastpath_write_config(fastpath);
 	else
@@ -361,14 +361,15 @@ static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
 static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	const struct cv_fastpath_device *device;
-	uint64_t genid, address = tunnel->entry.device;
+	uint64_t namespace, address = tunnel->entry.device;
 	struct cv_fp_tunnel entry;
 
 	resolve_dev(tunnel);
 	device = cv_devices_find(fastpath, tunnel->config.ifindex);
 	if (!device)
 		return;
-	if (!address && cv_programs_look(&fastpath->programs, device->ifindex, &genid, &address))
+	if (!address &&
+	    cv_programs_look(&fastpath->programs, device->ifindex, &namespace, &address))
 		address = 0;
 	memset(&entry, 0, sizeof(entry));
 	entry.device = address;

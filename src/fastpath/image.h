@@ -3,18 +3,25 @@
 #ifndef CV_FASTPATH_IMAGE_H
 #define CV_FASTPATH_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* One object file. */
+/*
+ * One object file. The source is the same; an image that names kernel functions which the running
+ * kernel does not have is refused by it.
+ */
 struct cv_image {
 	const unsigned char *bytes;
 	size_t size;
+	bool casts;	/* reads the kernel's objects through typed pointers (bpf/kernel.h) */
+	bool conntrack; /* asks conntrack (bpf/conntrack.h) */
 };
 
-/* For every kernel. */
-extern const struct cv_image cv_image;
+enum {
+	CV_IMAGES = 4
+};
 
-/* For those whose conntrack can be asked (bpf/conntrack.h). */
-extern const struct cv_image cv_image_conntrack;
+/* The images, the one that can most first. */
+const struct cv_image *cv_image_get(unsigned int i);
 
 #endif

@@ -282,21 +282,33 @@ static int load(struct cv_programs *programs, const struct cv_pins *pins,
 	return err;
 }
 
+/* The image that can most of those that the kernel takes; why: what it says of the last one. */
+static int load_best(struct cv_programs *programs, const struct cv_pins *pins, char *why,
+		     size_t size)
+{
+	int err = -ENOENT;
+
+	for (unsigned int i = 0; i < CV_IMAGES && err; i++) {
+		const struct cv_image *image = cv_image_get(i);
+
+		cv_programs_fini(programs);
+		*why = '\0';
+		cv_programs_listen();
+		err = load(programs, pins, image, why, size);
+		programs->asks_conntrack = image->conntrack;
+		/* Nothing of this is in the image: the next one would fare alike. */
+		if (err == -EPERM || err == -ENOMEM)
+			break;
+	}
+	return err;
+}
+
 int cv_programs_init(struct cv_programs *programs, struct cv_pins *pins, char *why, size_t size)
 {
 	int err;
 
 	memset(programs, 0, sizeof(*programs));
-	*why = '\0';
-	cv_programs_listen();
-	err = load(programs, pins, &cv_image_conntrack, why, size);
-	programs->asks_conntrack = !err;
-	if (err) {
-		cv_programs_fini(programs);
-		*why = '\0';
-		cv_programs_listen();
-		err = load(programs, pins, &cv_image, why, size);
-	}
+	err = load_best(programs, pins, why, size);
 	if (!err)
 		err = find_descriptors(programs, why, size);
 	if (err)
@@ -336,7 +348,7 @@ static int run(int program, struct __sk_buff *context)
 	return bpf_prog_test_run_opts(program, &options) ? -errno : 0;
 }
 
-int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_genid,
+int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_namespace,
 		     uint64_t *ret_device)
 {
 	struct __sk_buff context = {.ifindex = ifindex > 0 ? (__u32)ifindex : 1};
@@ -344,7 +356,8 @@ int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *
 
 	if (err)
 		return err;
-	*ret_genid = context.cb[CV_LOOK_GENID] | (uint64_t)context.cb[CV_LOOK_GENID + 1] << 32;
+	*ret_namespace = context.cb[CV_LOOK_NAMESPACE] | (uint64_t)context.cb[CV_LOOK_NAMESPACE + 1]
+								 << 32;
 	*ret_device = context.cb[CV_LOOK_DEVICE] | (uint64_t)context.cb[CV_LOOK_DEVICE + 1] << 32;
 	return 0;
 }

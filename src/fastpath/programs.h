@@ -72,7 +72,7 @@ void cv_programs_settle(const struct cv_programs *programs, struct cv_pins *pins
 
 /* Kernel addresses: of the namespace's rt_genid, and of the device's struct net_device (ifindex 0:
  * of none in particular). 0 or -errno. */
-int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_genid,
+int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_namespace,
 		     uint64_t *ret_device);
 
 /* The stamp of now. Any thread. 0 or -errno. */

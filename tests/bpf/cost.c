@@ -86,7 +86,7 @@ int cost_next_hop(struct __sk_buff *skb)
 	__u32 mtu = 0;
 	bool up = false;
 
-	cv_device_read(CV_SKB_READ(skb, dev), &up, &mtu);
+	cv_device_read(cv_skb_device(skb), &up, &mtu);
 	return (int)mtu;
 }
 

@@ -275,7 +275,9 @@ static bool is_answered_by_kernel(uint32_t address)
  * - a loopback address as source of a raw socket's packet: the kernel sends it, and answers
  *   questions about it with an error;
  * - over several next hops: ICMP errors, for which the kernel chooses by what they quote, and
- *   protocols other than TCP, UDP and ICMP, for which RTM_GETROUTE takes no ports;
+ *   protocols other than TCP, UDP and ICMP, for which RTM_GETROUTE takes no ports; and
+ *   fragments, whose ports the kernel does not read, nor the engine those of packets that the
+ *   kernel fragmented after it had chosen, while endpoints' fragments go the way of their flow;
  * - options of outer packets that the kernel answers into a tunnel (node.c leaves out the others);
  * - outer fragments of strangers: the fast path refuses each, the engine the whole;
  * - the reserved bit in packets that are fragmented: the kernel drops it, the engine keeps it;
@@ -293,8 +295,14 @@ static void keep_comparable(struct spec *spec)
 			    (value[F_INNER_PROTOCOL] == CV_IPV4_PROTO_ICMP &&
 			     (value[F_ICMP_TYPE] == 8 || value[F_ICMP_TYPE] == 0));
 
-	if ((!from_pod || !can_be_asked) && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(18))
-		value[F_INNER_DESTINATION] -= 0x100;
+	if ((value[F_INNER_DESTINATION] & ~0xffLL) == NET(18)) {
+		value[F_INNER_LENGTH] = 0;
+		value[F_INNER_FRAGMENT] &= CV_IPV4_DF;
+		if (value[F_DATA] > 1000 && !value[F_GSO])
+			value[F_DATA] = 1000;
+		if (!from_pod || !can_be_asked)
+			value[F_INNER_DESTINATION] -= 0x100;
+	}
 	if (!is_peer((uint32_t)value[F_OUTER_SOURCE]) ||
 	    (value[F_OUTER_DESTINATION] & ~0xffLL) != UNDER(0))
 		value[F_SPLIT] = 0;

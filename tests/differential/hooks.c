@@ -13,7 +13,7 @@
 #include "compare.h"
 
 enum {
-	BATCH = 192,
+	BATCH = 384,
 	REPORTS_MAX = 12,
 };
 
@@ -240,6 +240,48 @@ void hooks_cases(struct run *run, struct node *const *nodes, unsigned int count,
 		}
 	}
 	fclose(file);
+}
+
+static void print_counters(const struct node *node)
+{
+	for (unsigned int i = 0; i < node->after.count; i++) {
+		int64_t grown = node->after.items[i].value - node->before.items[i].value;
+
+		if (grown)
+			printf("#   %s %+lld\n", node->after.items[i].name, (long long)grown);
+	}
+}
+
+void hooks_ids(struct run *run, struct node *node, unsigned int count)
+{
+	struct spec *specs = calloc(BATCH, sizeof(*specs));
+	char name[128];
+
+	if (!specs)
+		exit(1);
+	for (unsigned int i = 0; i < BATCH; i++) {
+		spec_default(&specs[i]);
+		specs[i].value[F_DIRECTION] = DIRECTION_OUT;
+		specs[i].value[F_INNER_SOURCE] = 0x0af40178;
+		specs[i].value[F_INNER_DESTINATION] = 0x0af41503;
+		specs[i].value[F_INNER_FRAGMENT] = 0;
+		specs[i].value[F_INNER_OPTIONS] = i % 2;
+	}
+	node->complaint[0] = '\0';
+	for (unsigned int sent = 0; sent < count && !node->complaint[0]; sent += BATCH) {
+		send_to(node, specs, BATCH);
+		finish(node);
+		if (node->count != BATCH)
+			snprintf(node->complaint, sizeof(node->complaint), "%u of %u came out",
+				 node->count, BATCH);
+	}
+	snprintf(name, sizeof(name), "%s: no identification twice in %u packets of both paths",
+		 node->name, count);
+	if (!assert_that(run, !node->complaint[0], name))
+		printf("#   %s\n", node->complaint);
+	if (node->complaint[0])
+		print_counters(node);
+	free(specs);
 }
 
 void hooks_show(struct node *const *nodes, unsigned int count, const char *text)

@@ -22,6 +22,12 @@ void hooks_random(struct run *run, struct node *const *nodes, unsigned int count
 /* Send the packets of a file of specs, one per line; the assertions are the lines. */
 void hooks_cases(struct run *run, struct node *const *nodes, unsigned int count, const char *path);
 
+/*
+ * Identifications of packets without DF are unique over both paths: count packets to one
+ * destination, of which the engine sends every other one, through a node.
+ */
+void hooks_ids(struct run *run, struct node *node, unsigned int count);
+
 /* Send one packet and print what came of it, whatever it is. */
 void hooks_show(struct node *const *nodes, unsigned int count, const char *text);
 

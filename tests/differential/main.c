@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "compare.h"
+#include "core.h"
 #include "hooks.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
 
 static const char usage[] =
 	"Usage: differential [--seed N] [--count N | --seconds N] [--first N] [--cases FILE]\n"
-	"                    [--show SPEC] NODE NODE...\n"
+	"                    [--show SPEC] [--ids N] NODE NODE...\n"
+	"       differential --core OBJECT [--seed N] --count N [--first N]\n"
 	"\n"
 	"NODE is NAME:PATH:PATH:PATH:DIR, the namespaces of the far end of its eth0, of the far "
 	"end\n"
@@ -30,6 +32,7 @@ static const struct option long_options[] = {
 	{"seed", required_argument, NULL, 's'},	   {"count", required_argument, NULL, 'n'},
 	{"seconds", required_argument, NULL, 't'}, {"first", required_argument, NULL, 'f'},
 	{"cases", required_argument, NULL, 'c'},   {"show", required_argument, NULL, 'w'},
+	{"core", required_argument, NULL, 'o'},	   {"ids", required_argument, NULL, 'i'},
 	{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 };
 
@@ -48,9 +51,9 @@ static unsigned long number(const char *text)
 int main(int argc, char **argv)
 {
 	struct run run = {.seed = (uint64_t)time(NULL), .first = 1};
-	const char *cases = NULL, *show = NULL;
+	const char *cases = NULL, *show = NULL, *object = NULL;
 	struct node *nodes[NODES_MAX];
-	unsigned int count = 0;
+	unsigned int count = 0, ids = 0;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
@@ -73,11 +76,21 @@ int main(int argc, char **argv)
 		case 'w':
 			show = optarg;
 			break;
+		case 'o':
+			object = optarg;
+			break;
+		case 'i':
+			ids = (unsigned int)number(optarg);
+			break;
 		case 'h':
 			return help();
 		default:
 			return EXIT_USAGE;
 		}
+	}
+	if (object) {
+		core_random(&run, run.count, object);
+		return run.failed != 0;
 	}
 	for (; optind < argc && count < NODES_MAX; optind++)
 		nodes[count++] = node_open(argv[optind]);
@@ -91,5 +104,7 @@ int main(int argc, char **argv)
 		hooks_cases(&run, nodes, count, cases);
 	if (run.count || run.seconds)
 		hooks_random(&run, nodes, count);
+	if (ids)
+		hooks_ids(&run, nodes[1], ids);
 	return run.failed != 0;
 }

@@ -39,7 +39,8 @@
 
 enum {
 	MARKER_PORT = 0xd1ff,
-	MARKERS = 2,
+	MARKERS = 11,
+	ROUNDS = 2, /* of markers: what the first ones have set off comes before the second */
 	WAIT_MS = 3000,
 	QUIET_MS = 1,
 	BATCH = 32,
@@ -228,10 +229,13 @@ static bool is_marker(const uint8_t *packet, const struct cv_ipv4 *ip)
 /* An ICMP error that the node made: its identification means nothing to us. */
 static bool blank_answer(uint8_t *packet, const struct cv_ipv4 *ip)
 {
-	uint8_t type = packet[ip->header_length];
+	uint8_t type;
 
 	if (ip->protocol != CV_IPV4_PROTO_ICMP || !is_own(ntohl(ip->source)) ||
-	    (type != 3 && type != 5 && type != 11 && type != 12))
+	    ip->payload_length < 8)
+		return false;
+	type = packet[ip->header_length];
+	if ((type != 3 && type != 5 && type != 11 && type != 12))
 		return false;
 	cv_ipv4_set_id(packet, 0);
 	return true;
@@ -382,28 +386,34 @@ void node_begin(struct node *node)
 	node->count = 0;
 	node->markers = 0;
 	node->complaint[0] = '\0';
-	tally_read(node, &node->before);
+	if (node->after.count)
+		node->before = node->after;
+	else
+		tally_read(node, &node->before);
 }
 
-/* Packets with options, which both nodes' engines see after all others that they were given. */
+/*
+ * Packets with options: every node's engine gets them, behind all others that it was given: one by
+ * its packet socket and, through each tunnel, one by the tunnel's device.
+ */
 static void send_markers(struct node *node)
 {
+	static const uint8_t nets[MARKERS - 1] = {2, 3, 4, 5, 6, 7, 8, 9, 16, 20};
 	static struct frame frame;
 	struct spec spec;
 
-	spec_default(&spec);
-	spec.value[F_DESTINATION_PORT] = MARKER_PORT;
-	spec.value[F_OUTER_OPTIONS] = 1;
-	spec_build(&spec, &frame);
-	node_send(node, &spec, &frame, 1);
-	spec_default(&spec);
-	spec.value[F_DIRECTION] = DIRECTION_OUT;
-	spec.value[F_INNER_SOURCE] = 0x0af40102;
-	spec.value[F_INNER_DESTINATION] = 0x0af40202;
-	spec.value[F_DESTINATION_PORT] = MARKER_PORT;
-	spec.value[F_INNER_OPTIONS] = 1;
-	spec_build(&spec, &frame);
-	node_send(node, &spec, &frame, 1);
+	for (unsigned int i = 0; i < MARKERS; i++) {
+		spec_default(&spec);
+		spec.value[F_DESTINATION_PORT] = MARKER_PORT;
+		spec.value[F_OUTER_OPTIONS] = spec.value[F_INNER_OPTIONS] = 1;
+		if (i < MARKERS - 1) {
+			spec.value[F_DIRECTION] = DIRECTION_OUT;
+			spec.value[F_INNER_SOURCE] = 0x0af40102;
+			spec.value[F_INNER_DESTINATION] = 0x0af40002 | nets[i] << 8;
+		}
+		spec_build(&spec, &frame);
+		node_send(node, &spec, &frame, 1);
+	}
 }
 
 static int64_t clock_ms(void)
@@ -419,9 +429,11 @@ bool node_finish(struct node *node)
 	static struct tally tally;
 	int64_t until = clock_ms() + WAIT_MS;
 
-	send_markers(node);
-	while (node->markers < MARKERS && clock_ms() < until)
-		take_all(node, QUIET_MS);
+	for (unsigned int i = 1; i <= ROUNDS; i++) {
+		send_markers(node);
+		while (node->markers < i * MARKERS && clock_ms() < until)
+			take_all(node, QUIET_MS);
+	}
 	tally_read(node, &node->after);
 	do {
 		tally = node->after;
@@ -429,5 +441,5 @@ bool node_finish(struct node *node)
 			;
 		tally_read(node, &node->after);
 	} while (!tally_equal(&tally, &node->after) && clock_ms() < until);
-	return node->markers == MARKERS;
+	return node->markers == ROUNDS * MARKERS;
 }

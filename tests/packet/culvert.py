@@ -60,8 +60,8 @@ class Culvertd:
         self.purge(check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
-    def start(self):
-        """Start it and wait until it answers."""
+    def spawn(self):
+        """Start it, without waiting."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
                 [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
@@ -69,6 +69,10 @@ class Culvertd:
                 stdout=log,
                 stderr=log,
             )
+
+    def start(self):
+        """Start it and wait until it answers."""
+        self.spawn()
         deadline = time.monotonic() + 10
         while self.cli("status", check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -22,4 +22,4 @@ sys.dont_write_bytecode = True
 
 import differential  # noqa: E402
 
-differential.main(seconds=4, core=50000)
+differential.main(seconds=4, core_count=10000)

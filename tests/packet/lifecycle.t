@@ -6,9 +6,13 @@ The fast path's life cycle: what becomes of packets, routes and leftovers when c
 again, is upgraded or rolled back, is switched off, or is purged. Topology: lifecycle.py.
 """
 
-import json
+import atexit
+import glob
 import os
+import random
 import signal
+import socket
+import struct
 import time
 
 import culvert
@@ -108,6 +112,85 @@ def not_one_packet_is_lost():
                f"{grown} counted, {sent} sent")
 
 
-tap.main([
-    not_one_packet_is_lost,
-], after=None)
+def switched_off_and_on():
+    """--fastpath off takes the programs away while packets fly, and auto brings them back."""
+    def off():
+        world.stop(signal.SIGKILL)
+        for daemon in world.daemons:
+            daemon.arguments += ["--fastpath", "off"]
+        world.start()
+
+    def on():
+        world.stop(signal.SIGTERM)
+        for daemon in world.daemons:
+            del daemon.arguments[-2:]
+        world.start()
+
+    # The engine is slower, and while it is stopped nothing carries: only the switch itself counts.
+    load = lifecycle.Load(world, RATE / 20)
+    time.sleep(HOLD_S)
+    off()
+    time.sleep(HOLD_S)
+    result, forged = load.end()
+    check_load("--fastpath off", result, forged)
+    for daemon in world.daemons:
+        tap.ok("cv_" not in daemon.node.run("tc filter show dev tun0 egress").stdout,
+               f"{daemon.node.name}: no program is left")
+        tap.equal(daemon.counters("tun0")["engine-absent"], 0, f"{daemon.node.name}: no counter")
+    on()
+    load = lifecycle.Load(world, RATE / 20)
+    time.sleep(HOLD_S)
+    result, forged = load.end()
+    check_load("auto again", result, forged)
+    tap.ok(world.fastpath(world.daemons[0])[1]["paths"]["fast"]["tx_packets"] >=
+           sum(each["sent"] for each in result.values()), "auto again: by the fast path")
+
+
+def killed_while_it_starts(count=int(os.environ.get("LIFECYCLE_KILLS", "12"))):
+    """At any moment of a start, of any version: the next start is right, and nothing is lost."""
+    choice = random.Random(int(os.environ.get("LIFECYCLE_SEED", "1")))
+    builds = [A, lifecycle.NEXT]
+    killed = [0]
+
+    def cut_short():
+        world.stop(signal.SIGKILL)
+        for daemon in world.daemons:
+            daemon.build = choice.choice(builds)
+            daemon.spawn()
+        time.sleep(choice.uniform(0, 0.12))
+        for daemon in world.daemons:
+            killed[0] += daemon.alive()
+            daemon.stop(signal.SIGKILL)
+        # Every third start is let go on.
+        if choice.random() < 0.3:
+            world.start(choice.choice(builds))
+            time.sleep(0.1)
+
+    before = world.daemons[1].build
+    under_load("killed starts", [(f"start {i}", cut_short) for i in range(count)], RATE / 5)
+    world.start(before)
+    tap.ok(killed[0] >= count, f"starts were cut short: {killed[0]}")
+    for daemon in world.daemons:
+        warnings = [line for line in daemon.log().splitlines() if "warning:" in line]
+        tap.equal(warnings, [], f"{daemon.node.name}: no warning in the log")
+        names = os.listdir(pin_directory(daemon))
+        tap.ok("cv_flows_1" in names and "cv_flows_2" not in names and "new" not in names,
+               f"{daemon.node.name}: one layout is pinned", names)
+    under_load("after killed starts", [("nothing happens", lambda: time.sleep(0.5))], RATE / 5)
+    steps = [("restart", lambda: (world.stop(), world.start()))]
+    under_load("restart after killed starts", steps, RATE / 5)
+
+
+def pin_directory(daemon):
+    """Where its maps are pinned."""
+    with daemon.node.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        cookie = struct.unpack("Q", s.getsockopt(socket.SOL_SOCKET, 71, 8))[0]
+    found = glob.glob(f"/sys/fs/bpf/culvert/{cookie:x}-*")
+    if len(found) != 1:
+        raise RuntimeError(f"pins: {found}")
+    return found[0]
+
+
+TESTS = [not_one_packet_is_lost, switched_off_and_on, killed_while_it_starts]
+atexit.register(world.end)
+tap.main(TESTS)
