@@ -72,12 +72,12 @@ static void set_up_maps(struct core *core)
 		.mtu = 1500,
 		.up = 1,
 	};
-	uint64_t genid, device;
+	uint64_t namespace, device;
 
-	if (cv_programs_look(&core->programs, 0, &genid, &device))
-		genid = 0;
+	if (cv_programs_look(&core->programs, 0, &namespace, &device))
+		namespace = 0;
 	core->config = (struct cv_fp_config){
-		.genid_address = genid,
+		.namespace = namespace,
 		.generation = 1,
 		.lookup_ifindex = LOOPBACK,
 	};
