@@ -62,10 +62,11 @@ endif
 CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
-LIBS := -lmnl -levent -ljansson -lsystemd -lbpf
+LIBS := -lmnl -levent -ljansson -lsystemd -lbpf -lpcap
 TEST_LIBS := -lcmocka
 # One of each library, to say what to do before the compiler complains.
-HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h
+HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h \
+	pcap/pcap.h
 
 # ---- sources -------------------------------------------------------------------
 
@@ -78,15 +79,17 @@ FUZZ_COMMON := $(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c)))
 # Helper programs of the scripts: one .c is one program, below $(O) at the same path.
 TOOL_SRC := $(sort $(wildcard lab/*.c tests/packet/*.c tests/lab/*.c tests/interop/*.c \
 	tests/bench/*.c))
+# One program of several files.
+DIFFERENTIAL_SRC := $(sort $(wildcard tests/differential/*.c))
 ALL_SRC := $(LIB_SRC) $(wildcard $(MAINS)) $(UNIT_SRC) $(UNIT_COMMON) $(FUZZ_SRC) \
-	$(FUZZ_COMMON) $(TOOL_SRC)
+	$(FUZZ_COMMON) $(TOOL_SRC) $(DIFFERENTIAL_SRC)
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
-# The eBPF programs: one object, made with and without kernel functions that not every kernel
-# has, which src/fastpath/image.c takes in. Always by clang.
-BPF_OBJECT := $(O)/bpf/fastpath.bpf.o
-BPF_CONNTRACK := $(O)/bpf/fastpath-conntrack.bpf.o
+# The eBPF programs: one source, made with and without kernel functions that not every kernel
+# has (CV_CASTS, CV_CONNTRACK), which src/fastpath/image.c takes in. Always by clang; of what
+# -g makes, only the BTF is needed.
+BPF_OBJECTS := $(patsubst %,$(O)/bpf/%.bpf.o,plain casts conntrack casts-conntrack)
 # -mcpu=v3: atomic operations that return a value (Linux 5.12).
 BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wcast-qual \
 	-Wpointer-arith -Werror -Isrc $(BPF_CPPFLAGS)
@@ -97,7 +100,8 @@ LIB := $(O)/libculvert.a
 PROGRAMS := $(patsubst %.c,$(O)/%,$(notdir $(wildcard $(MAINS))))
 UNITS := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 FUZZERS := $(patsubst %.c,$(O)/%,$(FUZZ_SRC))
-TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC))
+DIFFERENTIAL := $(O)/tests/differential/differential
+TOOLS := $(patsubst %.c,$(O)/%,$(TOOL_SRC)) $(DIFFERENTIAL)
 
 # ---- building ------------------------------------------------------------------
 
@@ -127,15 +131,20 @@ $(O)/obj/%.o: %.c $(O)/.flags
 	$(say) CC $<
 	$(Q)$(CC) $(CV_CPPFLAGS) $(CV_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BPF_CONNTRACK): BPF_FLAGS += -DCV_CONNTRACK
-$(BPF_OBJECT) $(BPF_CONNTRACK): src/bpf/fastpath.bpf.c $(O)/.flags
+$(O)/bpf/casts.bpf.o $(O)/bpf/casts-conntrack.bpf.o: BPF_FLAGS += -DCV_CASTS
+$(O)/bpf/conntrack.bpf.o $(O)/bpf/casts-conntrack.bpf.o: BPF_FLAGS += -DCV_CONNTRACK
+$(BPF_OBJECTS): src/bpf/fastpath.bpf.c $(O)/.flags
 	@mkdir -p $(@D)
-	$(say) BPF $<
+	$(say) BPF $@
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
--include $(BPF_OBJECT:.o=.d) $(BPF_CONNTRACK:.o=.d)
-$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_BPF_OBJECT='"$(BPF_OBJECT)"' \
-	-DCV_BPF_OBJECT_CONNTRACK='"$(BPF_CONNTRACK)"'
-$(call obj,src/fastpath/image.c): $(BPF_OBJECT) $(BPF_CONNTRACK)
+	$(Q)llvm-strip -g $@
+-include $(BPF_OBJECTS:.o=.d)
+# What tests/bench/cost runs.
+$(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h)
+	@mkdir -p $(@D)
+	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -c -o $@ $<
+$(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_IMAGE_DIR='"$(O)/bpf/"'
+$(call obj,src/fastpath/image.c): $(BPF_OBJECTS)
 
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
@@ -154,6 +163,7 @@ $(foreach m,$(wildcard $(MAINS)),$(eval \
 $(foreach t,$(UNIT_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(UNIT_COMMON)),$(TEST_LIBS))))
 $(foreach t,$(TOOL_SRC),$(eval $(call program,$(O)/$(basename $(t)),$(call obj,$(t)))))
+$(eval $(call program,$(DIFFERENTIAL),$(call obj,$(DIFFERENTIAL_SRC) tests/unit/world.c)))
 $(foreach t,$(FUZZ_SRC),$(eval \
 	$(call program,$(O)/$(basename $(t)),$(call obj,$(t) $(FUZZ_COMMON)),,-fsanitize=fuzzer)))
 
@@ -164,14 +174,19 @@ $(foreach t,$(FUZZ_SRC),$(eval \
 CLANG_ARGS := O=build/clang CC=clang SAN=
 ASAN_ARGS := O=build/asan CC=clang SAN=address,undefined
 FUZZ_ARGS := O=build/fuzz CC=clang SAN=fuzzer-no-link,address,undefined
+# A version to come, whose eBPF maps have another layout (src/bpf/abi.h): what
+# tests/packet/lifecycle.t upgrades to.
+NEXT_ARGS := O=build/next BPF_CPPFLAGS=-DCV_FP_NEXT_LAYOUT CPPFLAGS=-DCV_FP_NEXT_LAYOUT
 
-.PHONY: check-clang asan fuzz
+.PHONY: check-clang asan fuzz next
 check-clang:
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) all units
 asan:
 	+$(MAKE) --no-print-directory $(ASAN_ARGS) all units
 fuzz:
 	+$(MAKE) --no-print-directory $(FUZZ_ARGS) fuzzers
+next:
+	+$(MAKE) --no-print-directory $(NEXT_ARGS) programs
 ifeq ($(O),build)
 build/clang/%: FORCE
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) $@
@@ -192,7 +207,7 @@ lint: $(CHECKS)
 list-checks:
 	@echo $(CHECKS)
 
-SRC_C := $(sort $(wildcard src/*/*.c))
+SRC_C := $(filter-out src/bpf/%,$(sort $(wildcard src/*/*.c)))
 WIRE_HDR := $(sort $(wildcard src/wire/*.h))
 C_FILES := $(sort $(wildcard src/*/*.[ch] tests/*/*.[ch] lab/*.[ch]))
 JOBS = $(shell nproc)
@@ -206,8 +221,7 @@ build/wire/wire_all.c: $(WIRE_HDR) Makefile
 	@mkdir -p $(@D)
 	@printf '#include "wire/%s"\n' $(notdir $(WIRE_HDR)) >$@
 WIRE_UNITS := $(WIRE_HDR:src/wire/%.h=build/wire/%.c) build/wire/wire_all.c
-# Where Debian keeps <asm/types.h>, which -target bpf would not look for.
-BPF_CC = clang -target bpf $(WIRE_CHECK) -I/usr/include/$(shell $(CC) -print-multiarch)
+BPF_CC = clang -target bpf $(WIRE_CHECK) $(BPF_INCLUDE)
 
 # Code is made, and complained about, only for what is called.
 build/wire/wire_callers.c: build/wire/wire_all.c tests/lint/wire-callers
@@ -220,14 +234,19 @@ check-host: $(WIRE_UNITS)
 	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
 
+# For who only reads the code: src/fastpath/image.c takes in what need not be built then.
+NO_IMAGE := -DCV_IMAGE_DIR='"build/bpf/"'
+
 check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
 
 check-tidy:
-	$(Q)bash tests/lint/tidy $(JOBS) $(filter %.c,$(C_FILES)) -- $(CV_CPPFLAGS) -std=gnu17
+	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out src/bpf/%,$(filter %.c,$(C_FILES))) -- \
+		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
+	$(Q)bash tests/lint/tidy $(JOBS) src/bpf/fastpath.bpf.c -- $(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
-	--cppcheck-build-dir=build/cppcheck -Isrc
+	--cppcheck-build-dir=build/cppcheck --library=tests/lint/libbpf.cfg -Isrc
 check-cppcheck:
 	@mkdir -p build/cppcheck
 	$(Q)$(if $(SRC_C),cppcheck -q -j$(JOBS) $(CPPCHECK) $(SRC_C))
@@ -235,7 +254,7 @@ check-cppcheck:
 # The virtio header of TUN devices and packet sockets is in the host's byte order, unlike
 # what its types say, hence __virtio*.
 SPARSE := -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
-	-D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
+	$(NO_IMAGE) -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
 # -Wsparse-error: without it sparse says what is wrong and exits with 0.
 check-sparse:
 	$(Q)rc=0; for f in $(SRC_C); do \
@@ -252,7 +271,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -283,12 +302,19 @@ lab:
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@$(call as_root,lab/demo)
+bench_variables = $(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))')
 bench:
 	@$(can_be_root)
 	+$(Q)$(MAKE) --no-print-directory deps
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
-	@$(call as_root,tests/bench/run,$(foreach v,$(filter BENCH_%,$(.VARIABLES)),'$(v)=$($(v))'))
+	@$(call as_root,tests/bench/run,$(bench_variables))
+bench-kernel:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/kernel,$(bench_variables))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -335,6 +361,7 @@ help:
 	@echo 'make lint         the checks alone; one of them: make check-format, check-tidy …'
 	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
+	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'

@@ -53,12 +53,15 @@ class Lab:
     shape     "pair" (n1, n2, p1) or "routed" (a1, a2, b1, router, their pods, and k1)
     culvert   start culvertd on its nodes
     k1        boot the User-mode Linux node (routed only; takes some seconds)
+    mode      engine, fastpath, endpoints or mixed; None: as CULVERT_MODE says
     """
 
-    def __init__(self, shape="pair", culvert=True, k1=False):
+    def __init__(self, shape="pair", culvert=True, k1=False, mode=None):
         self.name = "t%d" % os.getpid()
         self.dir = "/run/culvert-lab/" + self.name
         self.arguments = ["up", "--shape", shape]
+        if mode:
+            self.arguments += ["--mode", mode]
         if not culvert:
             self.arguments.append("--no-culvert")
         if not k1:

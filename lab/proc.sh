@@ -97,7 +97,7 @@ proc_in_namespaces()
 }
 
 # End whatever is left in the namespaces: what `lab exec` put into the background, and what the
-# daemons left behind. First politely, then not.
+# daemons left behind, their carrier holders (culvertd-hold) above all. First politely, then not.
 proc_end_strays()
 {
 	local signal tries

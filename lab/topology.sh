@@ -28,6 +28,16 @@ B1_POD=10.244.2.2
 A2_POD=10.244.4.2
 K1_INNER=10.244.3.1
 
+# The address of the pod of a node with culvertd.
+topo_pod_address()
+{
+	case $1 in
+	a1 | n1) echo "$A1_POD" ;;
+	a2) echo "$A2_POD" ;;
+	b1) echo "$B1_POD" ;;
+	esac
+}
+
 # Addresses on the tunnel devices themselves: tun0 joins a1 and b1, tunk joins a1 and k1.
 TUN0_A1=10.0.0.1
 TUN0_B1=10.0.0.2

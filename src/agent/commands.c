@@ -159,6 +159,7 @@ static json_t *status(const struct cv_commands *commands)
 		"run_dir", commands->run_dir, "workers", (int)cv_engine_workers(commands->engine),
 		"tunnels", (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
 		*kernel_tunnel ? kernel_tunnel : NULL, "counters", counters_to_json(&counters));
+	json_object_set_new(json, "capture", cv_capturers_status(commands->capturers));
 	json_object_set_new(json, "fastpath", fastpath_to_json(commands, no_fastpath));
 	json_object_set_new(json, "endpoints",
 			    json_integer((json_int_t)cv_endpoint_set_count(commands->endpoints)));
@@ -211,14 +212,33 @@ static int change(const struct cv_commands *commands, const struct cv_request *r
 	return 0;
 }
 
+/* ---- capturing ------------------------------------------------------------------- */
+
+static int capture(const struct cv_commands *commands, const struct cv_request *request,
+		   const struct cv_peer *peer, json_t **ret_result, struct cv_server_then *ret_then,
+		   struct cv_error *error)
+{
+	const char *name = request->filter.config.name;
+	int rc;
+
+	if (*name && !cv_tunnel_set_find(commands->set, name))
+		return cv_error_set(error, -ENOENT, "there is no such tunnel as %s", name);
+	rc = cv_capturers_add(commands->capturers, name, request->snap, ret_result, ret_then,
+			      error);
+	if (!rc)
+		cv_log(LOG_INFO, "process %d captures%s%s", (int)peer->pid, *name ? " from " : "",
+		       name);
+	return rc;
+}
+
 /* ---- all ------------------------------------------------------------------------ */
 
 static int perform(const struct cv_commands *commands, const struct cv_request *request,
 		   const struct cv_peer *peer, json_t **ret_result, long *ret_index,
-		   struct cv_error *error)
+		   struct cv_server_then *ret_then, struct cv_error *error)
 {
 	json_t *result = NULL;
-	int rc;
+	int rc = 0;
 
 	commands->catch_up(commands->context);
 	switch (request->kind) {
@@ -228,26 +248,25 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 	case CV_REQUEST_SHOW:
 		result = show(commands, request);
 		break;
+	case CV_REQUEST_CAPTURE:
+		rc = capture(commands, request, peer, &result, ret_then, error);
+		break;
 	case CV_REQUEST_CHANGES:
 		rc = change(commands, request, peer, ret_index, error);
-		if (rc)
-			return rc;
-		result = json_object();
+		result = rc ? NULL : json_object();
 		break;
 	case CV_REQUEST_ENDPOINT_SHOW:
 		result = cv_commands_endpoint_show(commands, request);
 		break;
 	case CV_REQUEST_ENDPOINT_CHANGE:
 		rc = cv_commands_endpoint_change(commands, request, peer, &result, error);
-		if (rc)
-			return rc;
 		break;
 	case CV_REQUEST_ENDPOINT_DEFAULT:
 		rc = cv_commands_endpoint_default(commands, request, peer, &result, error);
-		if (rc)
-			return rc;
 		break;
 	}
+	if (rc)
+		return rc;
 	if (!result)
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	*ret_result = result;
@@ -255,7 +274,7 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 }
 
 char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *line, size_t length,
-			 bool *ret_close)
+			 struct cv_server_then *ret_then)
 {
 	const struct cv_commands *commands = context;
 	struct cv_request request;
@@ -266,10 +285,10 @@ char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *
 	int rc = cv_request_parse(line, length, &request, &id, &index, &error);
 
 	if (!rc) {
-		rc = perform(commands, &request, peer, &result, &index, &error);
+		rc = perform(commands, &request, peer, &result, &index, ret_then, &error);
 		cv_request_fini(&request);
 	} else {
-		*ret_close = rc == -EBADMSG;
+		ret_then->close = rc == -EBADMSG;
 	}
 	answer = rc ? cv_answer_error(id, rc, error.text, index) : cv_answer_result(id, result);
 	json_decref(id);

@@ -3,6 +3,7 @@
 #ifndef CV_AGENT_COMMANDS_H
 #define CV_AGENT_COMMANDS_H
 
+#include "agent/capture.h"
 #include "agent/server.h"
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
@@ -15,6 +16,7 @@ struct cv_commands {
 	struct cv_fastpath *fastpath; /* NULL: there is none */
 	const char *no_fastpath;      /* why */
 	struct cv_tunnel_set *set;
+	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
 	const char *run_dir;
 	/* Called before every request: nobody is to be answered from before his own `ip link`. */
@@ -24,6 +26,6 @@ struct cv_commands {
 
 /* A cv_server_handler; context: struct cv_commands. */
 char *cv_commands_handle(void *context, const struct cv_peer *peer, const char *line, size_t length,
-			 bool *ret_close);
+			 struct cv_server_then *ret_then);
 
 #endif

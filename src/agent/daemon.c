@@ -45,8 +45,9 @@ struct daemon {
 	struct cv_engine *engine;
 	struct cv_fastpath *fastpath; /* NULL: there is none */
 	char no_fastpath[256];	      /* why */
-	struct cv_carrier *carrier; /* NULL: nothing holds it */
+	struct cv_carrier *carrier;   /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
+	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
 	struct cv_commands commands;
 	struct cv_server *server;
@@ -309,14 +310,17 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 	return 0;
 }
 
-/* Take away what an earlier daemon's fast path goes on with. */
-static void switch_off_fastpath(struct daemon *d)
+/*
+ * Take away what an earlier daemon's fast path goes on with. Once the engine carries the tunnels:
+ * of a packet that the one no longer takes, the other does.
+ */
+static void remove_fastpath(struct daemon *d)
 {
 	unsigned int removed = 0;
 	int rc = cv_fastpath_purge(d->rundir.path, d->nl, &removed);
 
-	snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
-	if (rc)
+	/* Who may not use eBPF cannot remove all of it; nothing is attached any more. */
+	if (rc && rc != -EPERM)
 		cv_log(LOG_WARNING, "cannot remove what an earlier fast path has left: %s",
 		       strerror(-rc));
 	else if (removed)
@@ -402,20 +406,26 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		return rc;
 	create_carrier(d);
 	if (options->no_fastpath)
-		switch_off_fastpath(d);
+		snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
 	else
 		create_fastpath(d);
 	rc = create_sets(d, error);
 	if (rc)
 		return rc;
+	if (!d->fastpath)
+		remove_fastpath(d);
 	d->base = event_base_new();
 	if (!d->base || add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
+	rc = cv_capturers_create(d->base, d->engine, d->fastpath, &d->capturers);
+	if (rc)
+		return cv_error_set(error, rc, "cannot prepare captures: %s", strerror(-rc));
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
 		.fastpath = d->fastpath,
 		.no_fastpath = d->no_fastpath,
 		.set = d->set,
+		.capturers = d->capturers,
 		.endpoints = d->endpoints,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
@@ -434,6 +444,7 @@ static void free_event(struct event *event)
 static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
+	cv_capturers_destroy(d->capturers);
 	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
 	cv_carrier_destroy(d->carrier);

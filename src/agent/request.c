@@ -25,6 +25,7 @@ static const struct {
 	{-EOPNOTSUPP, "unknown-command"},
 	{-EINVAL, "invalid"},
 	{-E2BIG, "too-many"},
+	{-EUSERS, "too-many"},
 	{-EEXIST, "exists"},
 	{-ENOENT, "not-found"},
 	{-ENODEV, "no-device"},
@@ -128,6 +129,29 @@ static int parse_show(struct cv_request_parser *p)
 	if (rc)
 		return rc;
 	return tunnel ? cv_tunnel_patch_from_json(tunnel, &p->request->filter, p->error) : 0;
+}
+
+/* The tunnel is named as in all requests; nothing else may be said of it. */
+static int parse_capture(struct cv_request_parser *p)
+{
+	const json_t *tunnel = json_object_get(p->root, "tunnel");
+	const json_t *snap = json_object_get(p->root, "snap");
+	json_int_t bytes = snap ? json_integer_value(snap) : CV_CONTROL_CAPTURE_SNAP_MAX;
+	int rc = cv_request_check_members(p, "tunnel", "snap");
+
+	p->request->kind = CV_REQUEST_CAPTURE;
+	if (!rc && tunnel)
+		rc = cv_tunnel_patch_from_json(tunnel, &p->request->filter, p->error);
+	if (rc)
+		return rc;
+	if (tunnel && p->request->filter.given != CV_TUNNEL_NAME)
+		return cv_error_set(p->error, -EINVAL,
+				    "the tunnel to capture from is given by its \"name\" alone");
+	if ((snap && !json_is_integer(snap)) || bytes < 1 || bytes > CV_CONTROL_CAPTURE_SNAP_MAX)
+		return cv_error_set(p->error, -EINVAL, "\"snap\" must be a number from 1 to %d",
+				    CV_CONTROL_CAPTURE_SNAP_MAX);
+	p->request->snap = (uint32_t)bytes;
+	return 0;
 }
 
 static int parse_change(const json_t *tunnel, enum cv_tunnel_verb verb,
@@ -239,7 +263,7 @@ static const struct cv_request_command commands[] = {
 	{"status", parse_status},	   {"tunnel.show", parse_show},
 	{"tunnel.add", parse_add},	   {"tunnel.change", parse_tunnel_change},
 	{"tunnel.replace", parse_replace}, {"tunnel.del", parse_del},
-	{"tunnel.batch", parse_batch},
+	{"tunnel.batch", parse_batch},	   {"capture", parse_capture},
 };
 
 static const struct cv_request_command *find_command(const struct cv_request_command *list,

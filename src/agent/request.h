@@ -14,6 +14,7 @@
 enum cv_request_kind {
 	CV_REQUEST_STATUS,
 	CV_REQUEST_SHOW,
+	CV_REQUEST_CAPTURE,
 	CV_REQUEST_CHANGES, /* add, change, replace, del: one; batch: any number */
 	CV_REQUEST_ENDPOINT_SHOW,
 	CV_REQUEST_ENDPOINT_CHANGE, /* add, change, replace, del */
@@ -22,7 +23,8 @@ enum cv_request_kind {
 
 struct cv_request {
 	enum cv_request_kind kind;
-	struct cv_tunnel_patch filter;	  /* show: only tunnels that match */
+	struct cv_tunnel_patch filter;	  /* show: only tunnels that match; capture: its name */
+	uint32_t snap;			  /* capture: bytes of each packet */
 	bool counters;			  /* both kinds of show: with counters */
 	bool batch;			  /* changes: an error names the index */
 	struct cv_tunnel_change *changes; /* owned: cv_request_fini */

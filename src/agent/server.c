@@ -106,6 +106,21 @@ static void dismiss(struct client *client, int err, const char *why)
 	answer(client, cv_answer_error(json_null(), err, why, -1), PHASE_FAREWELL);
 }
 
+/* Takes text over. The client is no longer ours, unless it is cut. */
+static void hand_over(struct client *client, char *text, const struct cv_server_then *then)
+{
+	struct bufferevent *stream = client->stream;
+
+	if (!answer(client, text, PHASE_ANSWER)) {
+		then->take_over(then->context, NULL);
+		return;
+	}
+	bufferevent_setcb(stream, NULL, NULL, NULL, NULL);
+	client->stream = NULL;
+	cut(client);
+	then->take_over(then->context, stream);
+}
+
 /* Length of the first line in the input, or -1: not all there. */
 static ssize_t find_line(struct client *client, struct evbuffer *input)
 {
@@ -125,16 +140,18 @@ static void handle_line(struct client *client, struct evbuffer *input, size_t le
 {
 	struct cv_server *server = client->server;
 	const char *line = (const char *)evbuffer_pullup(input, (ssize_t)length + 1);
-	bool close_after = false;
+	struct cv_server_then then = {.close = false};
 	char *text;
 
 	/* Now it is the one that was heard last. */
 	TAILQ_REMOVE(&server->clients, client, entry);
 	TAILQ_INSERT_TAIL(&server->clients, client, entry);
-	text = line ? server->handler(server->context, &client->peer, line, length, &close_after)
-		    : NULL;
+	text = line ? server->handler(server->context, &client->peer, line, length, &then) : NULL;
 	evbuffer_drain(input, length + 1);
-	answer(client, text, close_after ? PHASE_FAREWELL : PHASE_ANSWER);
+	if (then.take_over)
+		hand_over(client, text, &then);
+	else
+		answer(client, text, then.close ? PHASE_FAREWELL : PHASE_ANSWER);
 }
 
 /* Look at what there is to read; only while no answer is under way. */

@@ -9,6 +9,7 @@
 
 #include "tunnel/error.h"
 
+struct bufferevent;
 struct event_base;
 struct cv_server;
 
@@ -26,13 +27,23 @@ struct cv_peer {
 	uid_t uid;
 };
 
+/* What is to become of a connection after an answer. All zero: it waits for more requests. */
+struct cv_server_then {
+	bool close;
+	/*
+	 * Or, if not NULL: it is no longer the server's. take_over owns the stream, in whose output
+	 * the answer still is; NULL: the connection is gone.
+	 */
+	void (*take_over)(void *context, struct bufferevent *stream);
+	void *context;
+};
+
 /*
  * Answer one line (without its newline; not terminated by NUL). Returns the answer with its
- * newline, which the server frees; NULL: cut the connection. *ret_close (false on entry): cut it
- * after the answer.
+ * newline, which the server frees; NULL: cut the connection. *ret_then is all zero on entry.
  */
 typedef char *(*cv_server_handler)(void *context, const struct cv_peer *peer, const char *line,
-				   size_t length, bool *ret_close);
+				   size_t length, struct cv_server_then *ret_then);
 
 /*
  * Listen at path, which is replaced if it exists: the caller holds the run directory's lock. 0 or

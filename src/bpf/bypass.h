@@ -168,8 +168,8 @@ CV_INLINE int cv_hand_to_endpoint(__u32 ifindex, __u32 by_peer, __be32 address)
 	struct bpf_redir_neigh neighbour = {.nh_family = CV_AF_INET, .ipv4_nh = address};
 
 	if (by_peer)
-		return bpf_redirect_peer(ifindex, 0);
-	return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
+		return (int)bpf_redirect_peer(ifindex, 0);
+	return (int)bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
 /* Remember the permit in the flow's entry, so that the next packet costs one look-up. */
@@ -231,6 +231,8 @@ CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(struct __sk_buff *skb,
 
 /* ---- from an endpoint --------------------------------------------------------------------- */
 
+#define CV_EXIT_HOLDS_NS 1000000000ULL /* as the engine's remembered routes (router.c) */
+
 /* The answer to "where does this packet of an endpoint go", as it is remembered. */
 struct cv_exit {
 	struct cv_fp_stamp stamp;
@@ -278,6 +280,15 @@ static __attribute__((noinline)) int remember_exit(const struct cv_fp_flow_key *
 	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
 }
 
+/* Which of several next hops it is depends on sysctls, too, of which nothing tells. */
+CV_INLINE void cv_limit_exit(struct cv_fp_way *way)
+{
+	__u64 until_ns = bpf_ktime_get_coarse_ns() + CV_EXIT_HOLDS_NS;
+
+	if (!way->mtu_until_ns || way->mtu_until_ns > until_ns)
+		way->mtu_until_ns = until_ns;
+}
+
 /*
  * The kernel's choice for a forwarded packet of this flow: with the input device, so that
  * policy rules and the hash over several next hops are those of the packet itself.
@@ -299,7 +310,6 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	};
 	const struct cv_fp_endpoint *endpoint;
 	const struct cv_fp_tunnel *tunnel;
-	struct cv_fp_tunnel copy;
 
 	exit->to_stack = 1;
 	if (!config)
@@ -321,15 +331,15 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	}
 	exit->tunnel = fib.ifindex;
 	tunnel = bpf_map_lookup_elem(&cv_tunnels_1, &exit->tunnel);
-	if (!tunnel || !tunnel->up)
+	if (!tunnel)
 		return 0;
-	copy = *tunnel;
-	exit->destination = copy.remote ? copy.remote : fib.ipv4_dst;
+	exit->destination = tunnel->remote ? tunnel->remote : fib.ipv4_dst;
 	if (cv_ipv4_is_martian_source(exit->destination))
 		return 0;
-	exit->slot = copy.slot;
-	exit->ipip = copy.ipip;
-	cv_find_way(skb, config, &copy, exit->tunnel, exit->destination, &exit->way);
+	exit->slot = tunnel->slot;
+	exit->ipip = tunnel->ipip;
+	cv_find_way(skb, config, tunnel, exit->tunnel, exit->destination, &exit->way);
+	cv_limit_exit(&exit->way);
 	exit->to_stack = 0;
 	return 0;
 }
@@ -354,7 +364,8 @@ CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_i
 	       cv_datagram_is_past(ip, tuple) && flow->endpoint == ifindex &&
 	       flow->out_tos == (ip->tos & CV_IPV4_DSCP_MASK) &&
 	       cv_stamp_holds(&flow->out_stamp, now) &&
-	       (!flow->out_way.mtu_until_ns || bpf_ktime_get_ns() < flow->out_way.mtu_until_ns);
+	       (!flow->out_way.mtu_until_ns ||
+		bpf_ktime_get_coarse_ns() < flow->out_way.mtu_until_ns);
 }
 
 /*
@@ -447,23 +458,41 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
 	if (!cv_packet_segment(skb, ETH_HLEN, ip, &headers, &segment) ||
-	    !cv_fits(&exit->way, ip, segment))
+	    !cv_fits(skb, &exit->way, ip, segment))
 		return cv_to_engine(skb, scene);
 	return cv_encapsulate(skb, scene, &departure, ip, segments,
 			      ip->total_length + (__u64)(segments - 1) * headers);
 }
 
+/* The checksum of a header with options, which may not be in one piece. */
+static __attribute__((noinline)) int are_options_whole(struct __sk_buff *skb, __u32 header_length)
+{
+	__u8 header[CV_IPV4_HEADER_MAX];
+
+	if (header_length <= CV_IPV4_HEADER_MIN || header_length > sizeof(header) ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN, header, header_length))
+		return 0;
+	return cv_ipv4_checksum_ok(header, header_length);
+}
+
+CV_INLINE bool cv_header_whole(struct __sk_buff *skb, const struct cv_ipv4 *ip,
+			       const struct cv_ipv4_header *header)
+{
+	if (ip->header_length == CV_IPV4_HEADER_MIN)
+		return cv_header_ok(header);
+	return are_options_whole(skb, ip->header_length);
+}
+
 CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scene)
 {
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_ipv4_header header;
 	struct cv_exit exit = {0};
 	struct cv_ipv4 ip = {0};
 
 	if (!cv_packet_header(skb, ETH_HLEN, &header))
 		return CV_PASS;
-	if (cv_ipv4_parse(&header, skb->len - ETH_HLEN, &ip) ||
-	    (ip.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(&header)))
+	if (cv_ipv4_parse(&header, skb->len - ETH_HLEN, &ip) || !cv_header_whole(skb, &ip, &header))
 		return cv_to_stack(skb, scene);
 	cv_flow_read(skb, ETH_HLEN, &ip, &tuple);
 	tuple.outbound = true;

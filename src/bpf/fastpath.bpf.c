@@ -30,7 +30,7 @@ CV_INLINE bool is_for_us(const struct __sk_buff *skb)
 CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 {
 	struct cv_ipv4_header header;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 	struct cv_ipv4 ip;
 
@@ -84,7 +84,7 @@ CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const str
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
 		return TC_ACT_SHOT;
 	skb->tc_index = CV_MARK_STACKS;
-	return bpf_redirect(scene->tunnel, BPF_F_INGRESS);
+	return (int)bpf_redirect(scene->tunnel, BPF_F_INGRESS);
 }
 
 CV_INLINE int to_endpoint(struct __sk_buff *skb, struct cv_scene *scene,
@@ -189,14 +189,13 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	in.key.outer_source = header->source;
 	in.key.outer_destination = header->destination;
 	in.key.ifindex = skb->ifindex;
-	if ((header->version_ihl & 0xf) != 5)
-		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
+	/* Before anything is handed over: the engine would take what lies for an inner packet. */
 	drop = cv_ipv4_parse(header, skb->len - ETH_HLEN, &in.outer);
-	if (!drop && !cv_header_ok(header))
+	if (!drop && in.outer.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(header))
 		drop = CV_DROP_BAD_CHECKSUM;
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (cv_ipv4_is_fragment(&in.outer))
+	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
 	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN)
@@ -269,7 +268,7 @@ CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
 							  const struct cv_ipv4 *ip)
 {
 	const struct cv_fp_endpoint *endpoint;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 	struct cv_paths paths;
 
@@ -293,6 +292,7 @@ SEC("tc")
 int cv_tunnel_in(struct __sk_buff *skb)
 {
 	const struct cv_fp_config *config = cv_config();
+	const __be16 ethertype = cv_htons(ETH_P_IP);
 	const struct cv_fp_endpoint *endpoint;
 	struct cv_ipv4_header header;
 	struct cv_ipv4 ip;
@@ -308,6 +308,9 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	endpoint = endpoint_of_engine(skb, &ip);
 	if (!endpoint || !cv_make_link_header(skb))
 		return CV_PASS;
+	/* The stack behind knows the protocol; who captures there reads it in the link header. */
+	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, sizeof(ethertype),
+			    0);
 	if (!cv_rewrite(skb, ETH_HLEN, &ip, ip.tos, ip.ttl - 1))
 		return TC_ACT_SHOT;
 	return cv_hand_to_endpoint(endpoint->ifindex, endpoint->by_peer, ip.destination);
@@ -326,11 +329,11 @@ int cv_hand_over(struct __sk_buff *skb)
 SEC("tc")
 int cv_look(struct __sk_buff *skb)
 {
-	__u64 genid = cv_skb_genid_address(skb);
-	__u64 device = CV_SKB_READ(skb, dev);
+	__u64 namespace = cv_skb_namespace(skb);
+	__u64 device = cv_skb_device(skb);
 
-	skb->cb[CV_LOOK_GENID] = (__u32)genid;
-	skb->cb[CV_LOOK_GENID + 1] = genid >> 32;
+	skb->cb[CV_LOOK_NAMESPACE] = (__u32) namespace;
+	skb->cb[CV_LOOK_NAMESPACE + 1] = namespace >> 32;
 	skb->cb[CV_LOOK_DEVICE] = (__u32)device;
 	skb->cb[CV_LOOK_DEVICE + 1] = device >> 32;
 	return 0;

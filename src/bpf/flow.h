@@ -198,12 +198,19 @@ static __attribute__((noinline)) int note_datagram(const struct cv_ipv4 *ip,
 	return (int)bpf_map_update_elem(&cv_fragments_2, &key, &datagram, BPF_ANY);
 }
 
-/* Reads the flow of the packet whose IPv4 header lies at offset. */
-CV_INLINE void cv_flow_read(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
-			    struct cv_flow_tuple *ret)
+/*
+ * Reads the flow of the packet whose IPv4 header lies at offset. A global function: the
+ * verifier looks at it once, and its callers need not be looked at once for each of its
+ * outcomes (it went through 16,000 instructions instead of 60,000).
+ */
+__attribute__((noinline)) int cv_flow_read(struct __sk_buff *skb, __u32 offset,
+					   const struct cv_ipv4 *ip, struct cv_flow_tuple *ret)
 {
-	__u32 at = offset + ip->header_length;
+	__u32 at;
 
+	if (!ip || !ret)
+		return -1;
+	at = offset + ip->header_length;
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->protocol = ip->protocol;
 	ret->source = ip->source;
@@ -226,6 +233,7 @@ CV_INLINE void cv_flow_read(struct __sk_buff *skb, __u32 offset, const struct cv
 		ret->begins = false;
 	if (cv_ipv4_is_fragment(ip))
 		cv_flow_fragment(ip, ret);
+	return 0;
 }
 
 /* The entry's key, seen from the endpoint that sends, or is sent to. */

@@ -28,6 +28,7 @@ struct cv_inbound {
 	struct cv_ipv4 inner;
 	struct cv_flow_tuple tuple;
 	struct cv_fp_permit_key key;
+	__u8 ecn_note; /* enum cv_ecn_note: to be counted by who decapsulates it */
 };
 
 CV_INLINE bool cv_header_ok(const struct cv_ipv4_header *header)
@@ -189,7 +190,8 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
 	bool up;
 
 	permit->slot = CV_FP_SLOT_NONE;
-	if (!address || *address != CV_FP_ADDRESS_OWN)
+	if (!address || *address != CV_FP_ADDRESS_OWN ||
+	    cv_ipv4_is_loopback(key->outer_destination))
 		return false;
 	permit->tunnel = find_tunnel(key, ret_tunnel);
 	if (!permit->tunnel)
@@ -226,13 +228,15 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 	if (permit->drop)
 		return CV_ENTRY_DECIDED;
 	arrival = cv_judge_arrival(skb, config, key, &now, &arrival_drop);
-	if (arrival == CV_ANSWER_ASK)
+	/* Refused, but by the inner addresses, or a checksum, the engine may have another reason.
+	 */
+	if (arrival == CV_ANSWER_ASK || (!whole && arrival_drop))
 		return CV_ENTRY_SOCKET;
 	if (whole && cv_judge_source(skb, config, key, &tunnel, &now, permit) == CV_ANSWER_ASK)
 		return CV_ENTRY_ENGINE;
 	if (!permit->drop)
 		permit->drop = arrival_drop;
-	return whole || permit->drop ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
+	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }
 
 CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *config,
@@ -255,27 +259,39 @@ CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *c
 
 /* ---- taking the outer header off --------------------------------------------------------- */
 
-/* RFC 6040, 4.2: the departing TOS byte, or a reason to drop. */
-CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, const struct cv_inbound *in,
-			    __u8 *ret_tos)
+CV_INLINE void cv_count_ecn(const struct cv_scene *scene, __u8 note)
 {
-	struct cv_ecn_result result = cv_ecn_decapsulate(in->inner.tos, in->outer.tos);
 	struct cv_fp_counters *counters;
 
+	if (!note)
+		return;
+	counters = cv_counters(scene->slot);
+	if (counters && note == CV_ECN_UNUSED)
+		counters->ecn_unused++;
+	if (counters && note == CV_ECN_DANGEROUS)
+		counters->ecn_dangerous++;
+}
+
+/*
+ * RFC 6040, 4.2: the departing TOS byte, or a reason to drop. A note is counted once the packet's
+ * fate is known: the engine counts those that it is given.
+ */
+CV_INLINE __u8 cv_merge_ecn(const struct cv_scene *scene, struct cv_inbound *in, __u8 *ret_tos)
+{
+	struct cv_ecn_result result = cv_ecn_decapsulate(in->inner.tos, in->outer.tos);
+
 	*ret_tos = (in->inner.tos & ~CV_ECN_MASK) | result.ecn;
-	if (result.note) {
-		counters = cv_counters(scene->slot);
-		if (counters && result.note == CV_ECN_UNUSED)
-			counters->ecn_unused++;
-		if (counters && result.note == CV_ECN_DANGEROUS)
-			counters->ecn_dangerous++;
-	}
-	return result.drop ? CV_DROP_ECN_CE_NOT_ECT : CV_DROP_NONE;
+	in->ecn_note = result.note;
+	if (!result.drop)
+		return CV_DROP_NONE;
+	cv_count_ecn(scene, result.note);
+	return CV_DROP_ECN_CE_NOT_ECT;
 }
 
 /*
  * Change TOS and TTL of the IPv4 header at an offset, and trim what follows the packet: link-layer
- * padding, or bytes that the tunnel carried behind it.
+ * padding, or bytes that the tunnel carried behind it. To trim may fail, as the kernel does not cut
+ * where it believes a transport header to be; then whoever receives the packet does it.
  */
 CV_INLINE bool cv_rewrite(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip, __u8 tos,
 			  __u8 ttl)
@@ -283,9 +299,8 @@ CV_INLINE bool cv_rewrite(struct __sk_buff *skb, __u32 offset, const struct cv_i
 	struct cv_ipv4_header *header;
 	struct cv_ipv4_header copy;
 
-	if (!skb->gso_size && skb->len > offset + ip->total_length &&
-	    bpf_skb_change_tail(skb, offset + ip->total_length, 0))
-		return false;
+	if (!skb->gso_size && skb->len > offset + ip->total_length)
+		bpf_skb_change_tail(skb, offset + ip->total_length, 0);
 	if (tos == ip->tos && ttl == ip->ttl)
 		return true;
 	if (!cv_packet_header(skb, offset, &copy))
@@ -329,6 +344,7 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 			  CV_DROP_NONE);
 	cv_count_in(scene, segments, in->inner.total_length + (__u64)(segments - 1) * headers,
 		    to_endpoint);
+	cv_count_ecn(scene, in->ecn_note);
 	if (bpf_skb_adjust_room(skb, -(int)CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC,
 				CV_DECAPSULATE_FLAGS))
 		return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The maps (abi.h) as the programs see them. fastpath/maps.c pins them. */
+/* The maps (abi.h) as the programs see them. fastpath/programs.c pins them. */
 #ifndef CV_BPF_MAPS_H
 #define CV_BPF_MAPS_H
 
@@ -7,6 +7,13 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi.h"
+
+/* As in abi.h. */
+#ifdef CV_FP_NEXT_LAYOUT
+#define cv_tunnels_1  cv_tunnels_2
+#define cv_counters_1 cv_counters_2
+#define cv_flows_1    cv_flows_2
+#endif
 
 /* The section's name is libbpf's; a map's is its variable's, hence the numbers in them. */
 #define CV_MAP(map_type, max, key_type, value_type) \
@@ -61,7 +68,7 @@ struct {
 	__type(value, __u32);
 } cv_capture SEC(".maps");
 
-/* What the running kernel has; the loader finds out (fastpath/load.c). */
+/* What the running kernel has; the loader finds out (fastpath/programs.c). */
 struct cv_fp_features {
 	__u32 skip_neigh; /* BPF_FIB_LOOKUP_SKIP_NEIGH (6.3; Debian's 6.1 has it) */
 	__u32 source;	  /* BPF_FIB_LOOKUP_SRC (6.7) */

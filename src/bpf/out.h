@@ -13,8 +13,6 @@
 
 enum {
 	CV_ENCAPSULATE_FLAGS = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
-	/* The engine counts in the lower half: RFC 6864, 4.3 for both of us together. */
-	CV_ID_HALF = 0x8000,
 };
 
 /* How a packet is to leave. */
@@ -33,11 +31,11 @@ CV_INLINE __be16 cv_next_ids(__be32 destination, __u32 count)
 
 	if (!counter)
 		return 0;
-	first = __sync_fetch_and_add(counter, count) & (CV_ID_HALF - 1);
+	first = __sync_fetch_and_add(counter, count) & (CV_IPIP_ID_HALF - 1);
 	/* The kernel counts on from the first: not into the engine's half. */
-	if (first + count > CV_ID_HALF)
-		first = __sync_fetch_and_add(counter, CV_ID_HALF - first + count) & 0;
-	return cv_htons(CV_ID_HALF | first);
+	if (first + count > CV_IPIP_ID_HALF)
+		first = __sync_fetch_and_add(counter, CV_IPIP_ID_HALF - first + count) & 0;
+	return cv_htons(CV_IPIP_ID_HALF | first);
 }
 
 /* RFC 2003, 3.2, and what the engine drops without a word. */
@@ -84,9 +82,8 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	/* -EALREADY: it came out of a tunnel as a super-packet, and the kernel remembers. */
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
-		return cv_to_engine(skb, scene);
+		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
@@ -94,14 +91,19 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	scene->offset = ETH_HLEN;
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
-	return bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
+	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
 }
 
-/* True if no packet of this one will be larger than the path takes. */
-CV_INLINE bool cv_fits(const struct cv_fp_way *way, const struct cv_ipv4 *ip, __u32 segment)
+/*
+ * True if the packet can get its outer header here, and no packet of it will be larger than the
+ * path takes. A packet out of a tunnel that goes into the next one is the engine's.
+ */
+CV_INLINE bool cv_fits(const struct __sk_buff *skb, const struct cv_fp_way *way,
+		       const struct cv_ipv4 *ip, __u32 segment)
 {
 	return segment + CV_IPIP_OVERHEAD <= way->mtu &&
-	       ip->total_length + CV_IPIP_OVERHEAD <= CV_IPV4_LENGTH_MAX;
+	       ip->total_length + CV_IPIP_OVERHEAD <= CV_IPV4_LENGTH_MAX &&
+	       !cv_skb_is_encapsulated(skb);
 }
 
 /* ---- out of the stack, into the tunnel's device ----------------------------------------- */
@@ -167,7 +169,8 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 	drop = cv_check_departure(&departure, &ip);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (!cv_packet_segment(skb, 0, &ip, &headers, &segment) || !cv_fits(&way, &ip, segment))
+	if (!cv_packet_segment(skb, 0, &ip, &headers, &segment) ||
+	    !cv_fits(skb, &way, &ip, segment))
 		return cv_to_engine(skb, scene);
 	bytes = ip.total_length + (__u64)(segments - 1) * headers;
 	if (!cv_make_link_header(skb))

@@ -44,6 +44,22 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 }
 
 /*
+ * What is larger than the tunnel's device the stack never sends into it. Endpoints do, past the
+ * stack; and the device's MTU is what is known here of a route's mtu metric, which
+ * bpf_fib_lookup() minds only when it is locked. The stamp holds no longer than that MTU: changing
+ * it flushes the kernel's routes.
+ */
+CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, struct cv_fp_way *way)
+{
+	__u32 mtu = tunnel->mtu;
+	bool up;
+
+	cv_device_read(tunnel->device, &up, &mtu);
+	if (mtu && mtu + CV_IPIP_OVERHEAD < way->mtu)
+		way->mtu = mtu + CV_IPIP_OVERHEAD;
+}
+
+/*
  * Ask for the way of outer packets to destination. Two questions: for a packet that is too
  * large for any route, only the path's MTU comes back (with its path MTU exceptions), for
  * one of no length everything else.
@@ -94,6 +110,7 @@ static __attribute__((noinline)) int resolve_way(struct __sk_buff *skb,
 		return 0;
 	}
 	way->to_engine = !way->source;
+	cv_apply_device(tunnel, way);
 	cv_apply_remote(destination, way);
 	return 0;
 }

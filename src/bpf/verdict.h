@@ -48,9 +48,9 @@ static __attribute__((noinline)) int capture(struct __sk_buff *skb, __u32 tunnel
 	};
 
 	record.length = skb->len - record.offset;
-	return bpf_perf_event_output(skb, &cv_capture,
-				     BPF_F_CURRENT_CPU | (__u64)record.captured << 32, &record,
-				     sizeof(record));
+	return (int)bpf_perf_event_output(skb, &cv_capture,
+					  BPF_F_CURRENT_CPU | (__u64)record.captured << 32, &record,
+					  sizeof(record));
 }
 
 /* Tell whoever captures. */
@@ -132,7 +132,7 @@ CV_INLINE int cv_hand_over_packet(struct __sk_buff *skb)
 		cv_capture_packet(skb, &scene, CV_FP_VERDICT_TO_ENGINE, CV_DROP_NONE);
 	if (skb->cb[CV_CB_TO_SOCKET] || scene.hook == CV_FP_HOOK_TUNNEL_OUT)
 		return CV_PASS;
-	return bpf_redirect(scene.tunnel, 0);
+	return (int)bpf_redirect(scene.tunnel, 0);
 }
 
 /* Left to the host's stack (an endpoint's packet): a verdict only for who captures. */

@@ -103,6 +103,19 @@ static void send_all(int fd, const char *text)
 	}
 }
 
+/* Take what there is of a line, and nothing behind it: bytes, 0 at the end, or -errno. */
+static ssize_t receive_some(int fd, char *bytes, size_t size)
+{
+	ssize_t n = recv(fd, bytes, size, MSG_PEEK);
+	const char *end;
+
+	if (n > 0) {
+		end = memchr(bytes, '\n', (size_t)n);
+		n = recv(fd, bytes, end ? (size_t)(end - bytes) + 1 : (size_t)n, MSG_WAITALL);
+	}
+	return n < 0 ? -errno : n;
+}
+
 /* Up to the newline, which is cut off. The caller frees *ret_line. */
 static int receive_line(int fd, char **ret_line)
 {
@@ -111,13 +124,12 @@ static int receive_line(int fd, char **ret_line)
 	int rc = -ENOMEM;
 
 	while (line) {
-		ssize_t n;
+		ssize_t n = receive_some(fd, line + length, size - length - 1);
 		char *larger;
 
-		n = recv(fd, line + length, size - length - 1, 0);
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
-		rc = n < 0 ? -errno : -ECONNRESET;
+		rc = n < 0 ? (int)n : -ECONNRESET;
 		if (n <= 0)
 			break;
 		length += (size_t)n;
@@ -142,7 +154,8 @@ static int receive_line(int fd, char **ret_line)
 	return rc;
 }
 
-static int exchange(const char *run_dir, const char *text, char **ret_line,
+/* The socket stays open: *ret_fd. */
+static int exchange(const char *run_dir, const char *text, char **ret_line, int *ret_fd,
 		    struct cv_client_error *error)
 {
 	int fd = open_socket(run_dir, TIMEOUT_S + (time_t)(strlen(text) / BYTES_PER_S), error);
@@ -152,15 +165,17 @@ static int exchange(const char *run_dir, const char *text, char **ret_line,
 		return fd;
 	send_all(fd, text);
 	rc = receive_line(fd, ret_line);
+	if (!rc) {
+		*ret_fd = fd;
+		return 0;
+	}
 	close(fd);
 	if (rc == -EAGAIN)
 		return fail(error, rc, "failed",
 			    "culvertd does not answer; look at its log, or restart it");
-	if (rc)
-		return fail(error, rc, "failed",
-			    "culvertd ended the connection without an answer (%s); look at its log",
-			    strerror(-rc));
-	return 0;
+	return fail(error, rc, "failed",
+		    "culvertd ended the connection without an answer (%s); look at its log",
+		    strerror(-rc));
 }
 
 static int read_answer(const char *line, json_t **ret_result, struct cv_client_error *error)
@@ -206,12 +221,13 @@ static char *make_request(const char *command, json_t *arguments)
 	return line;
 }
 
-int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
-		   json_t **ret_result, struct cv_client_error *error)
+int cv_client_open(const struct cv_cli *cli, const char *command, json_t *arguments,
+		   json_t **ret_result, int *ret_fd, struct cv_client_error *error)
 {
+	static const struct timeval forever = {.tv_sec = 0};
 	char *request = make_request(command, arguments);
 	char *line = NULL;
-	int rc;
+	int rc, fd = -1;
 
 	json_decref(arguments);
 	if (!request)
@@ -219,11 +235,27 @@ int cv_client_call(const struct cv_cli *cli, const char *command, json_t *argume
 	if (strlen(request) > CV_CONTROL_REQUEST_MAX)
 		rc = fail(error, -E2BIG, "too-long", "too many commands at once; split the file");
 	else
-		rc = exchange(cli->run_dir, request, &line, error);
+		rc = exchange(cli->run_dir, request, &line, &fd, error);
 	free(request);
 	if (rc)
 		return rc;
 	rc = read_answer(line, ret_result, error);
 	free(line);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+	*ret_fd = fd;
+	return 0;
+}
+
+int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
+		   json_t **ret_result, struct cv_client_error *error)
+{
+	int fd, rc = cv_client_open(cli, command, arguments, ret_result, &fd, error);
+
+	if (!rc)
+		close(fd);
 	return rc;
 }

@@ -22,4 +22,11 @@ struct cv_client_error {
 int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
 		   json_t **ret_result, struct cv_client_error *error);
 
+/*
+ * The same for a command whose answer begins a stream of bytes: *ret_fd is blocking, without a time
+ * limit, and the caller's to close.
+ */
+int cv_client_open(const struct cv_cli *cli, const char *command, json_t *arguments,
+		   json_t **ret_result, int *ret_fd, struct cv_client_error *error);
+
 #endif

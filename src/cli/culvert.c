@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/endpoint.h"
 #include "cli/options.h"
@@ -18,6 +19,7 @@ static const char usage[] =
 	"\n"
 	"  tunnel     IP-in-IP tunnels: \"culvert tunnel help\"\n"
 	"  endpoint   pods and virtual machines: \"culvert endpoint help\"\n"
+	"  capture    packets and what became of them: \"culvert capture help\"\n"
 	"  status     how culvertd is\n"
 	"  drops      why packets are dropped, explained\n"
 	"\n"
@@ -71,7 +73,8 @@ static const struct {
 	int (*run)(const struct cv_cli *cli);
 } objects[] = {
 	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"endpoint", cv_endpoint_main},
-	{"status", print_status},   {"drops", print_drops},   {"help", print_usage},
+	{"status", print_status},   {"drops", print_drops},   {"capture", cv_capture_main},
+	{"help", print_usage},
 };
 
 static int run_object(const struct cv_cli *cli)
@@ -85,6 +88,11 @@ static int run_object(const struct cv_cli *cli)
 			if (cli->file && objects[i].run != cv_tunnel_main)
 				return cv_report(cli, CV_CLI_USAGE, "usage",
 						 "-f is for tunnel; write culvert tunnel -f FILE");
+			if ((cli->write || cli->packets || cli->snap) &&
+			    objects[i].run != cv_capture_main)
+				return cv_report(cli, CV_CLI_USAGE, "usage",
+						 "-w, -c and --snap are for capture; leave them "
+						 "out");
 			return objects[i].run(cli);
 		}
 		cv_nearest_offer(&nearest, objects[i].name);

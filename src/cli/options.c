@@ -41,6 +41,21 @@ static void set_file(struct cv_cli *cli, const char *value)
 	cli->file = value;
 }
 
+static void set_write(struct cv_cli *cli, const char *value)
+{
+	cli->write = value;
+}
+
+static void set_packets(struct cv_cli *cli, const char *value)
+{
+	cli->packets = value;
+}
+
+static void set_snap(struct cv_cli *cli, const char *value)
+{
+	cli->snap = value;
+}
+
 static void set_run_dir(struct cv_cli *cli, const char *value)
 {
 	cli->run_dir = value;
@@ -57,6 +72,8 @@ static const struct option options[] = {
 	{"stats", NULL, set_statistics}, {"Version", NULL, set_version},
 	{"version", NULL, set_version},	 {"help", NULL, set_help},
 	{"file", "FILE", set_file},	 {"run-dir", "DIR", set_run_dir},
+	{"write", "FILE", set_write},	 {"count", "COUNT", set_packets},
+	{"snap", "BYTES", set_snap},
 };
 
 enum {

@@ -16,6 +16,10 @@ enum {
 struct cv_cli {
 	const char *run_dir;
 	const char *file; /* of -f, or NULL */
+	/* Of capture, or NULL. */
+	const char *write;   /* -w */
+	const char *packets; /* -c */
+	const char *snap;    /* --snap */
 	bool json;
 	bool statistics;
 	bool version;

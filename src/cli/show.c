@@ -77,7 +77,9 @@ static void print_fastpath(const json_t *fastpath, const char *indent)
 	printf("%sfast path: on; %s", indent,
 	       json_array_size(underlays) ? "network cards " : "no network card");
 	json_array_foreach(underlays, i, name)
+	{
 		printf("%s%s", i ? ", " : "", json_string_value(name));
+	}
 	putchar('\n');
 }
 

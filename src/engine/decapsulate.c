@@ -92,9 +92,10 @@ static enum cv_drop check_source(struct cv_lane *lane, const struct cv_live_tunn
 	return drop;
 }
 
-/* RFC 6040, 4.2. */
+/* RFC 6040, 4.2. *ret_tos: what the inner packet's is to be. */
 static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
-			      const struct cv_ipv4 *outer, struct cv_ipv4 *inner, uint8_t *packet)
+			      const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
+			      uint8_t *ret_tos)
 {
 	struct cv_ecn_result result = cv_ecn_decapsulate(inner->tos, outer->tos);
 
@@ -104,10 +105,7 @@ static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunne
 		cv_lane_count(lane, tunnel, CV_EVENT_ECN_DANGEROUS, 1);
 	if (result.drop)
 		return CV_DROP_ECN_CE_NOT_ECT;
-	if (result.ecn != (inner->tos & 3)) {
-		inner->tos = (uint8_t)((inner->tos & ~3) | result.ecn);
-		cv_ipv4_set_tos(packet, inner->tos);
-	}
+	*ret_tos = (uint8_t)((inner->tos & ~3) | result.ecn);
 	return CV_DROP_NONE;
 }
 
@@ -143,6 +141,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	struct virtio_net_hdr inner_vnet;
 	struct cv_ipv4 inner = {0};
 	enum cv_drop drop;
+	uint8_t tos = 0;
 
 	drop = cv_ipip_parse_inner(packet, outer->payload_length, &inner);
 	if (!drop)
@@ -150,10 +149,17 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	if (!drop)
 		drop = check_source(lane, tunnel, outer, &inner, packet, ifindex);
 	if (!drop)
-		drop = merge_ecn(lane, tunnel, outer, &inner, packet);
+		drop = merge_ecn(lane, tunnel, outer, &inner, &tos);
 	if (drop) {
 		cv_lane_drop(lane, tunnel, drop);
 		return;
+	}
+	/* As it arrived, before anything of it is changed. */
+	if (cv_lane_is_captured(lane))
+		cv_lane_show(lane, tunnel, CV_FP_VERDICT_TO_DEVICE, CV_DROP_NONE);
+	if (tos != inner.tos) {
+		inner.tos = tos;
+		cv_ipv4_set_tos(packet, tos);
 	}
 	if (cv_segment_is_super(&inner_vnet) && inner.protocol == CV_IPV4_PROTO_UDP)
 		deliver_segments(lane, tunnel, &inner_vnet, packet, &inner);
@@ -182,6 +188,8 @@ static void take_fragment(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	if (result != CV_REASSEMBLY_COMPLETE)
 		return;
 	cv_lane_count(lane, tunnel, CV_EVENT_REASSEMBLED, 1);
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_IN, NULL, lane->reassembled, length);
 	if (cv_ipv4_parse(lane->reassembled, length, &whole)) {
 		cv_lane_drop(lane, tunnel, CV_DROP_TRUNCATED);
 		return;
@@ -202,6 +210,8 @@ void cv_decapsulate(struct cv_lane *lane, const struct virtio_net_hdr *vnet, uin
 	/* What came out of a tunnel of ours was decapsulated once, and that is enough. */
 	if (ifindex && cv_live_is_device(lane->shared->live, ifindex))
 		return;
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_IN, vnet, packet, length);
 	drop = cv_ipv4_parse(packet, length, &outer);
 	if (!drop && !cv_ipv4_checksum_ok(packet, outer.header_length))
 		drop = CV_DROP_BAD_CHECKSUM;

@@ -25,7 +25,10 @@ struct parcel {
 	uint32_t inner_mtu;
 };
 
-/* RFC 6864: an identification must not repeat soon unless the packet is atomic. */
+/*
+ * RFC 6864: an identification must not repeat soon unless the packet is atomic. The upper half of
+ * them is the fast path's.
+ */
 static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 {
 	uint16_t *counter;
@@ -38,7 +41,7 @@ static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 		&lane->shared->next_id[((CV_FORCE uint32_t)parcel->way.destination * 0x9e3779b1U) >>
 				       24];
 	do {
-		id = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+		id = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED) & (CV_IPIP_ID_HALF - 1);
 	} while (!id);
 	return cv_htons(id);
 }
@@ -181,12 +184,20 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 			       CV_ICMP_DEST_UNREACHABLE, CV_ICMP_NET_UNREACHABLE, 0);
 }
 
-/* A route's mtu metric may be anything; below the least MTU there is, it is none. */
-static uint32_t outer_mtu(const struct cv_way_out *way)
+/*
+ * The largest inner packet. A route's mtu metric may be anything; below the least MTU there is, it
+ * is none. The device's MTU the stack has seen to, but not for what endpoints send past it.
+ */
+static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+			  const struct cv_way_out *way)
 {
-	if (!way->mtu)
-		return MTU_UNKNOWN;
-	return way->mtu < CV_IPV4_MTU_MIN ? CV_IPV4_MTU_MIN : way->mtu;
+	uint32_t device = tunnel->lanes[lane->worker].mtu;
+	uint32_t mtu = way->mtu ? way->mtu : MTU_UNKNOWN;
+
+	if (mtu < CV_IPV4_MTU_MIN)
+		mtu = CV_IPV4_MTU_MIN;
+	mtu -= CV_IPIP_OVERHEAD;
+	return device && device < mtu ? device : mtu;
 }
 
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
@@ -198,6 +209,8 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	uint32_t largest;
 	enum cv_drop drop;
 
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_OUT, vnet, packet, length);
 	drop = cv_ipip_parse_inner(packet, length, &parcel.ip);
 	if (!drop)
 		drop = cv_segment_init(&segmenter, vnet, packet, &parcel.ip);
@@ -216,7 +229,7 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = outer_mtu(&parcel.way) - CV_IPIP_OVERHEAD;
+	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way);
 	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
 					 : parcel.ip.total_length;
 	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)

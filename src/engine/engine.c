@@ -10,17 +10,31 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/worker.h"
 #include "net/raw.h"
 
+enum {
+	CAPTURE_BATCH = 256 /* records taken in one go */
+};
+
+struct capture {
+	int wake;
+	uint32_t snap; /* 0: nobody captures, and there are no rings */
+	struct cv_capture_ring *rings[CV_ENGINE_WORKERS_MAX];
+};
+
 struct cv_engine {
 	struct cv_worker_shared shared;
 	struct cv_live live;
+	struct capture capture;
 	struct cv_teacher teacher;
 	unsigned int count;
 	struct cv_worker *workers[CV_ENGINE_WORKERS_MAX];
@@ -78,7 +92,10 @@ int cv_engine_create(unsigned int workers, struct cv_engine **ret_engine)
 
 	if (!engine)
 		return -ENOMEM;
-	err = create_shared(engine);
+	engine->capture.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = engine->capture.wake < 0 ? -errno : 0;
+	if (!err)
+		err = create_shared(engine);
 	if (err)
 		goto destroy_engine;
 	for (; engine->count < wanted; engine->count++) {
@@ -118,6 +135,10 @@ void cv_engine_destroy(struct cv_engine *engine)
 		if (engine->live.slots[i])
 			destroy_tunnel(engine, engine->live.slots[i]);
 	}
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++)
+		cv_capture_ring_destroy(engine->capture.rings[i]);
+	if (engine->capture.wake >= 0)
+		close(engine->capture.wake);
 	if (engine->shared.guard >= 0)
 		close(engine->shared.guard);
 	cv_remotes_destroy(engine->shared.lane.remotes);
@@ -265,4 +286,138 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret)
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_counters(engine->workers[i], ret);
 	start_world(engine);
+}
+
+const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)
+{
+	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+
+	return live ? live->config.name : NULL;
+}
+
+/* ---- capture ---- */
+
+static void destroy_rings(struct capture *capture)
+{
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++) {
+		cv_capture_ring_destroy(capture->rings[i]);
+		capture->rings[i] = NULL;
+	}
+}
+
+/* Those that are there stay, with what is in them. */
+static int create_rings(struct cv_engine *engine, uint32_t snap)
+{
+	struct capture *capture = &engine->capture;
+
+	for (unsigned int i = 0; i < engine->count; i++) {
+		if (!capture->rings[i])
+			capture->rings[i] =
+				cv_capture_ring_create(CV_CAPTURE_RING_BYTES, snap, capture->wake);
+		if (!capture->rings[i])
+			return -errno;
+	}
+	return 0;
+}
+
+int cv_engine_capture(struct cv_engine *engine, uint32_t snap)
+{
+	struct capture *capture = &engine->capture;
+	int err = snap ? create_rings(engine, snap) : 0;
+
+	if (err) {
+		if (!capture->snap)
+			destroy_rings(capture);
+		return err;
+	}
+	stop_world(engine);
+	for (unsigned int i = 0; i < engine->count; i++) {
+		if (snap)
+			cv_capture_ring_snap(capture->rings[i], snap);
+		cv_worker_capture(engine->workers[i], snap ? capture->rings[i] : NULL);
+	}
+	start_world(engine);
+	capture->snap = snap;
+	if (!snap)
+		destroy_rings(capture);
+	return 0;
+}
+
+uint32_t cv_engine_capture_snap(const struct cv_engine *engine)
+{
+	return engine->capture.snap;
+}
+
+int cv_engine_capture_fd(const struct cv_engine *engine)
+{
+	return engine->capture.wake;
+}
+
+/* The ring with the oldest record, or NULL. */
+static struct cv_capture_ring *oldest_ring(struct cv_engine *engine)
+{
+	struct cv_capture_ring *oldest = NULL;
+	uint64_t time_ns = UINT64_MAX;
+
+	for (unsigned int i = 0; i < engine->count; i++) {
+		const struct cv_fp_capture *record = cv_capture_ring_peek(engine->capture.rings[i]);
+
+		if (record && record->time_ns < time_ns) {
+			oldest = engine->capture.rings[i];
+			time_ns = record->time_ns;
+		}
+	}
+	return oldest;
+}
+
+/* At most so many records, none that is younger. Returns how many were lost. */
+static uint64_t take_records(struct cv_engine *engine, cv_capture_take take, void *context,
+			     unsigned int count, uint64_t until_ns)
+{
+	struct cv_capture_ring *ring;
+	uint64_t lost = 0;
+
+	while (count-- && (ring = oldest_ring(engine))) {
+		const struct cv_fp_capture *record = cv_capture_ring_peek(ring);
+
+		if (record->time_ns > until_ns)
+			break;
+		take(context, record, (const uint8_t *)(record + 1));
+		cv_capture_ring_next(ring);
+	}
+	for (unsigned int i = 0; i < engine->count; i++)
+		lost += cv_capture_ring_lost(engine->capture.rings[i]);
+	return lost;
+}
+
+uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, void *context)
+{
+	const struct capture *capture = &engine->capture;
+	uint64_t lost;
+	eventfd_t ignored;
+
+	if (!capture->snap)
+		return 0;
+	eventfd_read(capture->wake, &ignored);
+	/* From here on a new record wakes us again, so none of them can be overlooked. */
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_capture_ring_wait(capture->rings[i]);
+	lost = take_records(engine, take, context, CAPTURE_BATCH, UINT64_MAX);
+	if (oldest_ring(engine))
+		eventfd_write(capture->wake, 1);
+	return lost;
+}
+
+uint64_t cv_engine_capture_settle(struct cv_engine *engine, cv_capture_take take, void *context)
+{
+	struct timespec now;
+
+	if (!engine->capture.snap)
+		return 0;
+	/* A packet is on the wire a moment before its record is in the ring. */
+	stop_world(engine);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	start_world(engine);
+	return take_records(engine, take, context, UINT_MAX,
+			    (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 }

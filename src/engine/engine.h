@@ -15,6 +15,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 
+#include "engine/capture.h"
 #include "engine/counters.h"
 #include "engine/teach.h"
 #include "wire/ipip.h"
@@ -73,5 +74,31 @@ int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_c
 
 /* What belongs to no tunnel: packets without one, receive overflow, foreign ICMP. */
 void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
+
+/* The name of the tunnel with this device, or NULL; valid until it is deleted. */
+const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex);
+
+/*
+ * Record snap bytes of each packet that any worker decides about, from now on; 0: no longer, and
+ * what was not taken yet is lost. 0 or -errno: then nothing has changed.
+ */
+int cv_engine_capture(struct cv_engine *engine, uint32_t snap);
+
+/* What cv_engine_capture was last given. */
+uint32_t cv_engine_capture_snap(const struct cv_engine *engine);
+
+/* A descriptor that is readable when there are records. */
+int cv_engine_capture_fd(const struct cv_engine *engine);
+
+/*
+ * Take what is there, oldest first as far as several workers' records are there, without
+ * waiting; if that is very much, some of it, and the descriptor stays readable. Returns how many
+ * records were lost since the last call because nobody took them.
+ */
+uint64_t cv_engine_capture_poll(struct cv_engine *engine, cv_capture_take take, void *context);
+
+/* The same, but all that was decided about before the call: packets that are on their way included.
+ */
+uint64_t cv_engine_capture_settle(struct cv_engine *engine, cv_capture_take take, void *context);
 
 #endif

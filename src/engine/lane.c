@@ -7,6 +7,30 @@
 
 #include "wire/icmp.h"
 
+static enum cv_drop refusal_reason(int err)
+{
+	/* EIO is what a TUN device says that is down. */
+	return err == -EIO || err == -ENETDOWN ? CV_DROP_DEVICE_DOWN : CV_DROP_DEVICE_WRITE_FAILED;
+}
+
+/* What was shown as delivered a moment ago, when its verdict fell, was refused by the device. */
+__attribute__((cold, noinline)) static void show_refused(struct cv_lane *lane,
+							 const struct cv_live_tunnel *tunnel,
+							 const struct virtio_net_hdr *vnet,
+							 const struct iovec *iov,
+							 unsigned int count, enum cv_drop reason)
+{
+	const struct cv_fp_capture about = {
+		.tunnel = (uint32_t)tunnel->config.ifindex,
+		.gso_size = cv_segment_is_super(vnet) ? vnet->gso_size : 0,
+		.hook = CV_FP_HOOK_TUNNEL_IN,
+		.verdict = CV_FP_VERDICT_DROPPED,
+		.drop = (uint8_t)reason,
+	};
+
+	cv_capture_ring_put(lane->capture, &about, iov, count);
+}
+
 /* The coalescer's finished packets go to the device of their tunnel. */
 static void deliver(void *context, const struct virtio_net_hdr *vnet, const struct iovec *iov,
 		    unsigned int count, unsigned int packets)
@@ -29,10 +53,9 @@ static void deliver(void *context, const struct virtio_net_hdr *vnet, const stru
 		bytes += (uint64_t)(packets - 1) * vnet->hdr_len;
 	}
 	if (err) {
-		/* EIO is what a TUN device says that is down. */
-		counters->drops[err == -EIO || err == -ENETDOWN ? CV_DROP_DEVICE_DOWN
-								: CV_DROP_DEVICE_WRITE_FAILED] +=
-			packets;
+		counters->drops[refusal_reason(err)] += packets;
+		if (cv_lane_is_captured(lane))
+			show_refused(lane, tunnel, vnet, iov, count, refusal_reason(err));
 		return;
 	}
 	counters->rx_packets += packets;
@@ -77,6 +100,41 @@ void cv_lane_destroy(struct cv_lane *lane)
 	free(lane->scratch);
 	free(lane->reassembled);
 	free(lane);
+}
+
+void cv_lane_capture(struct cv_lane *lane, struct cv_capture_ring *ring)
+{
+	lane->capture = ring;
+	lane->hand.packet = NULL;
+	cv_tx_capture(lane->tx, ring);
+}
+
+void cv_lane_take(struct cv_lane *lane, enum cv_fp_hook hook, const struct virtio_net_hdr *vnet,
+		  const uint8_t *packet, uint32_t length)
+{
+	lane->hand = (struct cv_lane_hand){
+		.packet = packet,
+		.length = length,
+		.gso_size = vnet && cv_segment_is_super(vnet) ? vnet->gso_size : 0,
+		.hook = (uint8_t)hook,
+	};
+}
+
+void cv_lane_show(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+		  enum cv_fp_verdict verdict, enum cv_drop reason)
+{
+	const struct cv_lane_hand *hand = &lane->hand;
+	const struct iovec packet = {(void *)(uintptr_t)hand->packet, hand->length};
+	const struct cv_fp_capture about = {
+		.tunnel = tunnel ? (uint32_t)tunnel->config.ifindex : 0,
+		.gso_size = hand->gso_size,
+		.hook = hand->hook,
+		.verdict = (uint8_t)verdict,
+		.drop = (uint8_t)reason,
+	};
+
+	if (hand->packet)
+		cv_capture_ring_put(lane->capture, &about, &packet, 1);
 }
 
 void cv_lane_begin(struct cv_lane *lane, uint64_t now_ms)

@@ -8,6 +8,7 @@
 #ifndef CV_ENGINE_LANE_H
 #define CV_ENGINE_LANE_H
 
+#include "engine/capture.h"
 #include "engine/coalesce.h"
 #include "engine/limit.h"
 #include "engine/reassembly.h"
@@ -41,6 +42,14 @@ struct cv_lane_output {
 	int (*icmp)(void *context, __be32 destination, const void *icmp, uint32_t length);
 };
 
+/* The packet that a lane works on, kept only for who captures. */
+struct cv_lane_hand {
+	const uint8_t *packet; /* NULL: none */
+	uint32_t length;
+	uint16_t gso_size;
+	uint8_t hook; /* enum cv_fp_hook */
+};
+
 struct cv_lane {
 	struct cv_lane_shared *shared;
 	unsigned int worker;
@@ -54,6 +63,8 @@ struct cv_lane {
 	struct cv_counters engine_counters; /* what belongs to no tunnel */
 	uint8_t *scratch;		    /* CV_LANE_PACKET_MAX bytes */
 	uint8_t *reassembled;		    /* CV_REASSEMBLY_BYTES bytes */
+	struct cv_capture_ring *capture;    /* NULL: nobody captures */
+	struct cv_lane_hand hand;
 };
 
 /*
@@ -65,6 +76,9 @@ struct cv_lane *cv_lane_create(struct cv_lane_shared *shared, unsigned int worke
 			       const struct cv_lane_output *output);
 void cv_lane_destroy(struct cv_lane *lane);
 
+/* Between batches: show what becomes of packets in ring (the caller's), or (NULL) no longer. */
+void cv_lane_capture(struct cv_lane *lane, struct cv_capture_ring *ring);
+
 /* Begin a batch at now_ms (a monotonic clock): take notice of routing changes. */
 void cv_lane_begin(struct cv_lane *lane, uint64_t now_ms);
 
@@ -74,6 +88,21 @@ void cv_lane_end(struct cv_lane *lane);
 /* Send what is waiting on the way out; its buffers are free then. */
 void cv_lane_flush_out(struct cv_lane *lane);
 
+/*
+ * For who captures: take a packet in hand, which stays where it is until its verdict (NULL: none);
+ * show the verdict on it, if there is one. Out of line: nobody does, as a rule.
+ */
+void cv_lane_take(struct cv_lane *lane, enum cv_fp_hook hook, const struct virtio_net_hdr *vnet,
+		  const uint8_t *packet, uint32_t length) __attribute__((cold));
+void cv_lane_show(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
+		  enum cv_fp_verdict verdict, enum cv_drop reason) __attribute__((cold));
+
+/* All that a packet costs while nobody captures. */
+static inline bool cv_lane_is_captured(const struct cv_lane *lane)
+{
+	return __builtin_expect(lane->capture != NULL, 0);
+}
+
 /* Count a drop: of this tunnel, or of none (NULL). */
 static inline void cv_lane_drop(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 				enum cv_drop reason)
@@ -82,6 +111,8 @@ static inline void cv_lane_drop(struct cv_lane *lane, struct cv_live_tunnel *tun
 		tunnel ? &tunnel->lanes[lane->worker].counters : &lane->engine_counters;
 
 	counters->drops[reason]++;
+	if (cv_lane_is_captured(lane))
+		cv_lane_show(lane, tunnel, CV_FP_VERDICT_DROPPED, reason);
 }
 
 /* Count events: of this tunnel, or of none (NULL). */

@@ -7,7 +7,11 @@
 #include "engine/live.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /*
  * The top bits of the product: the only ones to which every bit of key contributes. Remotes
@@ -132,9 +136,20 @@ static void resolve_device(struct cv_live_lane *lane, const char *dev)
 		lane->dev_index = (int)if_nametoindex(dev);
 }
 
+/* 0: there is no such device. */
+static uint32_t device_mtu(int fd, int ifindex)
+{
+	struct ifreq request = {.ifr_ifindex = ifindex};
+
+	if (ioctl(fd, SIOCGIFNAME, &request) || ioctl(fd, SIOCGIFMTU, &request))
+		return 0;
+	return (uint32_t)request.ifr_mtu;
+}
+
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 {
 	unsigned int seen = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	for (unsigned int i = 0; i < CV_ENGINE_TUNNELS_MAX && seen < live->count; i++) {
 		struct cv_live_tunnel *tunnel = live->slots[i];
@@ -142,9 +157,12 @@ void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 		if (!tunnel)
 			continue;
 		seen++;
+		tunnel->lanes[worker].mtu = device_mtu(fd, tunnel->config.ifindex);
 		if (tunnel->config.dev[0])
 			resolve_device(&tunnel->lanes[worker], tunnel->config.dev);
 	}
+	if (fd >= 0)
+		close(fd);
 }
 
 struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int worker,

@@ -13,6 +13,7 @@
 struct cv_live_lane {
 	int queue;     /* descriptor of the TUN queue */
 	int dev_index; /* of config.dev, 0 while there is none; kept by the worker */
+	uint32_t mtu;  /* of the tunnel's device, 0: not known; kept by the worker */
 	struct cv_counters counters;
 } __attribute__((aligned(64)));
 
@@ -63,8 +64,8 @@ struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int w
 				      __be32 source, __be32 destination, int ifindex);
 
 /*
- * Find the devices that tunnels are bound to again, for one worker's share: by index as long as
- * there is a device of this index, whatever its name is now; else by name.
+ * Look at the tunnels' devices again, for one worker's share: their MTU, and what they are bound to:
+ * by index as long as there is a device of this index, whatever its name is now; else by name.
  */
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker);
 

@@ -96,6 +96,9 @@ void cv_relay_error(struct cv_lane *lane, const struct cv_raw_error *error)
 	struct cv_ipip_quote quote;
 	uint32_t current_mtu;
 
+	/* Of an error only what it quotes can be shown. */
+	if (cv_lane_is_captured(lane))
+		cv_lane_take(lane, CV_FP_HOOK_ENGINE_IN, NULL, error->quote, error->quoted);
 	/* The kernel tells our own socket too when a packet is too big for our own device. */
 	if (cv_router_is_own(lane->router, error->offender))
 		return;

@@ -564,8 +564,8 @@ enum cv_drop cv_router_check_arrival(struct cv_router *router, __be32 source, __
 	question.flow.destination = destination;
 	answer = answer_find(router, router->in, &question, &valid);
 	if (!valid) {
-		answer->drop = (uint8_t)cv_router_judge_arrival(router, source, destination,
-								ifindex);
+		answer->drop =
+			(uint8_t)cv_router_judge_arrival(router, source, destination, ifindex);
 		router->has_asked = true;
 	}
 	return answer->drop;

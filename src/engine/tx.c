@@ -34,6 +34,7 @@ struct cv_tx {
 	struct cv_tx_output output;
 	unsigned int worker;
 	unsigned int count;
+	struct cv_capture_ring *capture; /* NULL: nobody captures */
 	struct mmsghdr vector[CV_TX_BATCH];
 	struct message messages[CV_TX_BATCH];
 };
@@ -64,6 +65,11 @@ struct cv_tx *cv_tx_create(const struct cv_tx_output *output, unsigned int worke
 void cv_tx_destroy(struct cv_tx *tx)
 {
 	free(tx);
+}
+
+void cv_tx_capture(struct cv_tx *tx, struct cv_capture_ring *ring)
+{
+	tx->capture = ring;
 }
 
 bool cv_tx_is_full(const struct cv_tx *tx)
@@ -120,6 +126,25 @@ void cv_tx_add(struct cv_tx *tx, struct cv_live_tunnel *tunnel, const struct cv_
 	tx->count++;
 }
 
+/* What was sent as it left; what was refused without its outer header, as it came. */
+__attribute__((cold, noinline)) static void show(const struct cv_tx *tx, unsigned int from,
+						 unsigned int to, enum cv_drop reason)
+{
+	unsigned int first = reason ? 1 : 0;
+
+	for (unsigned int i = from; i < to; i++) {
+		const struct cv_fp_capture about = {
+			.tunnel = (uint32_t)tx->messages[i].tunnel->config.ifindex,
+			.hook = CV_FP_HOOK_ENGINE_OUT,
+			.verdict = reason ? CV_FP_VERDICT_DROPPED : CV_FP_VERDICT_ENCAPSULATED,
+			.drop = (uint8_t)reason,
+		};
+
+		cv_capture_ring_put(tx->capture, &about, tx->messages[i].pieces + first,
+				    (unsigned int)tx->vector[i].msg_hdr.msg_iovlen - first);
+	}
+}
+
 static void count_sent(const struct cv_tx *tx, unsigned int from, unsigned int to)
 {
 	for (unsigned int i = from; i < to; i++) {
@@ -129,6 +154,8 @@ static void count_sent(const struct cv_tx *tx, unsigned int from, unsigned int t
 		counters->tx_packets++;
 		counters->tx_bytes += message->inner_length;
 	}
+	if (tx->capture)
+		show(tx, from, to, CV_DROP_NONE);
 }
 
 static enum cv_drop refusal_reason(int err)
@@ -152,6 +179,8 @@ static void count_refused(const struct cv_tx *tx, unsigned int from, unsigned in
 {
 	for (unsigned int i = from; i < to; i++)
 		tx->messages[i].tunnel->lanes[tx->worker].counters.drops[reason]++;
+	if (tx->capture)
+		show(tx, from, to, reason);
 }
 
 bool cv_tx_flush(struct cv_tx *tx)

@@ -6,6 +6,7 @@
 #ifndef CV_ENGINE_TX_H
 #define CV_ENGINE_TX_H
 
+#include "engine/capture.h"
 #include "engine/live.h"
 #include "engine/router.h"
 #include "engine/segment.h"
@@ -31,6 +32,9 @@ struct cv_tx_output {
 /* Create; NULL and errno. counters' owner: each packet's tunnel (worker's share). */
 struct cv_tx *cv_tx_create(const struct cv_tx_output *output, unsigned int worker);
 void cv_tx_destroy(struct cv_tx *tx);
+
+/* With an empty batch: show what becomes of packets in ring, or (NULL) no longer. */
+void cv_tx_capture(struct cv_tx *tx, struct cv_capture_ring *ring);
 
 /* True if one more packet finds no room: cv_tx_flush first. */
 bool cv_tx_is_full(const struct cv_tx *tx);

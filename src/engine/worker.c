@@ -150,6 +150,7 @@ static void take_received(struct cv_worker *worker, unsigned int i)
 	struct virtio_net_hdr vnet;
 
 	if (header->msg_flags & MSG_TRUNC) {
+		cv_lane_take(worker->lane, CV_FP_HOOK_ENGINE_IN, NULL, NULL, 0);
 		cv_lane_drop(worker->lane, NULL, CV_DROP_TRUNCATED);
 		return;
 	}
@@ -477,6 +478,11 @@ int cv_worker_attach(struct cv_worker *worker, const struct cv_live_tunnel *tunn
 void cv_worker_detach(struct cv_worker *worker, const struct cv_live_tunnel *tunnel)
 {
 	epoll_ctl(worker->epoll, EPOLL_CTL_DEL, tunnel->lanes[worker->index].queue, NULL);
+}
+
+void cv_worker_capture(struct cv_worker *worker, struct cv_capture_ring *ring)
+{
+	cv_lane_capture(worker->lane, ring);
 }
 
 void cv_worker_forget(struct cv_worker *worker)

@@ -45,6 +45,9 @@ void cv_worker_detach(struct cv_worker *worker, const struct cv_live_tunnel *tun
 /* Locked: forget what routing answered: the configuration changed. */
 void cv_worker_forget(struct cv_worker *worker);
 
+/* Locked: show what becomes of packets in ring (the caller's), or (NULL) no longer. */
+void cv_worker_capture(struct cv_worker *worker, struct cv_capture_ring *ring);
+
 /* Locked: add the counters that belong to no tunnel to *sum. */
 void cv_worker_counters(struct cv_worker *worker, struct cv_counters *sum);
 

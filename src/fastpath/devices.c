@@ -29,7 +29,8 @@
 
 /* Foreign filters of a lower number come first: theirs is the right to drop before us. */
 enum {
-	PRIORITY = 0xc0
+	PRIORITY = 0xc0,
+	VERIFY_PERIOD_S = 20,
 };
 
 /* A program and where it belongs. */
@@ -88,6 +89,16 @@ static struct cv_fastpath_device *add_device(struct cv_fastpath *fastpath, int i
 	return device;
 }
 
+/* Another instance may have left its qdisc to us: bequeath(). */
+static void inherit(struct cv_fastpath *fastpath, struct cv_fastpath_device *device)
+{
+	__u32 key = (__u32)device->ifindex;
+	struct cv_fp_device entry;
+
+	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_DEVICES], &key, &entry))
+		device->made_clsact |= entry.made_clsact;
+}
+
 static void write_entry(struct cv_fastpath *fastpath, const struct cv_fastpath_device *device,
 			uint32_t kind)
 {
@@ -138,6 +149,7 @@ static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *
 {
 	int err = 0;
 
+	inherit(fastpath, device);
 	write_entry(fastpath, device, device->kind | kind);
 	for (unsigned int i = 0; i < PLACES && !err; i++) {
 		if (belongs(fastpath, &places[i], kind))
@@ -150,6 +162,32 @@ static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *
 	write_entry(fastpath, device, device->kind);
 }
 
+/*
+ * Another instance of this namespace has programs on the qdisc that we made: it is that one's to
+ * remove from now on.
+ */
+static void bequeath(const struct cv_pins *sibling, void *data)
+{
+	int map = cv_pins_get(sibling, CV_FP_MAP_DEVICES);
+	const __u32 *ifindex = data;
+	struct cv_fp_device entry;
+
+	if (map < 0)
+		return;
+	if (!bpf_map_lookup_elem(map, ifindex, &entry) && entry.kind) {
+		entry.made_clsact = 1;
+		bpf_map_update_elem(map, ifindex, &entry, BPF_EXIST);
+	}
+	close(map);
+}
+
+/* We have made it, and nothing of ours is on it any more. */
+static void remove_clsact(struct cv_nl *nl, const struct cv_pins *pins, __u32 ifindex)
+{
+	if (!cv_hook_remove_qdisc(nl, (int)ifindex))
+		cv_pins_for_each_sibling(pins, bequeath, &ifindex);
+}
+
 static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
 		       uint32_t kind)
 {
@@ -160,10 +198,100 @@ static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *
 			cv_hook_detach(&hook);
 	}
 	device->kind &= ~kind;
-	if (!device->kind && device->made_clsact)
-		cv_hook_remove_qdisc(fastpath->nl, device->ifindex);
+	inherit(fastpath, device);
+	if (!device->kind && device->made_clsact) {
+		remove_clsact(fastpath->nl, &fastpath->pins, (__u32)device->ifindex);
+		device->made_clsact = false;
+	}
 	write_entry(fastpath, device, device->kind);
 }
+
+/* ---- what is attached, whatever the maps say --------------------------------------------------
+ */
+
+struct search {
+	unsigned int handle;
+	void (*found)(const struct cv_hook *hook, const struct place *place, void *data);
+	void *data;
+	unsigned int count;
+};
+
+static int search_link(const struct cv_link *link, void *data)
+{
+	struct search *search = data;
+
+	for (unsigned int i = 0; i < PLACES; i++) {
+		struct cv_hook hook = hook_of(link->index, &places[i], search->handle);
+
+		if (!cv_hook_attached(&hook))
+			continue;
+		search->found(&hook, &places[i], search->data);
+		search->count++;
+	}
+	return 0;
+}
+
+static void keep_maps(const struct cv_hook *hook, const struct place *place, void *data)
+{
+	int program = bpf_prog_get_fd_by_id(cv_hook_attached(hook));
+	__u32 ids[CV_PINS_FOUND_MAX], length;
+	struct bpf_prog_info info = {
+		.nr_map_ids = CV_PINS_FOUND_MAX,
+		.map_ids = (__u64)(unsigned long)ids,
+	};
+	struct bpf_map_info map_info;
+
+	(void)place;
+	length = sizeof(info);
+	if (program < 0)
+		return;
+	if (bpf_obj_get_info_by_fd(program, &info, &length))
+		info.nr_map_ids = 0;
+	close(program);
+	for (unsigned int i = 0; i < info.nr_map_ids && i < CV_PINS_FOUND_MAX; i++) {
+		int map = bpf_map_get_fd_by_id(ids[i]);
+
+		memset(&map_info, 0, sizeof(map_info));
+		length = sizeof(map_info);
+		if (map >= 0 && !bpf_obj_get_info_by_fd(map, &map_info, &length))
+			cv_pins_keep(data, map_info.name, map);
+		else if (map >= 0)
+			close(map);
+	}
+}
+
+unsigned int cv_devices_find_maps(struct cv_nl *nl, unsigned int handle, struct cv_pins *pins)
+{
+	struct search search = {.handle = handle, .found = keep_maps, .data = pins};
+
+	cv_link_for_each(nl, search_link, &search);
+	return search.count;
+}
+
+static void list_device(const struct cv_hook *hook, const struct place *place, void *data)
+{
+	struct cv_fastpath *fastpath = data;
+	int map = fastpath->programs.map[CV_MAP_DEVICES];
+	struct cv_fp_device entry = {0};
+	__u32 key = (__u32)hook->ifindex;
+
+	(void)bpf_map_lookup_elem(map, &key, &entry);
+	entry.kind |= place->kind;
+	bpf_map_update_elem(map, &key, &entry, BPF_ANY);
+}
+
+void cv_devices_recover(struct cv_fastpath *fastpath)
+{
+	struct search search = {
+		.handle = fastpath->handle,
+		.found = list_device,
+		.data = fastpath,
+	};
+
+	cv_link_for_each(fastpath->nl, search_link, &search);
+}
+
+/* ---- an earlier daemon's ------------------------------------------------------------------ */
 
 void cv_devices_take_up(struct cv_fastpath *fastpath)
 {
@@ -202,8 +330,17 @@ void cv_devices_take_up(struct cv_fastpath *fastpath)
 /* What a look at the network finds. */
 struct look {
 	struct cv_fastpath *fastpath;
+	bool verify; /* that every program is in its place: a question for each */
 	bool changed;
 };
+
+static void see_link(struct cv_fastpath_device *device, const struct cv_link *link)
+{
+	memcpy(device->name, link->name, sizeof(device->name));
+	device->mtu = link->mtu;
+	device->up = (link->flags & IFF_UP) != 0;
+	device->seen = true;
+}
 
 static int want_link(const struct cv_link *link, void *data)
 {
@@ -216,16 +353,16 @@ static int want_link(const struct cv_link *link, void *data)
 		wanted |= CV_FP_DEVICE_TUNNEL;
 	if (cv_endpoints_have(fastpath, link->index))
 		wanted |= CV_FP_DEVICE_ENDPOINT;
-	if (link->type == ARPHRD_ETHER && (link->flags & IFF_UP) && !wanted)
+	if (link->type == ARPHRD_ETHER && (link->flags & IFF_UP) && !wanted &&
+	    fastpath->tunnel_count)
 		wanted |= CV_FP_DEVICE_UNDERLAY; /* if it has an address: drop_unaddressed */
 	if (!device && !wanted)
 		return 0;
 	device = add_device(fastpath, link->index);
 	if (!device)
 		return -ENOMEM;
-	memcpy(device->name, link->name, sizeof(device->name));
+	see_link(device, link);
 	device->wanted = wanted;
-	device->seen = true;
 	device->problem[0] = '\0';
 	return 0;
 }
@@ -252,6 +389,8 @@ static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
 
 	if (!device)
 		return 0;
+	if (!strcmp(qdisc->kind, "clsact"))
+		device->has_clsact = true;
 	/* A foreign ingress qdisc and clsact exclude each other; a foreign root one shapes. */
 	if (!strcmp(qdisc->kind, "ingress") || ((device->wanted & CV_FP_DEVICE_ENDPOINT) &&
 						qdisc->parent == TC_H_ROOT && qdisc->handle))
@@ -283,17 +422,18 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 	rp_filter = wanted & CV_FP_DEVICE_UNDERLAY ? read_rp_filter(device->name) : 0;
 	if (rp_filter != device->rp_filter) {
 		device->rp_filter = rp_filter;
+		write_entry(fastpath, device, device->kind);
 		look->changed = true;
 	}
 	if (device->kind & ~wanted) {
 		detach_all(fastpath, device, device->kind & ~wanted);
 		look->changed = true;
 	}
-	if (wanted) {
-		if (wanted & ~device->kind)
-			look->changed = true;
+	if (wanted & ~device->kind)
+		look->changed = true;
+	/* Somebody may have removed the qdisc, with our programs; or, found later, these alone. */
+	if ((wanted & ~device->kind) || (wanted && (look->verify || !device->has_clsact)))
 		attach_all(fastpath, device, wanted);
-	}
 }
 
 /* Devices that are gone, or of no interest any more. */
@@ -317,10 +457,16 @@ static void forget_devices(struct cv_fastpath *fastpath)
 void cv_devices_refresh(struct cv_fastpath *fastpath)
 {
 	struct look look = {.fastpath = fastpath};
+	struct timespec now;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	look.verify = now.tv_sec - fastpath->verified >= VERIFY_PERIOD_S;
+	if (look.verify)
+		fastpath->verified = now.tv_sec;
 	for (size_t i = 0; i < fastpath->device_count; i++) {
 		fastpath->devices[i].wanted = 0;
 		fastpath->devices[i].seen = false;
+		fastpath->devices[i].has_clsact = false;
 	}
 	if (cv_link_for_each(fastpath->nl, want_link, &look) ||
 	    cv_address_for_each(fastpath->nl, mark_addressed, &look) ||
@@ -337,31 +483,55 @@ void cv_devices_refresh(struct cv_fastpath *fastpath)
 		cv_fastpath_bump(fastpath);
 }
 
+void cv_devices_add_tunnel(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fastpath_device *device;
+	struct cv_link link;
+
+	if (cv_link_get_by_index(fastpath->nl, ifindex, &link))
+		return;
+	device = add_device(fastpath, ifindex);
+	if (!device)
+		return;
+	see_link(device, &link);
+	attach_all(fastpath, device, CV_FP_DEVICE_TUNNEL);
+}
+
+void cv_devices_release(struct cv_fastpath *fastpath, int ifindex, uint32_t kind)
+{
+	struct cv_fastpath_device *device = cv_devices_find(fastpath, ifindex);
+
+	if (device && (device->kind & kind))
+		detach_all(fastpath, device, device->kind & kind);
+}
+
 /* ---- the end ------------------------------------------------------------------------------- */
 
-unsigned int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir)
+static void detach(const struct cv_hook *hook, const struct place *place, void *data)
 {
-	unsigned int handle = cv_pins_handle(run_dir), removed = 0;
+	(void)place;
+	(void)data;
+	cv_hook_detach(hook);
+}
+
+int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir,
+		     unsigned int *ret_removed)
+{
+	struct search search = {.handle = cv_pins_handle(run_dir), .found = detach};
 	int map = cv_pins_get(pins, CV_FP_MAP_DEVICES);
 	__u32 key, last, *previous = NULL;
 	struct cv_fp_device entry;
 
+	cv_link_for_each(nl, search_link, &search);
+	*ret_removed += search.count;
 	if (map < 0)
-		return 0;
+		return map == -EPERM || map == -EACCES ? -EPERM : 0;
 	while (!bpf_map_get_next_key(map, previous, &key)) {
 		last = key;
 		previous = &last;
-		for (unsigned int i = 0; i < PLACES; i++) {
-			struct cv_hook hook = hook_of((int)key, &places[i], handle);
-
-			if (!cv_hook_attached(&hook))
-				continue;
-			cv_hook_detach(&hook);
-			removed++;
-		}
 		if (!bpf_map_lookup_elem(map, &key, &entry) && entry.made_clsact)
-			cv_hook_remove_qdisc(nl, (int)key);
+			remove_clsact(nl, pins, key);
 	}
 	close(map);
-	return removed;
+	return 0;
 }

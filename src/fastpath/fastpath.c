@@ -72,19 +72,64 @@ struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath,
 
 /* ---- beginning and end ------------------------------------------------------------------- */
 
-/* What an earlier daemon has left, and what only the kernel knows. */
+/*
+ * What an earlier daemon has left, and what only the kernel knows. The generation stays: what is
+ * remembered holds until cv_fastpath_ready, and the engine, which gives its word for some of it,
+ * can be asked only then.
+ */
 static void take_up(struct cv_fastpath *fastpath)
 {
-	uint64_t genid, device;
+	uint64_t namespace, device;
 	__u32 zero = 0;
 
 	bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_CONFIG], &zero, &fastpath->config);
 	fastpath->config.capture = 0;
-	if (cv_programs_look(&fastpath->programs, 0, &genid, &device))
-		genid = 0;
-	fastpath->config.genid_address = genid;
-	cv_fastpath_bump(fastpath);
+	if (cv_programs_look(&fastpath->programs, 0, &namespace, &device))
+	namespace = 0;
+	fastpath->config.namespace = namespace;
+	if (fastpath->config.generation)
+		cv_fastpath_write_config(fastpath);
+	else
+		cv_fastpath_bump(fastpath);
 	cv_devices_take_up(fastpath);
+	cv_programs_settle(&fastpath->programs, &fastpath->pins);
+}
+
+/* Maps of programs that are attached, where there are no pins of them. True: pins were lost. */
+static bool find_maps(struct cv_fastpath *fastpath)
+{
+	int map = cv_pins_get(&fastpath->pins, CV_FP_MAP_DEVICES);
+
+	if (map >= 0) {
+		close(map);
+		return false;
+	}
+	cv_programs_listen();
+	return cv_devices_find_maps(fastpath->nl, fastpath->handle, &fastpath->pins) > 0;
+}
+
+/* Programs and maps; what cannot be pinned is no reason to be slow. 0, or -errno with why. */
+static int load(struct cv_fastpath *fastpath, char *why, size_t size)
+{
+	bool can_pin = !cv_pins_open(fastpath->run_dir, &fastpath->pins, why, size);
+	bool were_lost = find_maps(fastpath);
+	char no_pins[CV_FASTPATH_PROBLEM_MAX * 2];
+	int err;
+
+	snprintf(no_pins, sizeof(no_pins), "%s", can_pin ? "" : why);
+	err = cv_programs_init(&fastpath->programs, &fastpath->pins, why, size);
+	if (err)
+		return err;
+	if (*why)
+		snprintf(no_pins, sizeof(no_pins), "%s", why);
+	if (*no_pins)
+		cv_fastpath_say(fastpath, LOG_WARNING,
+				"%s; the fast path works without pins: the next start finds it by "
+				"its programs",
+				no_pins);
+	if (were_lost)
+		cv_devices_recover(fastpath);
+	return 0;
 }
 
 int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fastpath **ret_fastpath,
@@ -100,12 +145,10 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 	pthread_mutex_init(&fastpath->lock, NULL);
 	fastpath->nl = options->nl;
 	fastpath->log = options->log;
-	fastpath->pins.dir = -1;
+	cv_pins_init(&fastpath->pins);
 	fastpath->handle = cv_pins_handle(options->run_dir);
 	snprintf(fastpath->run_dir, sizeof(fastpath->run_dir), "%s", options->run_dir);
-	err = cv_pins_open(options->run_dir, &fastpath->pins, why, size);
-	if (!err)
-		err = cv_programs_init(&fastpath->programs, &fastpath->pins, why, size);
+	err = load(fastpath, why, size);
 	if (err) {
 		cv_fastpath_destroy(fastpath);
 		return err;
@@ -157,37 +200,56 @@ static int make_parked(struct cv_fastpath *fastpath, const char *name)
 	return link.index;
 }
 
+/* True if there was one. */
+static bool delete_parked(struct cv_nl *nl, unsigned int handle)
+{
+	char name[IFNAMSIZ];
+	struct cv_link link;
+
+	name_parked(handle, name);
+	return !cv_link_get(nl, name, &link) && !strcmp(link.kind, "tun") &&
+	       !cv_link_delete(nl, link.index);
+}
+
+/* The index of our own device, made if need be; 0: it does not serve. */
+static __u32 find_parked(struct cv_fastpath *fastpath)
+{
+	char name[IFNAMSIZ];
+	struct cv_link link;
+	int index;
+
+	name_parked(fastpath->handle, name);
+	index = cv_link_get(fastpath->nl, name, &link) ? make_parked(fastpath, name) : link.index;
+	if (index > 0 && (cv_sysctl_read_ipv4(name, "forwarding") == 1 ||
+			  !cv_sysctl_write_ipv4(name, "forwarding", 1)))
+		return (__u32)index;
+	if (fastpath->config.lookup_ifindex != 0)
+		cv_fastpath_say(fastpath, LOG_WARNING,
+				"the fast path cannot ask for routes: net.ipv4.conf.%s."
+				"forwarding cannot be set; the engine carries everything",
+				name);
+	return 0;
+}
+
 /*
  * The loopback device, from which the kernel itself asks, where it forwards; else a device of
- * our own, which is never up: nothing but its setting "forwarding" is used.
+ * our own, which is never up: nothing but its setting "forwarding" is used. None without tunnels.
  */
 static void choose_lookup_device(struct cv_fastpath *fastpath)
 {
-	__u32 chosen = 0;
-	char name[IFNAMSIZ];
-	struct cv_link link;
-	int index, err = 0;
+	__u32 before = fastpath->config.lookup_ifindex, chosen = 0;
 
-	name_parked(fastpath->handle, name);
-	if (cv_sysctl_read_ipv4("lo", "forwarding") == 1) {
+	if (cv_sysctl_read_ipv4("lo", "forwarding") == 1)
 		chosen = 1;
-	} else {
-		index = cv_link_get(fastpath->nl, name, &link) ? make_parked(fastpath, name)
-							       : link.index;
-		if (index > 0 && cv_sysctl_read_ipv4(name, "forwarding") != 1)
-			err = cv_sysctl_write_ipv4(name, "forwarding", 1);
-		if (index > 0 && !err)
-			chosen = (__u32)index;
-		if (!chosen && fastpath->config.lookup_ifindex != 0)
-			cv_fastpath_say(fastpath, LOG_WARNING,
-					"the fast path cannot ask for routes: net.ipv4.conf.%s."
-					"forwarding cannot be set; the engine carries everything",
-					name);
-	}
-	if (chosen == fastpath->config.lookup_ifindex)
+	else if (fastpath->tunnel_count)
+		chosen = find_parked(fastpath);
+	if (chosen == before)
 		return;
 	fastpath->config.lookup_ifindex = chosen;
 	cv_fastpath_bump(fastpath);
+	/* Once nothing asks from it any more. */
+	if (before > 1)
+		delete_parked(fastpath->nl, fastpath->handle);
 }
 
 /* ---- tunnels --------------------------------------------------------------------------------- */
@@ -299,14 +361,15 @@ static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
 static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	const struct cv_fastpath_device *device;
-	uint64_t genid, address = 0;
+	uint64_t namespace, address = tunnel->entry.device;
 	struct cv_fp_tunnel entry;
-	struct cv_link link;
 
 	resolve_dev(tunnel);
-	if (cv_link_get_by_index(fastpath->nl, tunnel->config.ifindex, &link))
+	device = cv_devices_find(fastpath, tunnel->config.ifindex);
+	if (!device)
 		return;
-	if (cv_programs_look(&fastpath->programs, tunnel->config.ifindex, &genid, &address))
+	if (!address &&
+	    cv_programs_look(&fastpath->programs, device->ifindex, &namespace, &address))
 		address = 0;
 	memset(&entry, 0, sizeof(entry));
 	entry.device = address;
@@ -314,14 +377,13 @@ static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunn
 	entry.local = tunnel->config.local;
 	entry.dev = (__u32)tunnel->dev;
 	entry.slot = tunnel->slot;
-	entry.mtu = link.mtu;
+	entry.mtu = device->mtu;
 	entry.ipip = tunnel->config.ipip;
 	entry.strict = tunnel->config.strict;
-	entry.up = (link.flags & IFF_UP) != 0;
-	device = cv_devices_find(fastpath, tunnel->config.ifindex);
-	if (device && device->problem[0])
+	entry.up = device->up;
+	if (device->problem[0])
 		set_problem(tunnel, device->problem);
-	else if (!device || !(device->kind & CV_FP_DEVICE_TUNNEL))
+	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))
 		set_problem(tunnel, "no program is attached to its device");
 	else if (tunnel->config.dev[0] && !tunnel->dev)
 		set_problem(tunnel, "its underlay device is missing");
@@ -352,8 +414,13 @@ int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_
 		tunnel->dev = 0;
 	}
 	tunnel->config = *config;
-	if (fastpath->ready)
+	if (!fastpath->ready)
+		return 0;
+	/* With the first one come the network cards. */
+	if (fastpath->tunnel_count == 1)
 		cv_fastpath_refresh(fastpath);
+	cv_devices_add_tunnel(fastpath, config->ifindex);
+	refresh_tunnel(fastpath, tunnel);
 	return 0;
 }
 
@@ -366,7 +433,9 @@ void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
 	remove_from_maps(fastpath, tunnel);
 	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
 	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];
-	cv_fastpath_refresh(fastpath);
+	cv_devices_release(fastpath, ifindex, CV_FP_DEVICE_TUNNEL);
+	if (!fastpath->tunnel_count)
+		cv_fastpath_refresh(fastpath);
 }
 
 const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex)
@@ -489,6 +558,12 @@ static void refresh_addresses(struct cv_fastpath *fastpath)
 /* ---- following ---------------------------------------------------------------------------------
  */
 
+/* A tunnel that has a problem is known, but not carried. */
+static bool is_in_map(const struct cv_fastpath_tunnel *tunnel)
+{
+	return tunnel && tunnel->in_map;
+}
+
 /* Entries that an earlier daemon left and nobody has set again. */
 static void sweep_tunnels(struct cv_fastpath *fastpath)
 {
@@ -497,7 +572,7 @@ static void sweep_tunnels(struct cv_fastpath *fastpath)
 
 	while (!bpf_map_get_next_key(map, previous, &key)) {
 		last = key;
-		if (cv_fastpath_find_tunnel(fastpath, (int)key))
+		if (is_in_map(cv_fastpath_find_tunnel(fastpath, (int)key)))
 			previous = &last;
 		else if (bpf_map_delete_elem(map, &key))
 			return;
@@ -516,7 +591,7 @@ static void sweep_pairs(struct cv_fastpath *fastpath)
 		tunnel = NULL;
 		if (!bpf_map_lookup_elem(map, &key, &ifindex))
 			tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
-		if (tunnel && tunnel->config.remote == key.remote &&
+		if (is_in_map(tunnel) && tunnel->config.remote == key.remote &&
 		    tunnel->config.local == key.local)
 			previous = &last;
 		else if (bpf_map_delete_elem(map, &key))
@@ -557,7 +632,11 @@ void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 
 int cv_fastpath_ready(struct cv_fastpath *fastpath)
 {
+	int err;
+
 	fastpath->ready = true;
+	/* First: from here on remembered answers expire, and the engine may have to be asked. */
+	err = cv_programs_engine_runs(&fastpath->programs);
 	cv_fastpath_refresh(fastpath);
 	sweep_pairs(fastpath);
 	sweep_tunnels(fastpath);
@@ -565,8 +644,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	cv_endpoints_sweep(fastpath);
 	cv_teach_forget(fastpath);
 	cv_fastpath_bump(fastpath);
-	cv_programs_settle(&fastpath->programs, &fastpath->pins);
-	return cv_programs_engine_runs(&fastpath->programs);
+	return err;
 }
 
 size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ], size_t max)
@@ -633,21 +711,23 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
 
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed)
 {
-	char name[IFNAMSIZ];
 	struct cv_pins pins;
-	struct cv_link link;
 	int err;
 
 	*ret_removed = 0;
 	cv_programs_listen();
-	name_parked(cv_pins_handle(run_dir), name);
-	if (!cv_link_get(nl, name, &link) && !strcmp(link.kind, "tun") &&
-	    !cv_link_delete(nl, link.index))
+	if (delete_parked(nl, cv_pins_handle(run_dir)))
 		(*ret_removed)++;
 	err = cv_pins_find(run_dir, &pins);
+	if (err && err != -ENOENT)
+		return err;
 	if (err)
-		return err == -ENOENT ? 0 : err;
-	*ret_removed += cv_devices_purge(nl, &pins, run_dir);
+		cv_devices_find_maps(nl, cv_pins_handle(run_dir), &pins);
+	err = cv_devices_purge(nl, &pins, run_dir, ret_removed);
+	if (err) {
+		cv_pins_close(&pins);
+		return err;
+	}
 	err = cv_pins_purge(&pins);
 	if (err < 0)
 		return err;

@@ -47,7 +47,8 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath);
 
 /*
  * Remove everything an instance has left: programs, qdiscs that we made, pins. For a run directory
- * without daemon. 0 or -errno; *ret_removed: how many things there were.
+ * whose daemon has no fast path. 0 or -errno; *ret_removed: how many things there were. -EPERM: who
+ * may not use eBPF has detached the programs, and left the rest.
  */
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed);
 

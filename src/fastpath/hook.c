@@ -79,7 +79,7 @@ static unsigned int count_filters(struct cv_nl *nl, int ifindex, __u32 parent)
 	return cv_nl_talk(nl, nlh, count_filter, &count) ? 1 : count;
 }
 
-void cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex)
+bool cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex)
 {
 	struct bpf_tc_hook where = {
 		.sz = sizeof(where),
@@ -89,6 +89,7 @@ void cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex)
 
 	if (count_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) ||
 	    count_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
-		return;
+		return false;
 	bpf_tc_hook_destroy(&where);
+	return true;
 }

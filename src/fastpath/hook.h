@@ -36,7 +36,7 @@ unsigned int cv_hook_attached(const struct cv_hook *hook);
 /* Detach. Nothing attached is fine. */
 void cv_hook_detach(const struct cv_hook *hook);
 
-/* Remove the clsact qdisc of a device if no filter is left on it. */
-void cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex);
+/* Remove the clsact qdisc of a device if no filter is left on it. False: some are. */
+bool cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex);
 
 #endif

@@ -3,14 +3,25 @@
 #ifndef CV_FASTPATH_IMAGE_H
 #define CV_FASTPATH_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* For every kernel. */
-extern const unsigned char cv_image[];
-extern const unsigned char cv_image_end[];
+/*
+ * One object file. The source is the same; an image that names kernel functions which the running
+ * kernel does not have is refused by it.
+ */
+struct cv_image {
+	const unsigned char *bytes;
+	size_t size;
+	bool casts;	/* reads the kernel's objects through typed pointers (bpf/kernel.h) */
+	bool conntrack; /* asks conntrack (bpf/conntrack.h) */
+};
 
-/* For those whose conntrack can be asked (bpf/conntrack.h). */
-extern const unsigned char cv_image_conntrack[];
-extern const unsigned char cv_image_conntrack_end[];
+enum {
+	CV_IMAGES = 4
+};
+
+/* The images, the one that can most first. */
+const struct cv_image *cv_image_get(unsigned int i);
 
 #endif

@@ -3,6 +3,7 @@
 #include "fastpath/migrate.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,34 +67,72 @@ struct transfer {
 	struct bpf_map_info from_info, to_info;
 	unsigned char *key, *next, *old_value, *new_value;
 	unsigned int count;
-	bool overwrite;
+	enum cv_migrate what;
 };
+
+static bool is_array(const struct bpf_map_info *info)
+{
+	return info->type == BPF_MAP_TYPE_ARRAY || info->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+/* Counters are 64 bits wide. What programs count between our two system calls is lost. */
+static void add_entry(struct transfer *t)
+{
+	size_t old_stride = stride(&t->from_info), new_stride = stride(&t->to_info);
+	size_t words = (old_stride < new_stride ? old_stride : new_stride) / sizeof(__u64);
+	bool is_zero = true;
+
+	if (bpf_map_lookup_elem(t->from, t->next, t->old_value))
+		return;
+	for (size_t i = 0; i < old_stride * copies(&t->from_info) && is_zero; i++)
+		is_zero = !t->old_value[i];
+	if (is_zero || bpf_map_lookup_elem(t->to, t->next, t->new_value))
+		return;
+	for (unsigned int i = 0; i < copies(&t->to_info); i++) {
+		const __u64 *from = (const void *)(t->old_value + i * old_stride);
+		__u64 *to = (void *)(t->new_value + i * new_stride);
+
+		for (size_t j = 0; j < words; j++)
+			to[j] += from[j];
+	}
+	if (!bpf_map_update_elem(t->to, t->next, t->new_value, BPF_EXIST))
+		t->count++;
+}
 
 static void copy_entry(struct transfer *t)
 {
 	size_t old_stride = stride(&t->from_info), new_stride = stride(&t->to_info);
 	size_t common = t->from_info.value_size < t->to_info.value_size ? t->from_info.value_size
 									: t->to_info.value_size;
-	bool is_array = t->to_info.type == BPF_MAP_TYPE_ARRAY ||
-			t->to_info.type == BPF_MAP_TYPE_PERCPU_ARRAY;
 
 	if (bpf_map_lookup_elem(t->from, t->next, t->old_value))
-		return;
-	/* Of an array every entry is there already. */
-	if (!t->overwrite && is_array)
 		return;
 	memset(t->new_value, 0, new_stride * copies(&t->to_info));
 	for (unsigned int i = 0; i < copies(&t->to_info); i++)
 		memcpy(t->new_value + i * new_stride, t->old_value + i * old_stride, common);
 	if (!bpf_map_update_elem(t->to, t->next, t->new_value,
-				 t->overwrite ? BPF_ANY : BPF_NOEXIST))
+				 is_array(&t->to_info) ? BPF_ANY : BPF_NOEXIST))
 		t->count++;
 }
 
-static void copy_all(struct transfer *t)
+/* What becomes of each entry; NULL: nothing. */
+static void (*entry_mover(const struct transfer *t))(struct transfer *)
 {
+	if (is_per_cpu(&t->to_info))
+		return t->what == CV_MIGRATE_REST ? add_entry : NULL;
+	/* Of an array every entry is there from the beginning. */
+	if (is_array(&t->to_info) && t->what != CV_MIGRATE_NEW)
+		return NULL;
+	return copy_entry;
+}
+
+static void move_all(struct transfer *t)
+{
+	void (*move)(struct transfer *) = entry_mover(t);
 	unsigned char *previous = NULL;
 
+	if (!move)
+		return;
 	t->key = calloc(1, t->from_info.key_size);
 	t->next = calloc(1, t->from_info.key_size);
 	t->old_value = calloc(copies(&t->from_info), stride(&t->from_info));
@@ -103,7 +142,7 @@ static void copy_all(struct transfer *t)
 	     t->key && t->next && t->old_value && t->new_value &&
 	     i < 2 * t->from_info.max_entries && !bpf_map_get_next_key(t->from, previous, t->next);
 	     i++) {
-		copy_entry(t);
+		move(t);
 		memcpy(t->key, t->next, t->from_info.key_size);
 		previous = t->key;
 	}
@@ -124,7 +163,7 @@ static int visit(const char *name, void *data)
 	struct search *search = data;
 	struct transfer *t = &search->transfer;
 
-	if (!is_kin(search->name, name) && strcmp(search->name, name) != 0)
+	if (!is_kin(search->name, name))
 		return 0;
 	t->from = cv_pins_get(search->pins, name);
 	if (t->from < 0)
@@ -132,23 +171,31 @@ static int visit(const char *name, void *data)
 	if (get_info(t->from, &t->from_info) && t->from_info.id != t->to_info.id &&
 	    t->from_info.key_size == t->to_info.key_size &&
 	    is_per_cpu(&t->from_info) == is_per_cpu(&t->to_info))
-		copy_all(t);
+		move_all(t);
 	close(t->from);
 	return 0;
 }
 
-unsigned int cv_migrate(const struct cv_pins *pins, const char *name, int map, bool overwrite)
+unsigned int cv_migrate(const struct cv_pins *pins, const char *name, int map, enum cv_migrate what)
 {
 	struct search search = {
 		.pins = pins,
 		.name = name,
-		.transfer = {.to = map, .overwrite = overwrite},
+		.transfer = {.to = map, .what = what},
 	};
 
 	if (!get_info(map, &search.transfer.to_info))
 		return 0;
 	cv_pins_for_each(pins, visit, &search);
 	return search.transfer.count;
+}
+
+int cv_migrate_put_aside(struct cv_pins *pins, const char *name)
+{
+	char other[CV_PINS_NAME_MAX + 1];
+
+	snprintf(other, sizeof(other), "%.*s0", (int)base_length(name), name);
+	return cv_pins_rename(pins, name, other);
 }
 
 static int forget(const char *name, void *data)

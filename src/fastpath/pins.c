@@ -91,6 +91,12 @@ static int mount_file_system(char *why, size_t size)
 	return err;
 }
 
+void cv_pins_init(struct cv_pins *pins)
+{
+	memset(pins, 0, sizeof(*pins));
+	pins->dir = -1;
+}
+
 static int open_directory(struct cv_pins *pins)
 {
 	pins->dir = open(pins->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -99,8 +105,10 @@ static int open_directory(struct cv_pins *pins)
 
 int cv_pins_find(const char *run_dir, struct cv_pins *ret_pins)
 {
-	int err = name_directory(run_dir, ret_pins->path);
+	int err;
 
+	cv_pins_init(ret_pins);
+	err = name_directory(run_dir, ret_pins->path);
 	if (err)
 		return err;
 	return is_mounted() ? open_directory(ret_pins) : -ENOENT;
@@ -108,8 +116,10 @@ int cv_pins_find(const char *run_dir, struct cv_pins *ret_pins)
 
 int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_t size)
 {
-	int err = name_directory(run_dir, ret_pins->path);
+	int err;
 
+	cv_pins_init(ret_pins);
+	err = name_directory(run_dir, ret_pins->path);
 	if (err) {
 		snprintf(why, size,
 			 "the kernel does not tell its network namespace: %s (Linux "
@@ -135,6 +145,43 @@ void cv_pins_close(struct cv_pins *pins)
 	if (pins->dir >= 0)
 		close(pins->dir);
 	pins->dir = -1;
+	cv_pins_let_go(pins);
+}
+
+void cv_pins_let_go(struct cv_pins *pins)
+{
+	while (pins->found_count)
+		close(pins->found[--pins->found_count].fd);
+}
+
+void cv_pins_keep(struct cv_pins *pins, const char *name, int fd)
+{
+	for (unsigned int i = 0; i < pins->found_count; i++) {
+		if (!strcmp(pins->found[i].name, name)) {
+			close(fd);
+			return;
+		}
+	}
+	if (pins->found_count == CV_PINS_FOUND_MAX) {
+		close(fd);
+		return;
+	}
+	pins->found[pins->found_count].fd = fd;
+	snprintf(pins->found[pins->found_count].name, CV_PINS_NAME_MAX, "%s", name);
+	pins->found_count++;
+}
+
+static int get_kept(const struct cv_pins *pins, const char *name)
+{
+	int fd;
+
+	for (unsigned int i = 0; i < pins->found_count; i++) {
+		if (strcmp(pins->found[i].name, name) != 0)
+			continue;
+		fd = fcntl(pins->found[i].fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
+	return -ENOENT;
 }
 
 static void name_pin(const struct cv_pins *pins, const char *name, char *ret_path, size_t size)
@@ -147,19 +194,41 @@ int cv_pins_get(const struct cv_pins *pins, const char *name)
 	char path[CV_PINS_PATH_MAX + CV_PINS_NAME_MAX + 1];
 	int fd;
 
+	if (pins->dir < 0)
+		return get_kept(pins, name);
 	name_pin(pins, name, path, sizeof(path));
 	fd = bpf_obj_get(path);
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? get_kept(pins, name) : -errno;
 }
 
 int cv_pins_put(const struct cv_pins *pins, const char *name, int fd)
 {
+	static const char fresh[] = "new";
 	char path[CV_PINS_PATH_MAX + CV_PINS_NAME_MAX + 1];
 
-	name_pin(pins, name, path, sizeof(path));
+	if (pins->dir < 0)
+		return 0;
+	name_pin(pins, fresh, path, sizeof(path));
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
-	return bpf_obj_pin(fd, path) ? -errno : 0;
+	if (bpf_obj_pin(fd, path) || renameat(pins->dir, fresh, pins->dir, name))
+		return -errno;
+	return 0;
+}
+
+int cv_pins_rename(struct cv_pins *pins, const char *name, const char *other)
+{
+	if (pins->dir >= 0 && !renameat(pins->dir, name, pins->dir, other))
+		return 0;
+	for (unsigned int i = 0; i < pins->found_count; i++) {
+		if (strcmp(pins->found[i].name, name) != 0)
+			continue;
+		snprintf(pins->found[i].name, CV_PINS_NAME_MAX, "%s", other);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int cv_pins_remove(const struct cv_pins *pins, const char *name)
@@ -167,8 +236,8 @@ int cv_pins_remove(const struct cv_pins *pins, const char *name)
 	return unlinkat(pins->dir, name, 0) ? -errno : 0;
 }
 
-int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
-		     void *data)
+static int for_each_pinned(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
+			   void *data)
 {
 	DIR *dir = opendir(pins->path);
 	const struct dirent *entry;
@@ -182,6 +251,46 @@ int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, voi
 	}
 	closedir(dir);
 	return result;
+}
+
+static bool is_pinned(const struct cv_pins *pins, const char *name)
+{
+	return pins->dir >= 0 && !faccessat(pins->dir, name, F_OK, 0);
+}
+
+int cv_pins_for_each(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
+		     void *data)
+{
+	int result = pins->dir < 0 ? 0 : for_each_pinned(pins, cb, data);
+
+	for (unsigned int i = 0; i < pins->found_count && !result; i++) {
+		if (!is_pinned(pins, pins->found[i].name))
+			result = cb(pins->found[i].name, data);
+	}
+	return result;
+}
+
+void cv_pins_for_each_sibling(const struct cv_pins *pins,
+			      void (*cb)(const struct cv_pins *sibling, void *data), void *data)
+{
+	const char *own = strrchr(pins->path, '/');
+	size_t cookie_length = own ? strcspn(++own, "-") + 1 : 0;
+	DIR *dir = own ? opendir(parent) : NULL;
+	const struct dirent *entry;
+	struct cv_pins sibling;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, own, cookie_length) || !strcmp(entry->d_name, own))
+			continue;
+		cv_pins_init(&sibling);
+		snprintf(sibling.path, sizeof(sibling.path), "%s/%.64s", parent, entry->d_name);
+		if (!open_directory(&sibling))
+			cb(&sibling, data);
+		cv_pins_close(&sibling);
+	}
+	closedir(dir);
 }
 
 struct purge {
@@ -201,9 +310,12 @@ static int purge_one(const char *name, void *data)
 int cv_pins_purge(struct cv_pins *pins)
 {
 	struct purge purge = {.pins = pins};
-	int err = cv_pins_for_each(pins, purge_one, &purge);
+	bool is_there = pins->dir >= 0;
+	int err = is_there ? for_each_pinned(pins, purge_one, &purge) : 0;
 
 	cv_pins_close(pins);
+	if (!is_there)
+		return 0;
 	if (rmdir(pins->path) && errno != ENOENT && !err)
 		err = -errno;
 	/* Another instance may have its own below it. */

@@ -189,7 +189,7 @@ static int prepare(struct cv_programs *programs, const struct cv_pins *pins, cha
 
 		if (!map)
 			return complain(-ENOENT, map_names[i], why, size);
-		if (is_pinned(i) && pins)
+		if (is_pinned(i))
 			take_up(map, pins);
 	}
 	return 0;
@@ -210,35 +210,67 @@ static int find_descriptors(struct cv_programs *programs, char *why, size_t size
 	return 0;
 }
 
-/* Maps that are new get their elders' entries, and a pin. */
-static int pin_all(const struct cv_programs *programs, const struct cv_pins *pins, char *why,
-		   size_t size)
+/* Is a map of this name pinned or kept, and is it ours? */
+enum pinned {
+	PINNED_NOT,
+	PINNED_OURS,
+	PINNED_OTHER, /* of other sizes */
+};
+
+static enum pinned look_at_pin(const struct cv_programs *programs, const struct cv_pins *pins,
+			       enum cv_map map)
+{
+	int fd = cv_pins_get(pins, map_names[map]);
+	bool same;
+
+	if (fd < 0)
+		return PINNED_NOT;
+	same = cv_migrate_is_same(fd, programs->map[map]);
+	close(fd);
+	return same ? PINNED_OURS : PINNED_OTHER;
+}
+
+/* Complete before it is pinned: who finds the pin need not look any further. */
+static int pin_map(const struct cv_programs *programs, struct cv_pins *pins, enum cv_map map)
+{
+	enum pinned pinned = look_at_pin(programs, pins, map);
+	int err = 0;
+
+	if (pinned == PINNED_OTHER)
+		err = cv_migrate_put_aside(pins, map_names[map]);
+	if (err)
+		return err;
+	cv_migrate(pins, map_names[map], programs->map[map],
+		   pinned == PINNED_OURS ? CV_MIGRATE_MERGE : CV_MIGRATE_NEW);
+	return cv_pins_put(pins, map_names[map], programs->map[map]);
+}
+
+static void pin_all(const struct cv_programs *programs, struct cv_pins *pins, char *why,
+		    size_t size)
 {
 	int err = 0;
 
 	for (unsigned int i = 0; i < CV_MAP_MAX && !err; i++) {
-		int fd = is_pinned(i) ? cv_pins_get(pins, map_names[i]) : 0;
-
-		if (fd > 0)
-			close(fd);
-		if (!is_pinned(i) || (fd > 0 && cv_migrate_is_same(fd, programs->map[i])))
-			continue;
-		cv_migrate(pins, map_names[i], programs->map[i], true);
-		err = cv_pins_put(pins, map_names[i], programs->map[i]);
+		if (is_pinned(i))
+			err = pin_map(programs, pins, i);
 	}
 	for (unsigned int i = 0; i < CV_PROGRAM_MAX && !err; i++)
 		err = cv_pins_put(pins, program_names[i], programs->program[i]);
-	return err ? complain(err, "cannot pin the eBPF maps and programs", why, size) : 0;
+	if (!err)
+		return;
+	complain(err, "cannot pin the eBPF maps and programs", why, size);
+	/* A part of them would mislead the next start. */
+	cv_pins_purge(pins);
 }
 
 /* Load one of the images. */
 static int load(struct cv_programs *programs, const struct cv_pins *pins,
-		const unsigned char *image, const unsigned char *end, char *why, size_t size)
+		const struct cv_image *image, char *why, size_t size)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "culvert");
 	int err;
 
-	programs->object = bpf_object__open_mem(image, (size_t)(end - image), &options);
+	programs->object = bpf_object__open_mem(image->bytes, image->size, &options);
 	if (!programs->object)
 		return complain(-errno, "cannot read the eBPF programs", why, size);
 	err = prepare(programs, pins, why, size);
@@ -250,26 +282,39 @@ static int load(struct cv_programs *programs, const struct cv_pins *pins,
 	return err;
 }
 
-int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, char *why,
+/* The image that can most of those that the kernel takes; why: what it says of the last one. */
+static int load_best(struct cv_programs *programs, const struct cv_pins *pins, char *why,
 		     size_t size)
+{
+	int err = -ENOENT;
+
+	for (unsigned int i = 0; i < CV_IMAGES && err; i++) {
+		const struct cv_image *image = cv_image_get(i);
+
+		cv_programs_fini(programs);
+		*why = '\0';
+		cv_programs_listen();
+		err = load(programs, pins, image, why, size);
+		programs->asks_conntrack = image->conntrack;
+		/* Nothing of this is in the image: the next one would fare alike. */
+		if (err == -EPERM || err == -ENOMEM)
+			break;
+	}
+	return err;
+}
+
+int cv_programs_init(struct cv_programs *programs, struct cv_pins *pins, char *why, size_t size)
 {
 	int err;
 
 	memset(programs, 0, sizeof(*programs));
-	cv_programs_listen();
-	err = load(programs, pins, cv_image_conntrack, cv_image_conntrack_end, why, size);
-	programs->asks_conntrack = !err;
-	if (err) {
-		cv_programs_fini(programs);
-		cv_programs_listen();
-		err = load(programs, pins, cv_image, cv_image_end, why, size);
-	}
+	err = load_best(programs, pins, why, size);
 	if (!err)
 		err = find_descriptors(programs, why, size);
-	if (!err && pins)
-		err = pin_all(programs, pins, why, size);
 	if (err)
 		cv_programs_fini(programs);
+	else
+		pin_all(programs, pins, why, size);
 	return err;
 }
 
@@ -282,14 +327,15 @@ void cv_programs_fini(struct cv_programs *programs)
 
 /* ---- afterwards -------------------------------------------------------------------------- */
 
-void cv_programs_settle(const struct cv_programs *programs, const struct cv_pins *pins)
+void cv_programs_settle(const struct cv_programs *programs, struct cv_pins *pins)
 {
 	for (unsigned int i = 0; i < CV_MAP_MAX; i++) {
 		if (!is_pinned(i))
 			continue;
-		cv_migrate(pins, map_names[i], programs->map[i], false);
+		cv_migrate(pins, map_names[i], programs->map[i], CV_MIGRATE_REST);
 		cv_migrate_forget(pins, map_names[i]);
 	}
+	cv_pins_let_go(pins);
 }
 
 static int run(int program, struct __sk_buff *context)
@@ -302,7 +348,7 @@ static int run(int program, struct __sk_buff *context)
 	return bpf_prog_test_run_opts(program, &options) ? -errno : 0;
 }
 
-int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_genid,
+int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_namespace,
 		     uint64_t *ret_device)
 {
 	struct __sk_buff context = {.ifindex = ifindex > 0 ? (__u32)ifindex : 1};
@@ -310,7 +356,8 @@ int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *
 
 	if (err)
 		return err;
-	*ret_genid = context.cb[CV_LOOK_GENID] | (uint64_t)context.cb[CV_LOOK_GENID + 1] << 32;
+	*ret_namespace = context.cb[CV_LOOK_NAMESPACE] | (uint64_t)context.cb[CV_LOOK_NAMESPACE + 1]
+								 << 32;
 	*ret_device = context.cb[CV_LOOK_DEVICE] | (uint64_t)context.cb[CV_LOOK_DEVICE + 1] << 32;
 	return 0;
 }

@@ -57,22 +57,22 @@ struct cv_programs {
 void cv_programs_listen(void);
 
 /*
- * Load. pins may be NULL: nothing is taken up and nothing pinned. 0, or -errno with one line
- * in why (size bytes). End with cv_programs_fini.
+ * Load, take up what is pinned, and pin. 0, or -errno with one line in why (size bytes). What
+ * cannot be pinned is no error: then nothing is, pins are closed, and why says it; else it is "".
+ * End with cv_programs_fini.
  */
-int cv_programs_init(struct cv_programs *programs, const struct cv_pins *pins, char *why,
-		     size_t size);
+int cv_programs_init(struct cv_programs *programs, struct cv_pins *pins, char *why, size_t size);
 void cv_programs_fini(struct cv_programs *programs);
 
 /*
- * Once the programs are attached everywhere: move over what earlier ones have written into maps
- * of another layout meanwhile, and unpin those.
+ * Once the programs are attached wherever earlier ones were: move over what these have written into
+ * maps of another layout meanwhile, and unpin those.
  */
-void cv_programs_settle(const struct cv_programs *programs, const struct cv_pins *pins);
+void cv_programs_settle(const struct cv_programs *programs, struct cv_pins *pins);
 
 /* Kernel addresses: of the namespace's rt_genid, and of the device's struct net_device (ifindex 0:
  * of none in particular). 0 or -errno. */
-int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_genid,
+int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *ret_namespace,
 		     uint64_t *ret_device);
 
 /* The stamp of now. Any thread. 0 or -errno. */

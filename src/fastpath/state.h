@@ -4,6 +4,7 @@
 #define CV_FASTPATH_STATE_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "fastpath/fastpath.h"
 #include "fastpath/pins.h"
@@ -37,8 +38,11 @@ struct cv_fastpath_device {
 	uint32_t kind; /* set of enum cv_fp_device_kind: what is attached */
 	uint8_t rp_filter;
 	bool made_clsact;
+	uint32_t mtu;
+	bool up;
 	uint32_t wanted; /* while refreshing: what is to be attached */
 	bool seen;	 /* while refreshing: it exists */
+	bool has_clsact; /* while refreshing */
 	char problem[CV_FASTPATH_PROBLEM_MAX];
 };
 
@@ -54,6 +58,7 @@ struct cv_fastpath {
 	char run_dir[256];
 	unsigned int handle;
 	bool ready;
+	time_t verified; /* when all programs were last found in their places, CLOCK_MONOTONIC */
 	struct cv_pins pins;
 	struct cv_programs programs;
 	pthread_mutex_t lock; /* of config: the engine's workers bump its generation, too */

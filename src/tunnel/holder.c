@@ -4,15 +4,16 @@
  *
  * Invariants:
  * - It keeps nothing alive that is not in use: a queue goes when its device does (EPOLLERR), the
- *   process when its socket no longer has its place in the run directory. The socket
- *   stands for the directory: who removes or moves that, or starts another holder there,
- *   takes the place away.
+ *   process when its socket no longer has its place in the run directory, or when the daemon
+ *   is dead and the network namespace lost its name. The socket stands for the
+ *   directory: who removes or moves that, or starts another holder there, takes the place away.
  * - It waits for nobody: no descriptor blocks, an answer that cannot be sent ends the
  *   client.
  * - It needs no privilege and has none: holding a descriptor is all that it does.
  */
 #include "tunnel/holder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -53,6 +54,8 @@ struct queue {
 struct holder {
 	struct sockaddr_un address; /* of its socket */
 	struct stat place;	    /* the socket's, as it was made */
+	struct stat namespace;	    /* the network namespace that we are in */
+	bool named;		    /* it had a name in /run/netns */
 	int epoll;
 	int listener;
 	int watch;
@@ -341,6 +344,30 @@ static void watch_place(struct holder *h, const char *run_dir)
 	add_event(h, h->watch, KIND_WATCH, EPOLLIN);
 }
 
+/*
+ * `ip netns del` of a namespace whose daemon is dead: we would be all that keeps it, and the
+ * devices in it, alive.
+ */
+static bool has_name(const struct holder *h)
+{
+	DIR *names = opendir("/run/netns");
+	bool found = false;
+	struct dirent *entry;
+	struct stat st;
+
+	while (names && !found && (entry = readdir(names)))
+		found = !fstatat(dirfd(names), entry->d_name, &st, 0) &&
+			st.st_dev == h->namespace.st_dev && st.st_ino == h->namespace.st_ino;
+	if (names)
+		closedir(names);
+	return found;
+}
+
+static bool is_garbage(const struct holder *h)
+{
+	return !has_place(h) || (h->named && !h->clients && !has_name(h));
+}
+
 /* ---- its life ------------------------------------------------------------------ */
 
 static void drop_privileges(void)
@@ -371,6 +398,7 @@ static int start(struct holder *h, const char *run_dir)
 	if (rc)
 		return rc;
 	watch_place(h, run_dir);
+	h->named = !stat("/proc/self/ns/net", &h->namespace) && has_name(h);
 	/* It may have gone before it was watched. */
 	return has_place(h) ? 0 : -ENOENT;
 }
@@ -408,7 +436,7 @@ static void loop(struct holder *h)
 		if (!look)
 			continue;
 		sweep(h);
-		h->ended |= !has_place(h);
+		h->ended |= is_garbage(h);
 	}
 }
 

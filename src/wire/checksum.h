@@ -92,8 +92,8 @@ CV_INLINE __u64 cv_checksum_add(const void *data, __u32 length, __u64 sum)
 		__u32 word[5];
 
 		__builtin_memcpy(word, data, sizeof(word));
-		return cv_checksum_combine(sum, (__u64)word[0] + word[1] + word[2] + word[3] +
-							word[4]);
+		return cv_checksum_combine(sum,
+					   (__u64)word[0] + word[1] + word[2] + word[3] + word[4]);
 	}
 #endif
 

@@ -34,8 +34,13 @@ int wire_encapsulate(struct __sk_buff *skb);
 int wire_fragment(struct __sk_buff *skb);
 int wire_icmp(struct __sk_buff *skb);
 
+#ifdef __bpf__
 static long (*const skb_load_bytes)(const void *skb, __u32 offset, void *to,
 				    __u32 length) = (void *)BPF_FUNC_skb_load_bytes;
+#else
+/* tests/differential/core.c runs the programs on the host, too. */
+static long skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 length);
+#endif
 
 /*
  * Reads up to capacity bytes (the buffer's size, and constant) from the IPv4 header on.
@@ -109,11 +114,15 @@ __attribute__((section("tc/encapsulate"), used)) int wire_encapsulate(struct __s
 	return RESULT | cv_ntohs(outer.checksum);
 }
 
-/* A packet for an MTU of 576: the checksum of its second fragment's header. */
+/*
+ * A packet for an MTU of 576, or cb[0]: the checksum of its second fragment's header, or of the
+ * one that cb[1] says, and the header itself in cb.
+ */
 __attribute__((section("tc/fragment"), used)) int wire_fragment(struct __sk_buff *skb)
 {
 	__u8 packet[CV_IPV4_HEADER_MAX] = {0}, header[CV_IPV4_HEADER_MAX] = {0};
 	__u32 length = load(skb, ETHERNET, packet, sizeof(packet));
+	__u32 mtu = skb->cb[0] ? skb->cb[0] : MTU, k = skb->cb[1] ? skb->cb[1] : 1;
 	struct cv_ipv4_fragment_plan plan;
 	struct cv_ipv4 ip;
 	enum cv_drop drop;
@@ -124,12 +133,18 @@ __attribute__((section("tc/fragment"), used)) int wire_fragment(struct __sk_buff
 	/* Options are more than the verifier has the patience for: the engine's. */
 	if (ip.header_length != CV_IPV4_HEADER_MIN)
 		return CV_DROP_MAX;
-	drop = cv_ipv4_plan_fragments(packet, &ip, MTU, &plan);
+	drop = cv_ipv4_plan_fragments(packet, &ip, mtu, &plan);
 	if (drop)
 		return (int)drop;
-	if (cv_ipv4_fragment_count(&plan) < 2)
+	if (cv_ipv4_fragment_count(&plan) <= k)
 		return RESULT;
-	cv_ipv4_fragment_header(packet, &plan, 1, header);
+	cv_ipv4_fragment_header(packet, &plan, k, header);
+	/* One by one: the verifier takes no pointer into the context. */
+	skb->cb[0] = (CV_FORCE __u32)cv_bytes_load32(header);
+	skb->cb[1] = (CV_FORCE __u32)cv_bytes_load32(header + 4);
+	skb->cb[2] = (CV_FORCE __u32)cv_bytes_load32(header + 8);
+	skb->cb[3] = (CV_FORCE __u32)cv_bytes_load32(header + 12);
+	skb->cb[4] = (CV_FORCE __u32)cv_bytes_load32(header + 16);
 	return RESULT |
 	       cv_ntohs(cv_bytes_load16(header + offsetof(struct cv_ipv4_header, checksum)));
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of the wire fuzzers: tests/fuzz/corpus/{wire_ipv4,wire_ipip,wire_icmp}/.
+"""Writes the seeds of the wire fuzzers: tests/fuzz/corpus/{wire_ipv4,wire_ipip,wire_icmp}/,
+and of the one that reads captures, tests/fuzz/corpus/capture_stream/.
 
 Needs the standard library alone. The seeds are in the tree; run this again after a
 change here. Every seed is a packet that comes far, or one that fails in a way of its
@@ -128,8 +129,41 @@ def icmp_seeds():
     return seeds
 
 
+def frame(kind, payload):
+    return struct.pack('<II', len(payload), kind) + payload
+
+
+def record(packet, hook=5, verdict=1, drop=0, tunnel=7, ifindex=0, gso=0, length=None):
+    """A packet's frame: struct cv_fp_capture of src/bpf/abi.h, and its bytes."""
+    length = len(packet) if length is None else length
+    head = struct.pack('<QIIIIHBBBB2x', 10 ** 15, ifindex, tunnel, length, len(packet), gso, hook,
+                       verdict, drop, 0)
+    return frame(1, head + packet)
+
+
+def capture_seeds():
+    tunnel = frame(2, struct.pack('<I16s', 7, b'tun0'))
+    lost = frame(3, struct.pack('<QQ', 5, 6))
+    outer = ipip(ipv4(bytes([0, 53, 0, 53]) + bytes(8)))
+    ping = ipv4(bytes([8, 0, 0, 0]) + bytes(4), protocol=1)
+    return {
+        'out': b'\x10' + tunnel + record(outer) + lost,
+        'in': b'\0' + tunnel + record(outer, hook=6, verdict=2),
+        'fast-path': b'\x30' + tunnel + record(outer, hook=2, verdict=3, ifindex=4, gso=1448),
+        'dropped-inner': b'\0' + tunnel + lost + record(ping, verdict=7, drop=23),
+        'dropped-outer': b'\0' + record(outer, hook=6, verdict=7, drop=11, tunnel=0),
+        'cut': b'\x40' + tunnel + record(outer[:30], length=1500) + record(outer[:20]),
+        'no-packet': b'\0' + record(b'', length=0) + record(b'\x60' * 40, verdict=7),
+        'unknown': b'\0' + frame(77, bytes(9)) + record(ping, hook=99, verdict=99, drop=99),
+        'too-long': b'\0' + struct.pack('<II', 1 << 30, 1),
+        'short-record': b'\0' + frame(1, bytes(20)),
+        'bad-name': b'\0' + frame(2, b'x' * 20),
+    }
+
+
 def main():
-    families = {'wire_ipv4': ipv4_seeds(), 'wire_ipip': ipip_seeds(), 'wire_icmp': icmp_seeds()}
+    families = {'wire_ipv4': ipv4_seeds(), 'wire_ipip': ipip_seeds(), 'wire_icmp': icmp_seeds(),
+                'capture_stream': capture_seeds()}
     for name, seeds in families.items():
         folder = os.path.join(HERE, 'corpus', name)
         os.makedirs(folder, exist_ok=True)

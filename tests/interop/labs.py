@@ -38,6 +38,8 @@ def stop(child, number=signal.SIGTERM, timeout=5):
 class Lab:
     """One instance of lab/lab."""
 
+    UP_LIMIT_S = 120
+
     def __init__(self, purpose, *arguments):
         self.name = f"{purpose}{os.getpid()}"
         self.arguments = arguments
@@ -47,7 +49,7 @@ class Lab:
     def __enter__(self):
         atexit.register(self.down)
         self.is_up = True
-        self.lab("up", *self.arguments, timeout=120)
+        self.lab("up", *self.arguments, timeout=self.UP_LIMIT_S)
         return self
 
     def __exit__(self, *_):

@@ -79,6 +79,16 @@ all_values()
 		}' "$out/results/results.csv"
 }
 
+# A plot for each peer and state of the offloads, as XML that a parser takes.
+plots_drawn()
+{
+	local file
+
+	for file in "$out"/results/{engine,kernel}-offloads-{on,off}.svg; do
+		/usr/bin/python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$file" || return 1
+	done
+}
+
 # Both targets are judged in words.
 targets_judged()
 {
@@ -100,6 +110,7 @@ check "a short run ends with success" run_benchmark
 check "every measurement has its value in results.csv" all_values
 check "summary.csv agrees with results.csv" summary_agrees
 check "the targets are judged" targets_judged
+check "the plots are drawn" plots_drawn
 check "it says on which machine and commit" grep -q 'commit .* Linux .* CPUs' "$out/results/machine.txt"
 no_lab_left()
 {

@@ -30,6 +30,7 @@ usage_errors()
 		--name ../x up
 		--name
 		up --shape ring
+		up --mode quick
 		up --frobnicate
 		exec
 		exec a1
@@ -262,7 +263,26 @@ pair_shape()
 	is "$(lab_traces "$CULVERT_LAB")" "" "nothing is left"
 }
 
+# modes: how culvertd is started, and started again.
+modes()
+{
+	local mode want shown
+
+	while read -r mode want; do
+		CULVERT_MODE=$mode "$LAB" up --shape pair >/dev/null
+		"$LAB" daemon n1 restart
+		shown=$(on n1 culvert -j status | jq -r '"\(.fastpath.state) \(.endpoints)"')
+		is "$shown" "$want" "mode $mode: the fast path, and how many endpoints"
+		"$LAB" down >/dev/null
+	done <<-END
+		engine off 0
+		fastpath on 0
+		endpoints on 1
+	END
+}
+
 usage_errors
+modes
 lab_up --no-culvert
 network
 exec_contract a1

@@ -99,6 +99,18 @@ test_file deserter.t <<T
 setsid sh -c 'echo \$\$ >$dir/deserter.pid; exec sleep 60' >/dev/null 2>&1 &
 echo 1..1; echo ok 1 - a; until [ -s $dir/deserter.pid ]; do sleep 0.01; done
 T
+test_file modes.t <<'T'
+# tests/run: timeout=60 modes=engine,mixed
+# tests/run: long-modes=endpoints
+echo "ok 1 - in mode $CULVERT_MODE"; echo 1..1
+T
+test_file modeless.t <<'T'
+echo "ok 1 - <${CULVERT_MODE-none}>"; echo 1..1
+T
+test_file no-mode.t <<'T'
+# tests/run: modes=slow
+echo 1..1; echo ok 1 - a
+T
 echo 'not a program' >"$dir/plain.t"
 
 check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
@@ -130,4 +142,13 @@ check "and is gone" gone "$dir/stubborn.pid"
 check "everything adds up" runs 1 "8 passed, 2 failed, 1 skipped" good.t notok.t dies.t groups.t
 CULVERT_TEST_DEADLINE=1 check "nothing runs beyond the deadline" runs 1 "0 passed, 1 failed" good.t
 check "and what did not run is named" says "1 not run, the time is up, from ${dir##*/}/good.t on"
+check "a script runs once in each of its modes" runs 0 "3 passed, 0 failed" modes.t
+check "which are in the name, and in the order that it says" \
+	grep -qzP 'modes.t\[engine\] .*\n.*modes.t\[mixed\] .*\n.*modes.t\[endpoints\] ' "$dir/output"
+check "each with a log, and its mode in the environment" grep -qx "ok 1 - in mode mixed" \
+	"$dir/logs/${dir##*/}/modes.t[mixed].log"
+CULVERT_MODE=engine check "one that has no modes is told none" runs 0 "1 passed, 0 failed" modeless.t
+check "whatever the caller's is" grep -rqxF "ok 1 - <none>" "$dir/logs"
+check "a mode that is none is an error" runs 255 "tests/run: $dir/no-mode.t: there is no mode slow" \
+	no-mode.t
 echo "1..$count"

@@ -7,7 +7,8 @@
 #     eth0 192.168.100.1/24 ── eth1 (the same namespace: nobody answers)
 #     192.168.200.0/24 via 192.168.100.254
 #
-# The daemon dies with the test, however that ends.
+# The daemon dies with the test, however that ends. CULVERT_MODE "engine" switches the fast path
+# off; any other leaves it on.
 
 if [ -z "${CULVERT_TEST_INSIDE:-}" ]; then
 	if [ "$(id -u)" -ne 0 ]; then
@@ -21,6 +22,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${CULVERT_BUILD:-$ROOT/build}
 TMP=$(mktemp -d /tmp/culvert-control-XXXXXX)
 RUN=$TMP/run
+MODE_WORDS=()
+[ "${CULVERT_MODE:-fastpath}" != engine ] || MODE_WORDS=(--fastpath off)
 DAEMON=
 COUNT=0
 FAILED=0
@@ -31,6 +34,8 @@ clean_up() {
 		kill -KILL "$DAEMON" 2>/dev/null
 		wait "$DAEMON" 2>/dev/null
 	fi
+	# What the fast path has pinned outlives the namespace.
+	"$BUILD/culvertd" --purge --run-dir "$RUN" >/dev/null 2>&1
 	# The carrier holder ends with its socket, which keeps the file system busy.
 	rm -rf "$TMP"
 	mountpoint -q "$RUN" && wait_for 2 umount "$RUN" && rm -rf "$TMP"
@@ -96,8 +101,8 @@ wait_for() {
 
 # start_daemon [WORD…]: start it and wait until it answers. Its log goes to $TMP/log.
 start_daemon() {
-	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --workers 2 "$@" \
-		2>>"$TMP/log" &
+	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --workers 2 \
+		"${MODE_WORDS[@]}" "$@" 2>>"$TMP/log" &
 	DAEMON=$!
 	wait_for 10 culvert status || {
 		echo "# culvertd does not answer:"

@@ -14,18 +14,44 @@ import net
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CULVERT_BUILD", os.path.join(ROOT, "build"))
 
+# How packets are carried: by the engine alone, by the fast path before it, by that and past the
+# host's stack to and from endpoints, or by another of these at each of two ends. tests/run sets it.
+ENGINE, FASTPATH, ENDPOINTS, MIXED = "engine", "fastpath", "endpoints", "mixed"
+MODE = os.environ.get("CULVERT_MODE", FASTPATH)
+if MODE not in (ENGINE, FASTPATH, ENDPOINTS, MIXED):
+    print(f"Bail out! CULVERT_MODE is {MODE}: engine, fastpath, endpoints or mixed")
+    raise SystemExit(1)
+
 
 class Culvertd:
-    """The daemon in a node, with a run directory of its own."""
+    """
+    The daemon in a node, with a run directory of its own, in a mode. endpoints: device and
+    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
+    """
 
-    def __init__(self, node, *arguments):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
+        if mode == MIXED:
+            raise ValueError("mixed is for tests of two daemons")
         self.node = node
+        self.mode = mode
+        self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
+        self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
+        if mode == ENGINE:
+            self.arguments += ["--fastpath", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
         self.log_path = os.path.join(self.run_dir, "log")
         self.process = None
         atexit.register(self._clean_up)
         self.start()
+        if mode == ENDPOINTS:
+            for device, address in endpoints:
+                self.cli("endpoint", "add", device, "ip", address)
+
+    @property
+    def has_fastpath(self):
+        """True if this mode puts the fast path in front of the engine."""
+        return self.mode != ENGINE
 
     def _clean_up(self):
         if self.process:
@@ -34,14 +60,19 @@ class Culvertd:
         self.purge(check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
-    def start(self):
-        """Start it and wait until it answers."""
+    def spawn(self):
+        """Start it, without waiting."""
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
-                [os.path.join(BUILD, "culvertd"), "--run-dir", self.run_dir, *self.arguments],
+                [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
+                 *self.arguments],
                 stdout=log,
                 stderr=log,
             )
+
+    def start(self):
+        """Start it and wait until it answers."""
+        self.spawn()
         deadline = time.monotonic() + 10
         while self.cli("status", check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -109,6 +140,10 @@ class Culvertd:
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
+    def paths(self, tunnel="tun0"):
+        """Which share of a tunnel's packets took which path: {"fast": …, "engine": …, …}."""
+        return json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)[0]["paths"]
+
     def alive(self):
         """True while the daemon runs."""
         return self.process.poll() is None
@@ -144,8 +179,9 @@ def _flatten(value, prefix=""):
 
 class Watch:
     """
-    What counters did during a `with` block, for one tunnel or the engine (None):
-    watch.rose() is a dict of those that grew. Waits a moment for one that is expected.
+    What counters did since the watch was made, for one tunnel or the engine (None):
+    watch.rose() is a dict of those that grew, whichever path counted. Waits a moment for one
+    that is expected.
     """
 
     def __init__(self, daemon, tunnel="tun0"):
@@ -155,25 +191,32 @@ class Watch:
 
     def rose(self):
         """What grew since the watch was made."""
+        ignored = IGNORED | HANDED_OVER if self.daemon.has_fastpath else IGNORED
+        return {key: value for key, value in self.grown().items() if key not in ignored}
+
+    def grown(self):
+        """The same, and by which way packets came to the engine."""
         now = self.daemon.counters(self.tunnel)
         return {
             key: value - self.before.get(key, 0)
             for key, value in now.items()
-            if value != self.before.get(key, 0) and key not in IGNORED
+            if value != self.before.get(key, 0)
         }
 
     def wait(self, name, count=1, timeout=2.0):
         """Wait until counter name has grown by count; by how much it has."""
         deadline = time.monotonic() + timeout
         while True:
-            grown = self.rose().get(name, 0)
+            grown = self.grown().get(name, 0)
             if grown >= count or time.monotonic() > deadline:
                 return grown
             time.sleep(0.01)
 
 
 # Numbers in the JSON that are no counters.
-IGNORED = {"uptime", "pid", "version", "mtu", "ifindex", "workers", "tunnels"}
+IGNORED = {"uptime", "pid", "version", "mtu", "ifindex", "workers", "tunnels", "endpoints"}
+# Not what became of a packet, but by which way it came to the engine.
+HANDED_OVER = {"handed-over"}
 
 
 def need_programs():

@@ -199,4 +199,34 @@ rm "$RUN/endpoints.json"
 start_daemon --fastpath auto
 is "without the file there are none" "$(culvert endpoint)" ""
 ok "and tunnels are as they were" has "$(culvert tunnel)" "tun0: ip/ip remote 192.168.200.2"
+
+# ---- with a fast path, if this kernel has one ------------------------------------------------
+
+if [ "$(culvert -j status | jq -r .fastpath.state)" = on ]; then
+	culvert endpoint add veth0 ip 10.244.1.2
+	shows "in force as wanted" "veth0 ip 10.244.1.2 bypass on (default)"
+	ok "tunnel show says so" has "$(culvert tunnel)" "    fast path: on; network cards eth0"
+	ip link add veth3 type veth peer name pod3
+	tc qdisc add dev veth3 ingress
+	culvert endpoint add veth3 ip 10.244.1.3
+	run culvert endpoint show veth3
+	ok "a foreign qdisc keeps an endpoint from it" \
+		has "$OUT" "bypass off (in force; wanted on): the device has a foreign qdisc (ingress)"
+	tc qdisc del dev veth3 ingress
+	run culvert endpoint show veth3
+	is "and no longer, as soon as it is gone" "$OUT" "veth3 ip 10.244.1.3 bypass on (default)"
+	culvert endpoint default bypass off
+	shows "the default turns all of them" "veth0 ip 10.244.1.2 bypass off (default)" \
+		"veth3 ip 10.244.1.3 bypass off (default)"
+	culvert endpoint default bypass on
+	culvert endpoint del veth0
+	culvert endpoint del veth3
+fi
+
+# ---- the manual -----------------------------------------------------------------------------
+
+sed -n '/^A pod.s veth as an endpoint/,/^\.Ed/ { /^\.\|^A pod/!p }' "$ROOT/doc/culvert.8" >"$TMP/example"
+ok "the example of culvert(8) is there" test -s "$TMP/example"
+export -f culvert
+ok "and works" env BUILD="$BUILD" RUN="$RUN" bash -ec "$(<"$TMP/example")"
 finish

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: modes=engine,fastpath,endpoints,mixed
 """
 Super-packets and unfilled checksums, which are normal input on both sides: every
 combination of offloads at the pods and on the underlay, with the bytes compared
@@ -7,6 +8,9 @@ combination of offloads at the pods and on the underlay, with the bytes compared
 
     p1 10.244.1.2 ── n1 ── 192.168.100.254 r 192.168.200.254 ── n2 ── p2 10.244.2.2
        pods' offloads       the underlay's offloads             pods' offloads
+
+The engine cuts super-packets on the way out and merges segments on the way in; the fast path
+leaves both to the devices, and keeps whole what they take whole.
 """
 
 import itertools
@@ -22,6 +26,7 @@ from culvert import Watch
 from packets import checksum, forwarded, header, is_ipip, outer, tcp, udp
 from shapes import Line
 from transfer import tcp_transfer, udp_segments
+from whole import WholeWire
 
 culvert.need_programs()
 lab = Line(offload=True)
@@ -49,6 +54,20 @@ def transport_ok(packet):
     return checksum(pseudo + ip.payload) == 0
 
 
+def check_path(name, daemon, before):
+    """Assert that what the daemon's node has sent since took the path of its mode."""
+    now = daemon.paths()
+    sent = {path: now[path]["tx_packets"] - before[path]["tx_packets"]
+            for path in ("fast", "engine")}
+    straight = now["fast"]["tx_endpoint_packets"] - before["fast"]["tx_endpoint_packets"]
+    if daemon.has_fastpath:
+        tap.ok(sent["fast"] > 50 * sent["engine"], f"{name}: the fast path sends", sent)
+    else:
+        tap.ok(sent["engine"] and not sent["fast"], f"{name}: the engine sends", sent)
+    wanted = sent["fast"] if daemon.mode == culvert.ENDPOINTS else 0
+    tap.equal(straight, wanted, f"{name}: … past the host's stack, if the pod is an endpoint")
+
+
 def combinations():
     for pods, underlay in itertools.product((True, False), repeat=2):
         switch(PODS, pods)
@@ -59,10 +78,12 @@ def combinations():
         ):
             first, second = (lab.d1, lab.d2) if source is lab.p1 else (lab.d2, lab.d1)
             out, into = Watch(first), Watch(second)
+            paths = first.paths()
             result = tcp_transfer(source, target, address, SIZE)
             tap.ok(result.right, f"{name}, {way}: TCP of {SIZE >> 20} MiB, all bytes right", result)
             tap.note(f"{name}, {way}: {result.received * 8e-6 / result.seconds:.0f} Mbit/s")
-            if pods:
+            check_path(f"{name}, {way}", first, paths)
+            if pods and not first.has_fastpath:
                 tap.ok(out.rose().get("segmented", 0) > 0,
                        f"{name}, {way}: super-packets were cut", out.rose)
             for watch, side in (out, "sender"), (into, "receiver"):
@@ -89,17 +110,25 @@ def combinations():
 
 
 def on_the_wire():
-    """What leaves n1 is a whole packet with every checksum in it, whatever came in."""
+    """
+    What leaves n1 is a whole packet with every checksum in it, whatever came in: at once from
+    the engine, as its card makes it from the fast path.
+    """
     switch(PODS, True)
     switch(UNDERLAY, True)
-    wire = lab.r.wire("left")
+    is_fast = lab.d1.has_fastpath
+    wire = (WholeWire if is_fast else net.Wire)(lab.r, "left")
     tcp_transfer(lab.p1, lab.p2, B, 1 << 20)
     seen = wire.collect(is_ipip, timeout=0.5, quiet=0.1)
     inner = [header(p).payload for p in seen]
+    if is_fast:
+        tap.ok(wire.super_packets > 10, "a transfer with offloads on leaves as super-packets",
+               wire.super_packets)
     tap.ok(len(seen) > 700, "a transfer with offloads on leaves as single packets", len(seen))
     tap.equal(max(map(len, seen), default=0), 1500, "… of 1500 bytes at most")
     tap.ok(inner and all(checksum(p[:20]) == 0 for p in inner), "… with inner header checksums")
     tap.ok(inner and all(transport_ok(p) for p in inner), "… and transport checksums filled in")
+    tap.ok(seen and all(checksum(p[:20]) == 0 for p in seen), "… and outer header checksums")
     ids = [header(p).id for p in inner if len(p) > 1000]
     tap.ok(len(set(ids)) > len(ids) * 0.9, "… and identifications that count up")
     wire.drain()
@@ -124,7 +153,8 @@ def unfilled_checksums_in():
     with lab.r:
         sender.bind(("left", 0x0800))
     ethernet = lab.n1.mac("eth0") + lab.r.mac("left") + b"\x08\x00"
-    pod = lab.p1.wire("eth0")
+    # Past the host's stack nobody fills it in before the pod, which is told that it is missing.
+    pod = (WholeWire if lab.d1.mode == culvert.ENDPOINTS else net.Wire)(lab.p1, "eth0")
     lab.p1.silence()
     for make, offset, name in ((udp, 6, "UDP"), (tcp, 16, "TCP")):
         for data in (b"unfilled", b"odd", b"", bytes(1400)):
@@ -175,18 +205,27 @@ def small_path():
 
 
 def coalesced():
-    """Segments that arrive one by one enter the receiving host as super-packets."""
+    """
+    Segments that arrive one by one enter the receiving host as super-packets: by the engine, or
+    by the card's GRO, which looks into the tunnel.
+    """
     switch(PODS, True)
     switch(UNDERLAY, False)
-    inside = lab.n2.wire("tun0", link_header=0)
+    is_fast, is_straight = lab.d2.has_fastpath, lab.d2.mode == culvert.ENDPOINTS
+    if is_fast:
+        lab.n2.run("ethtool -K eth0 gro on")
+    inside = lab.p2.wire("eth0") if is_straight else lab.n2.wire("tun0", link_header=0)
     watch = Watch(lab.d2)
     result = tcp_transfer(lab.p1, lab.p2, B, 16 << 20)
     seen = inside.collect(lambda p: p[9] == 6, timeout=2, quiet=0.2)
     largest = max(map(len, seen), default=0)
     tap.ok(result.right, "a transfer that is coalesced: all bytes right", result)
-    tap.ok(largest > 3000, "tun0 of the receiver sees super-packets", f"largest {largest}")
+    # A card merges what comes in one batch; the engine at the other end sends one by one.
+    if lab.d1.has_fastpath or not is_fast:
+        tap.ok(largest > 3000, "the receiver sees super-packets", f"largest {largest}")
     tap.note(f"largest {largest}, {len(seen)} packets for {16 << 20} bytes")
-    tap.ok(watch.rose().get("coalesced", 0) > 0, "… and they are counted", watch.rose)
+    if not is_fast:
+        tap.ok(watch.rose().get("coalesced", 0) > 0, "… and they are counted", watch.rose)
     inside.close()
 
 
@@ -203,7 +242,7 @@ def not_coalesced():
     def burst(name, inner, merged=True, ids=True):
         """
         All at once to a daemon that was asleep, so that it finds them together. merged:
-        whether some may be merged on the way in; the pod must see them as sent all the same.
+        whether the engine may merge some; the pod must see them as sent all the same.
         """
         pod.drain()
         watch = Watch(lab.d1)
@@ -216,7 +255,8 @@ def not_coalesced():
         tap.equal([p[0 if ids else 20:] for p in got], [p[0 if ids else 20:] for p in want],
                   f"{name}: as sent, in order")
         count = watch.rose().get("coalesced", 0)
-        tap.ok(bool(count) == merged, f"{name}: {'some' if merged else 'none'} merged", count)
+        wanted = merged and not lab.d1.has_fastpath
+        tap.ok(bool(count) == wanted, f"{name}: {'some' if wanted else 'none'} merged", count)
 
     def segment(number, **fields):
         fields.setdefault("seq", 1000 + number * len(data))

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: modes=fastpath,endpoints long-modes=engine,mixed
 """
 Path MTU through a tunnel, with real routers' ICMP (shapes.Line):
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: modes=fastpath,mixed long-modes=engine,endpoints
 """
 What comes and goes: addresses, links, devices, routes, the daemon itself; outer
 fragments; outer packets that arrive through the TUN device (shapes.Line).
@@ -158,6 +159,9 @@ def errors_of_routers():
     told(udp(A, B, 700, ttl=2), "an inherited TTL runs out on the path", (3, 1))
     comes_back("after that")
     lab.d2.stop()
+    if lab.d2.has_fastpath:
+        tap.ok(ping(), "the other end's daemon is stopped: its fast path goes on")
+        lab.n2.run("tc filter del dev eth0 ingress")
     told(probe, "nobody takes protocol 4 at the other end", (3, 0))
     lab.d2.start()
     comes_back("the other end's daemon is back")
@@ -295,13 +299,14 @@ def large_inside():
 
 def handed_over():
     """
-    The fast path's way in, made with tc: whatever protocol 4 arrives at eth0 is redirected
-    into the TUN device before the packet sockets see it.
+    The fast path's way to the engine, made with tc: whatever protocol 4 arrives at eth0 is
+    redirected into the TUN device before the packet sockets, or the fast path itself, see it.
     """
     attacker = lab.r.wire("left")
     frame = lab.n1.mac("eth0") + lab.r.mac("left") + b"\x08\x00"
-    lab.n1.run("tc qdisc add dev eth0 clsact")
-    lab.n1.run("tc filter add dev eth0 ingress protocol ip u32 match ip protocol 4 0xff "
+    if not lab.d1.has_fastpath:
+        lab.n1.run("tc qdisc add dev eth0 clsact")
+    lab.n1.run("tc filter add dev eth0 ingress pref 1 protocol ip u32 match ip protocol 4 0xff "
                "action mirred egress redirect dev tun0")
     watch = Watch(lab.d1)
     for _ in range(20):
@@ -310,7 +315,7 @@ def handed_over():
     else:
         tap.ok(True, "handed over: 20 of 20 pings are answered")
     watch.wait("handed-over", 20)
-    rose = watch.rose()
+    rose = watch.grown()
     tap.equal((rose.get("handed-over"), rose.get("rx_packets"), rose.get("tx_packets")),
               (20, 20, 20), "handed over: each decapsulated exactly once")
 
@@ -380,9 +385,10 @@ def handed_over():
     lab.n1.offloads("eth0", False)
 
     watch = Watch(lab.d1)
-    lab.n1.run("tc qdisc del dev eth0 clsact")
-    tap.ok(ping(), "the redirection is gone: packet sockets take over")
-    tap.equal(watch.rose().get("handed-over"), None, "… and nothing is handed over any more")
+    lab.n1.run("tc filter del dev eth0 ingress pref 1" if lab.d1.has_fastpath
+               else "tc qdisc del dev eth0 clsact")
+    tap.ok(ping(), "the redirection is gone: the usual way in takes over")
+    tap.equal(watch.grown().get("handed-over"), None, "… and nothing is handed over any more")
     attacker.close()
 
 

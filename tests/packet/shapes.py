@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small networks that several packet tests use."""
 
+import culvert
 import net
 import tap
 from culvert import Culvertd
@@ -45,7 +46,8 @@ class Pair:
         # No ARP in the middle of a test.
         self.n1.ip(f"neigh replace {self.POD} lladdr {mac_text(self.p1.mac('eth0'))} dev pod0")
         self.resolve()
-        self.culvertd = Culvertd(self.n1, *arguments) if daemon else None
+        pods = (("pod0", self.POD),)
+        self.culvertd = Culvertd(self.n1, *arguments, endpoints=pods) if daemon else None
 
     def resolve(self):
         """Permanent neighbours for all peers at n1's eth0."""
@@ -133,8 +135,9 @@ class Line:
                          10.244.1.1   192.168.100.254       10.244.2.1
                         192.168.100.1   192.168.200.254    192.168.200.2
 
-    n1 and n2 run culvertd (d1, d2) with tun0 to each other. offload: of all cables but
-    as set by offloads() later.
+    n1 and n2 run culvertd (d1, d2) with tun0 to each other; mode "mixed": n1 has the engine alone,
+    n2 the fast path and its pod as an endpoint. offload: of all cables but as set by offloads()
+    later.
     """
 
     A, B = "192.168.100.1", "192.168.200.2"
@@ -152,7 +155,11 @@ class Line:
         self.r.ip("addr add 192.168.100.254/24 dev left", "addr add 192.168.200.254/24 dev right")
         self._node(self.n1, self.p1, 1, self.A, "192.168.100.254")
         self._node(self.n2, self.p2, 2, self.B, "192.168.200.254")
-        self.d1, self.d2 = Culvertd(self.n1, *arguments), Culvertd(self.n2, *arguments)
+        one, other = culvert.MODE, culvert.MODE
+        if culvert.MODE == culvert.MIXED:
+            one, other = culvert.ENGINE, culvert.ENDPOINTS
+        self.d1 = Culvertd(self.n1, *arguments, mode=one, endpoints=(("pod0", self.POD_A),))
+        self.d2 = Culvertd(self.n2, *arguments, mode=other, endpoints=(("pod0", self.POD_B),))
         self.d1.add(f"tun0 mode ipip remote {self.B} local {self.A} {words}")
         self.d2.add(f"tun0 mode ipip remote {self.A} local {self.B} {words}")
         self.n1.ip("route add 10.244.2.0/24 dev tun0")

@@ -42,6 +42,31 @@ static void understands_every_command(void **state)
 	assert_string_equal(request.filter.config.name, "tun0");
 }
 
+static void understands_captures(void **state)
+{
+	static const char *const wrong[] = {
+		"{" V "\"command\":\"capture\",\"snap\":0}",
+		"{" V "\"command\":\"capture\",\"snap\":262145}",
+		"{" V "\"command\":\"capture\",\"snap\":\"96\"}",
+		"{" V "\"command\":\"capture\",\"tunnel\":\"tun0\"}",
+		"{" V "\"command\":\"capture\",\"tunnel\":{\"remote\":\"192.0.2.1\"}}",
+		"{" V "\"command\":\"capture\",\"filter\":\"udp\"}",
+	};
+
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"capture\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_CAPTURE);
+	assert_int_equal(request.snap, 262144);
+	assert_string_equal(request.filter.config.name, "");
+	assert_int_equal(parse("{" V "\"command\":\"capture\",\"snap\":96,\"tunnel\":{"
+			       "\"name\":\"tun0\"}}"),
+			 0);
+	assert_int_equal(request.snap, 96);
+	assert_string_equal(request.filter.config.name, "tun0");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(parse(wrong[i]), -EINVAL);
+}
+
 static void understands_single_changes(void **state)
 {
 	static const struct {
@@ -272,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(understands_every_command),
+		cmocka_unit_test(understands_captures),
 		cmocka_unit_test(understands_single_changes),
 		cmocka_unit_test(understands_endpoints),
 		cmocka_unit_test(understands_batches),

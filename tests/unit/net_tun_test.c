@@ -346,6 +346,36 @@ static void test_carrier_goes_with_the_last_queue(void **state)
 	close(first);
 }
 
+/* What the carrier holder is built on. */
+static void test_a_detached_queue_keeps_the_carrier_and_gets_nothing(void **state)
+{
+	int detached = open_tun("tun0"), queue = open_tun("tun0");
+	struct pollfd look = {.fd = detached, .events = POLLIN};
+
+	(void)state;
+	assert_int_equal(cv_tun_detach(detached), 0);
+	assert_int_equal(cv_tun_detach(detached), -EINVAL);
+	cv_sh("ip addr add 10.0.0.1/24 dev tun0 && ip link set tun0 up");
+	cv_wait_running("tun0");
+	send_flows(64);
+	assert_int_equal(read_flows(queue), 64);
+	close(queue);
+	send_flows(64);
+	assert_true(link_of("tun0").flags & IFF_RUNNING);
+	assert_int_equal(read_flows(detached), 0);
+	/* Again with queues in service: none of the flows is its. */
+	queue = open_tun("tun0");
+	send_flows(64);
+	assert_int_equal(read_flows(queue), 64);
+	assert_int_equal(read_flows(detached), 0);
+	close(queue);
+	assert_int_equal(poll(&look, 1, 0), 0);
+	cv_sh("ip link del tun0");
+	assert_int_equal(poll(&look, 1, 1000), 1);
+	assert_true(look.revents & POLLERR);
+	close(detached);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -360,6 +390,7 @@ int main(void)
 		TEST(test_impossible_names),
 		TEST(test_no_device_node_and_no_privilege),
 		TEST(test_carrier_goes_with_the_last_queue),
+		TEST(test_a_detached_queue_keeps_the_carrier_and_gets_nothing),
 	};
 
 	if (!cv_netns_available())

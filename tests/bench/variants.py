@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The ways between two pods that `make bench-kernel` compares. A variant is a name and what to do on which node
+to set it up and to take it away again, as lines of `ip` or of `culvert`. Only one is there at a time (a
+kernel tunnel and Culvert cannot share protocol 4), so all of them use the same addresses:
+
+    a1-pod 10.244.1.2 ── a1 192.168.100.1 ── router ── b1 192.168.200.2 ── b1-pod 10.244.2.2
+"""
+
+A, B = "192.168.100.1", "192.168.200.2"
+POD_A, POD_B = "10.244.1.2", "10.244.2.2"
+NET_A, NET_B = "10.244.1.0/24", "10.244.2.0/24"
+# Node -> its own address, the other end's, and the pods behind the other end.
+ENDS = {"a1": (A, B, NET_B), "b1": (B, A, NET_A)}
+
+
+class Variant:
+    """One way. up, down: [(node, line of ip or culvert)]; where: what measure.py calls a path."""
+
+    def __init__(self, name, up, down):
+        self.name = name
+        self.up = up
+        self.down = down
+        self.where = ("b1-pod", POD_B, POD_A)
+
+
+def direct():
+    """Routes on the nodes and on the router; no tunnel."""
+    routes = [
+        ("a1", f"{NET_B} via 192.168.100.254"), ("b1", f"{NET_A} via 192.168.200.254"),
+        ("router", f"{NET_A} via {A}"), ("router", f"{NET_B} via {B}"),
+    ]
+    return Variant("direct", [(node, f"ip route add {r}") for node, r in routes],
+                   [(node, f"ip route del {r}") for node, r in routes])
+
+
+def kernel(kind, more="", address=""):
+    """A device of the kernel's own. address: NET.%d of the nodes on it, if routes need a next hop."""
+    up = []
+    for number, (node, (local, remote, pods)) in enumerate(ENDS.items(), 1):
+        up += [(node, f"ip link add kernel0 type {kind} local {local} remote {remote} {more}")]
+        if address:
+            up += [(node, f"ip addr add {address % number}/24 dev kernel0")]
+        up += [(node, "ip link set kernel0 up")]
+        via = f"via {address % (3 - number)}" if address else ""
+        up += [(node, f"ip route add {pods} {via} dev kernel0")]
+    return Variant(kind, up, [(node, "ip link del kernel0") for node in ENDS])
+
+
+def culvert(name, more=""):
+    """Culvert at both ends. more: further words of `culvert tunnel add`."""
+    up = []
+    for node, (local, remote, pods) in ENDS.items():
+        up += [
+            (node, f"culvert tunnel add tun0 mode ipip remote {remote} local {local} {more}"),
+            (node, "ip link set tun0 up"),
+            (node, f"ip route add {pods} dev tun0"),
+        ]
+    return Variant(name, up, [(node, "culvert tunnel del tun0") for node in ENDS])
+
+
+# In the order in which they are told. The fast path's two ways join them when they are there.
+VARIANTS = [
+    direct(),
+    kernel("ipip"),
+    kernel("gre"),
+    kernel("vxlan", "id 46 dstport 4789 dev eth0", "10.246.0.%d"),
+    culvert("culvert-engine"),
+]
+
+# (64-byte UDP packets/s of this, divided by those of that, at least): judged when both were measured.
+TARGETS = [("culvert-endpoint", "ipip", 1.3), ("culvert-device", "ipip", 0.9)]
