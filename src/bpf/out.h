@@ -136,20 +136,10 @@ CV_INLINE void cv_forget_route(struct __sk_buff *skb)
 	bpf_skb_set_tunnel_key(skb, &key, offsetof(struct bpf_tunnel_key, remote_ipv6[1]), 0);
 }
 
-/*
- * An Ethernet header, without addresses, in front of an IPv4 packet that has none. It says what
- * follows, for who captures in the endpoint.
- */
+/* Room for an Ethernet header; the engine's packets begin with the IPv4 header. */
 CV_INLINE bool cv_make_link_header(struct __sk_buff *skb)
 {
-	struct ethhdr *header;
-
-	if (bpf_skb_change_head(skb, ETH_HLEN, 0))
-		return false;
-	header = (struct ethhdr *)cv_packet_data(skb);
-	if ((__u8 *)(header + 1) <= cv_packet_end(skb))
-		header->h_proto = cv_htons(ETH_P_IP);
-	return true;
+	return !bpf_skb_change_head(skb, ETH_HLEN, 0);
 }
 
 CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,

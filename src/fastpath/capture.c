@@ -76,6 +76,10 @@ int cv_fastpath_capture_fd(struct cv_fastpath *fastpath)
 
 void cv_fastpath_capture_poll(struct cv_fastpath *fastpath)
 {
+	/*
+	 * Not perf_buffer__poll(): perf descriptors tell once that they are readable, and
+	 * whoever waits for the epoll descriptor around them has been told.
+	 */
 	if (fastpath->capture)
-		perf_buffer__poll(fastpath->capture, 0);
+		perf_buffer__consume(fastpath->capture);
 }

@@ -422,6 +422,7 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 	rp_filter = wanted & CV_FP_DEVICE_UNDERLAY ? read_rp_filter(device->name) : 0;
 	if (rp_filter != device->rp_filter) {
 		device->rp_filter = rp_filter;
+		write_entry(fastpath, device, device->kind);
 		look->changed = true;
 	}
 	if (device->kind & ~wanted) {
