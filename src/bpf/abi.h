@@ -221,6 +221,15 @@ struct cv_fp_word {
 	__u8 unused[7];
 };
 
+/* What an entry of cv_flows is about. */
+enum cv_fp_flow_kind {
+	CV_FP_FLOW = 0,
+	/* All flows between two addresses, no ports: one is the stack's, if there is an entry. */
+	CV_FP_FLOWS_OF_PAIR = 1,
+	/* The same: the path of the flow that came in fragments last. */
+	CV_FP_FRAGMENTS_OF_PAIR = 2,
+};
+
 /* cv_flows: flows of endpoints, seen from the endpoint, both directions in one entry. */
 struct cv_fp_flow_key {
 	__be32 local; /* the endpoint's address */
@@ -228,7 +237,7 @@ struct cv_fp_flow_key {
 	__be16 local_port; /* ICMP echo: the identifier, on the side of who asks */
 	__be16 remote_port;
 	__u8 protocol;
-	__u8 is_pair; /* not a flow: "some flow between these addresses is the stack's" */
+	__u8 kind; /* enum cv_fp_flow_kind */
 	__u8 unused[2];
 };
 

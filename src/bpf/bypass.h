@@ -30,12 +30,21 @@ CV_INLINE bool cv_flow_lingers(const struct cv_flow_tuple *tuple, const struct c
 }
 
 /* True if a packet without an entry that holds may go past the stack. */
-CV_INLINE bool cv_flow_may_begin(struct __sk_buff *skb, const struct cv_flow_tuple *tuple)
+CV_INLINE bool cv_flow_may_begin(struct __sk_buff *skb, const struct cv_flow_tuple *tuple,
+				 const struct cv_fp_flow_key *key)
 {
+	struct cv_fp_flow_key pair;
+
 	if (CV_HAS_CONNTRACK &&
 	    (tuple->protocol == CV_IPV4_PROTO_TCP || tuple->protocol == CV_IPV4_PROTO_UDP))
 		return !is_tracked(skb, tuple);
-	return tuple->begins && !tuple->quotes;
+	if (!tuple->begins || tuple->quotes)
+		return false;
+	if (tuple->protocol != CV_IPV4_PROTO_UDP)
+		return true;
+	/* Any packet of a UDP flow looks like its first. */
+	cv_flow_pair(key, CV_FP_FLOWS_OF_PAIR, &pair);
+	return !bpf_map_lookup_elem(&cv_flows_1, &pair);
 }
 
 /*
@@ -49,13 +58,6 @@ static __attribute__((noinline)) int choose_path(struct __sk_buff *skb,
 	const struct cv_fp_flow *known;
 	struct cv_fp_flow_key other;
 
-	if (tuple->datagram != CV_FP_PATH_NONE)
-		return tuple->datagram;
-	if (tuple->later) {
-		cv_flow_pair(key, &other);
-		known = bpf_map_lookup_elem(&cv_flows_1, &other);
-		return may_bypass && !known ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
-	}
 	known = bpf_map_lookup_elem(&cv_flows_1, key);
 	if (!known) {
 		cv_flow_mirror(key, &other);
@@ -70,7 +72,51 @@ static __attribute__((noinline)) int choose_path(struct __sk_buff *skb,
 	/* A new connection with old ports may be another's, if conntrack says so. */
 	if (known && !(CV_HAS_CONNTRACK && tuple->protocol == CV_IPV4_PROTO_TCP && tuple->begins))
 		return CV_FP_PATH_STACK;
-	return cv_flow_may_begin(skb, tuple) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
+	return cv_flow_may_begin(skb, tuple, key) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK;
+}
+
+/* The path of a fragment whose datagram has not been seen. */
+static __attribute__((noinline)) int guess_path(const struct cv_fp_flow_key *key)
+{
+	const struct cv_fp_flow *known;
+	struct cv_fp_flow_key pair;
+
+	cv_flow_pair(key, CV_FP_FRAGMENTS_OF_PAIR, &pair);
+	known = bpf_map_lookup_elem(&cv_flows_1, &pair);
+	if (known)
+		return known->path;
+	cv_flow_pair(key, CV_FP_FLOWS_OF_PAIR, &pair);
+	return bpf_map_lookup_elem(&cv_flows_1, &pair) ? CV_FP_PATH_STACK : CV_FP_PATH_BYPASS;
+}
+
+/* The path of a packet, and that of its flow, from which a datagram's may differ. */
+struct cv_paths {
+	int packet;
+	int flow; /* NONE: not asked for */
+};
+
+CV_INLINE struct cv_paths cv_paths_choose(struct __sk_buff *skb, const struct cv_flow_tuple *tuple,
+					  const struct cv_fp_flow_key *key, bool may_bypass)
+{
+	struct cv_paths paths = {CV_FP_PATH_STACK, CV_FP_PATH_NONE};
+
+	if (tuple->later) {
+		if (tuple->datagram != CV_FP_PATH_NONE)
+			paths.packet = tuple->datagram;
+		else if (may_bypass)
+			paths.packet = guess_path(key);
+	} else if (tuple->known) {
+		paths.packet = paths.flow = choose_path(skb, tuple, key, may_bypass);
+		if (tuple->datagram != CV_FP_PATH_NONE)
+			paths.packet = tuple->datagram;
+	}
+	return paths;
+}
+
+/* Not a fragment, or one of a datagram that is known to go past the stack. */
+CV_INLINE bool cv_datagram_is_past(const struct cv_ipv4 *ip, const struct cv_flow_tuple *tuple)
+{
+	return !cv_ipv4_is_fragment(ip) || tuple->datagram == CV_FP_PATH_BYPASS;
 }
 
 /* Past the stack, for this packet at least. */
@@ -79,18 +125,36 @@ CV_INLINE bool cv_path_is_past(int path)
 	return path == CV_FP_PATH_BYPASS || path == CV_FP_PATH_LINGER;
 }
 
-/* What a packet's path means for its flow and its datagram; remember: an entry is to be written. */
-CV_INLINE bool cv_path_settle(const struct cv_ipv4 *ip, const struct cv_flow_tuple *tuple,
-			      const struct cv_fp_flow_key *key, int path)
+/* The flow comes in fragments: its path is the best guess for those that come out of order. */
+CV_INLINE void cv_note_fragments(const struct cv_fp_flow_key *key, int path)
+{
+	struct cv_fp_flow_key pair;
+
+	cv_flow_pair(key, CV_FP_FRAGMENTS_OF_PAIR, &pair);
+	set_path(&pair, cv_path_is_past(path) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK,
+		 CV_FP_OPENER_UNKNOWN);
+}
+
+/*
+ * What a packet's paths mean for its flow and its datagram. True: the flow's entry is to be
+ * written, so that it says bypass.
+ */
+CV_INLINE bool cv_paths_settle(const struct cv_ipv4 *ip, const struct cv_flow_tuple *tuple,
+			       const struct cv_fp_flow_key *key, const struct cv_paths *paths)
 {
 	if (cv_ipv4_is_fragment(ip))
 		note_datagram(ip, tuple,
-			      cv_path_is_past(path) ? CV_FP_PATH_BYPASS : CV_FP_PATH_STACK);
-	if (!tuple->known || tuple->quotes || tuple->datagram != CV_FP_PATH_NONE)
+			      cv_path_is_past(paths->packet) ? CV_FP_PATH_BYPASS
+							     : CV_FP_PATH_STACK);
+	if (!tuple->known || tuple->quotes)
 		return false;
-	if (path == CV_FP_PATH_STACK)
+	if (ip->more_fragments && !ip->fragment_offset)
+		cv_note_fragments(key, paths->flow);
+	if (tuple->datagram != CV_FP_PATH_NONE)
+		return false;
+	if (paths->flow == CV_FP_PATH_STACK)
 		give_to_stack(key);
-	return path == CV_FP_PATH_BYPASS;
+	return paths->flow == CV_FP_PATH_BYPASS;
 }
 
 /* ---- to an endpoint ----------------------------------------------------------------------- */
@@ -137,8 +201,8 @@ CV_INLINE bool cv_flow_permits(const struct cv_fp_flow *flow, const struct cv_in
 			       const struct cv_fp_stamp *now)
 {
 	return flow->path == CV_FP_PATH_BYPASS && !in->tuple.quotes &&
-	       in->tuple.datagram != CV_FP_PATH_STACK && cv_stamp_holds(&flow->in_stamp, now) &&
-	       flow->in_source == in->key.outer_source &&
+	       cv_datagram_is_past(&in->inner, &in->tuple) &&
+	       cv_stamp_holds(&flow->in_stamp, now) && flow->in_source == in->key.outer_source &&
 	       flow->in_destination == in->key.outer_destination &&
 	       flow->in_ifindex == in->key.ifindex && flow->in_tos == in->key.tos;
 }
@@ -151,19 +215,18 @@ CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(struct __sk_buff *skb,
 						       const struct cv_inbound *in,
 						       const struct cv_fp_permit *permit)
 {
-	int path = CV_FP_PATH_STACK;
 	const struct cv_fp_endpoint *endpoint;
 	struct cv_fp_flow_key key;
+	struct cv_paths paths;
 
 	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &in->inner.destination);
 	if (!endpoint)
 		return NULL;
 	cv_flow_key_of(&in->tuple, false, &key);
-	if (cv_flow_counts(&in->tuple))
-		path = choose_path(skb, &in->tuple, &key, endpoint->bypass && permit->routed_back);
-	if (cv_path_settle(&in->inner, &in->tuple, &key, path))
+	paths = cv_paths_choose(skb, &in->tuple, &key, endpoint->bypass && permit->routed_back);
+	if (cv_paths_settle(&in->inner, &in->tuple, &key, &paths))
 		remember_in(&key, in, permit, endpoint);
-	return cv_path_is_past(path) ? endpoint : NULL;
+	return cv_path_is_past(paths.packet) ? endpoint : NULL;
 }
 
 /* ---- from an endpoint --------------------------------------------------------------------- */
@@ -293,12 +356,14 @@ CV_INLINE void cv_mirror_bypass(const struct cv_fp_flow_key *key, const struct c
 }
 
 /* The answer of the flow's entry holds for this packet. */
-CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_flow_tuple *tuple,
-				__u32 ifindex, __u32 tos, const struct cv_fp_stamp *now)
+CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_ipv4 *ip,
+				const struct cv_flow_tuple *tuple, __u32 ifindex,
+				const struct cv_fp_stamp *now)
 {
 	return flow->path == CV_FP_PATH_BYPASS && !tuple->quotes &&
-	       tuple->datagram != CV_FP_PATH_STACK && flow->endpoint == ifindex &&
-	       flow->out_tos == tos && cv_stamp_holds(&flow->out_stamp, now) &&
+	       cv_datagram_is_past(ip, tuple) && flow->endpoint == ifindex &&
+	       flow->out_tos == (ip->tos & CV_IPV4_DSCP_MASK) &&
+	       cv_stamp_holds(&flow->out_stamp, now) &&
 	       (!flow->out_way.mtu_until_ns ||
 		bpf_ktime_get_coarse_ns() < flow->out_way.mtu_until_ns);
 }
@@ -312,20 +377,19 @@ CV_INLINE void cv_choose_exit(struct __sk_buff *skb, const struct cv_ipv4 *ip,
 			      bool may_bypass, struct cv_exit *ret_exit)
 {
 	const struct cv_fp_endpoint *neighbour;
-	int path = CV_FP_PATH_STACK;
+	struct cv_paths paths;
 
 	neighbour = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
 	if (neighbour && !neighbour->bypass)
 		may_bypass = false;
-	if (cv_flow_counts(tuple))
-		path = choose_path(skb, tuple, key, may_bypass);
-	if (cv_path_is_past(path)) {
+	paths = cv_paths_choose(skb, tuple, key, may_bypass);
+	if (cv_path_is_past(paths.packet)) {
 		__builtin_memset(ret_exit, 0, sizeof(*ret_exit));
 		route_exit(skb, ip, tuple, ret_exit);
 		if (ret_exit->to_stack)
-			path = CV_FP_PATH_STACK;
+			paths.packet = paths.flow = CV_FP_PATH_STACK;
 	}
-	if (!cv_path_settle(ip, tuple, key, path))
+	if (!cv_paths_settle(ip, tuple, key, &paths))
 		return;
 	remember_exit(key, tuple, ret_exit, skb->ifindex, ip->tos & CV_IPV4_DSCP_MASK);
 	if (!ret_exit->tunnel)
@@ -346,8 +410,7 @@ CV_INLINE void cv_find_exit(struct __sk_buff *skb, const struct cv_fp_config *co
 	cv_flow_key_of(tuple, true, &key);
 	if (tuple->known)
 		known = bpf_map_lookup_elem(&cv_flows_1, &key);
-	if (known &&
-	    cv_flow_has_exit(known, tuple, skb->ifindex, ip->tos & CV_IPV4_DSCP_MASK, &now)) {
+	if (known && cv_flow_has_exit(known, ip, tuple, skb->ifindex, &now)) {
 		cv_read_exit(known, ret_exit);
 		return;
 	}
@@ -401,17 +464,35 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 			      ip->total_length + (__u64)(segments - 1) * headers);
 }
 
+/* The checksum of a header with options, which may not be in one piece. */
+static __attribute__((noinline)) int are_options_whole(struct __sk_buff *skb, __u32 header_length)
+{
+	__u8 header[CV_IPV4_HEADER_MAX];
+
+	if (header_length <= CV_IPV4_HEADER_MIN || header_length > sizeof(header) ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN, header, header_length))
+		return 0;
+	return cv_ipv4_checksum_ok(header, header_length);
+}
+
+CV_INLINE bool cv_header_whole(struct __sk_buff *skb, const struct cv_ipv4 *ip,
+			       const struct cv_ipv4_header *header)
+{
+	if (ip->header_length == CV_IPV4_HEADER_MIN)
+		return cv_header_ok(header);
+	return are_options_whole(skb, ip->header_length);
+}
+
 CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scene)
 {
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_ipv4_header header;
 	struct cv_exit exit = {0};
 	struct cv_ipv4 ip = {0};
 
 	if (!cv_packet_header(skb, ETH_HLEN, &header))
 		return CV_PASS;
-	if (cv_ipv4_parse(&header, skb->len - ETH_HLEN, &ip) ||
-	    (ip.header_length == CV_IPV4_HEADER_MIN && !cv_header_ok(&header)))
+	if (cv_ipv4_parse(&header, skb->len - ETH_HLEN, &ip) || !cv_header_whole(skb, &ip, &header))
 		return cv_to_stack(skb, scene);
 	cv_flow_read(skb, ETH_HLEN, &ip, &tuple);
 	tuple.outbound = true;

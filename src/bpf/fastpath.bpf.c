@@ -30,7 +30,7 @@ CV_INLINE bool is_for_us(const struct __sk_buff *skb)
 CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 {
 	struct cv_ipv4_header header;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 	struct cv_ipv4 ip;
 
@@ -267,22 +267,21 @@ CV_INLINE bool goes_back(struct __sk_buff *skb, const struct cv_ipv4 *ip, __u32 
 CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
 							  const struct cv_ipv4 *ip)
 {
-	int path = CV_FP_PATH_STACK;
 	const struct cv_fp_endpoint *endpoint;
-	struct cv_flow_tuple tuple;
+	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
+	struct cv_paths paths;
 
 	endpoint = bpf_map_lookup_elem(&cv_endpoints_1, &ip->destination);
 	if (!endpoint)
 		return NULL;
 	cv_flow_read(skb, 0, ip, &tuple);
 	cv_flow_key_of(&tuple, false, &key);
-	if (cv_flow_counts(&tuple))
-		path = choose_path(skb, &tuple, &key,
-				   endpoint->bypass && goes_back(skb, ip, endpoint->ifindex));
-	if (cv_path_settle(ip, &tuple, &key, path))
+	paths = cv_paths_choose(skb, &tuple, &key,
+				endpoint->bypass && goes_back(skb, ip, endpoint->ifindex));
+	if (cv_paths_settle(ip, &tuple, &key, &paths))
 		set_path(&key, CV_FP_PATH_BYPASS, cv_flow_opener(&tuple));
-	return cv_path_is_past(path) ? endpoint : NULL;
+	return cv_path_is_past(paths.packet) ? endpoint : NULL;
 }
 
 /*

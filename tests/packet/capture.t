@@ -14,6 +14,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import socket
@@ -196,7 +197,8 @@ def filters():
         seen = [json.loads(line) for line in out.splitlines()]
         seen = [protocols[line["inner"]["protocol"]] for line in seen
                 if line["verdict"] != "to-engine"]
-        tap.equal((code, seen), (0, wanted), f"filter {' '.join(words)}")
+        # Workers' records come nearly in order.
+        tap.equal((code, sorted(seen)), (0, sorted(wanted)), f"filter {' '.join(words)}")
     for words, code, pattern in (
         (["tun9"], 1, "no such tunnel as tun9"), (["tun"], 1, "did you mean tun0"),
         (["tcp", "port"], 2, "filter \"tcp port\": "), (["tun0", "udp", "and"], 2, "filter"),
@@ -224,12 +226,14 @@ def lines():
     lab.tunnel()
     capture = Capture("tun0", "udp", "-c", "1")
     lab.outer_of(udp(POD, FAR, 128))
-    line = capture.process.stdout.readline().decode()
+    ready, _, _ = select.select([capture.process.stdout], [], [], 5)
+    line = capture.process.stdout.readline().decode() if ready else ""
     tap.ok(re.fullmatch(
         rf"\d\d:\d\d:\d\d\.\d{{6}} tun0 {PATH} out (192.168.100.1 > 192.168.100.2: )?"
         rf"10.244.1.2.4000 > 10.244.2.2.5000 udp, length 128: .*\n", line), line.strip())
-    code, _, err = capture.end(None)
-    tap.equal((code, summary(err)), (0, (1, 0)), "-c 1 ends by itself")
+    tap.ok(wait(lambda: capture.process.poll() is not None), "-c 1 ends by itself")
+    code, _, err = capture.end()
+    tap.equal((code, summary(err)), (0, (1, 0)), "… and says so")
 
 
 def two_at_once():
@@ -294,7 +298,9 @@ def slow_reader():
         lab.from_pod(packet)
     time.sleep(0.5)
     grown = DAEMON.memory() - before
-    tap.ok(grown < 40 << 20, "memory is bounded", f"{grown >> 20} MiB more")
+    # 28 MB came. The sanitizers keep what is freed.
+    limit = 24 << 20 if "asan" not in BUILD else 256 << 20
+    tap.ok(grown < limit, f"memory is bounded: {grown >> 20} MiB more")
     tap.ok(lab.outer_of(udp(POD, FAR, 99)), "packets go on")
     slow.process.send_signal(signal.SIGCONT)
     time.sleep(0.5)

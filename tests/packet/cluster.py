@@ -237,6 +237,7 @@ class Server:
         self.datagrams.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         self.datagrams.bind((address, port))
         self.peers = []
+        self.last = None
         for run in (self._accept, self._answer):
             threading.Thread(target=run, daemon=True).start()
 
@@ -244,7 +245,12 @@ class Server:
         while True:
             peer, address = self.listener.accept()
             self.peers.append(address[0])
+            self.last = peer
             threading.Thread(target=self._echo, args=(peer,), daemon=True).start()
+
+    def say(self, data):
+        """Unasked, on the connection that came last."""
+        self.last.sendall(data)
 
     @staticmethod
     def _echo(peer):
