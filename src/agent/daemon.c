@@ -330,14 +330,13 @@ static int open_kernel(struct daemon *d, struct cv_error *error)
 static void remove_fastpath(struct daemon *d)
 {
 	unsigned int removed = 0;
-	int rc = cv_fastpath_purge(d->rundir.path, d->nl, &removed);
+	int rc = cv_fastpath_switch_off(d->rundir.path, d->nl, &removed);
 
-	/* Who may not use eBPF cannot remove all of it; nothing is attached any more. */
-	if (rc && rc != -EPERM)
-		cv_log(LOG_WARNING, "cannot remove what an earlier fast path has left: %s",
+	if (rc)
+		cv_log(LOG_WARNING, "cannot take away what an earlier fast path has left: %s",
 		       strerror(-rc));
 	else if (removed)
-		cv_log(LOG_NOTICE, "what an earlier fast path had left is removed");
+		cv_log(LOG_NOTICE, "the programs of an earlier fast path are taken away");
 }
 
 /* Without it, or where the kernel does not let us, everything works and is slower. */

@@ -64,8 +64,8 @@ struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int w
 				      __be32 source, __be32 destination, int ifindex);
 
 /*
- * Look at the tunnels' devices again, for one worker's share: their MTU, and what they are bound to:
- * by index as long as there is a device of this index, whatever its name is now; else by name.
+ * Look at the tunnels' devices again, for one worker's share: their MTU, and what they are bound
+ * to: by index as long as there is a device of this index, whatever its name is now; else by name.
  */
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker);
 

@@ -495,7 +495,7 @@ static void forget_devices(struct cv_fastpath *fastpath)
 		struct cv_fastpath_device *device = &fastpath->devices[i];
 		__u32 key = (__u32)device->ifindex;
 
-		if (device->seen && (device->kind || device->problem[0])) {
+		if (device->seen && (device->kind || device->made_clsact || device->problem[0])) {
 			fastpath->devices[kept++] = *device;
 			continue;
 		}
@@ -568,24 +568,62 @@ static void detach(const struct cv_hook *hook, const struct place *place, void *
 	cv_hook_detach(hook);
 }
 
-int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir,
-		     unsigned int *ret_removed)
+/* Call cb for every entry of cv_devices. 0 or -errno. */
+static int for_each_entry(const struct cv_pins *pins,
+			  void (*cb)(int map, __u32 ifindex, struct cv_fp_device *entry,
+				     void *data),
+			  void *data)
 {
-	struct search search = {.handle = cv_pins_handle(run_dir), .found = detach};
 	int map = cv_pins_get(pins, CV_FP_MAP_DEVICES);
 	__u32 key, last, *previous = NULL;
 	struct cv_fp_device entry;
 
-	cv_link_for_each(nl, search_link, &search);
-	*ret_removed += search.count;
 	if (map < 0)
-		return map == -EPERM || map == -EACCES ? -EPERM : 0;
+		return map;
 	while (!bpf_map_get_next_key(map, previous, &key)) {
 		last = key;
 		previous = &last;
-		if (!bpf_map_lookup_elem(map, &key, &entry) && entry.made_clsact)
-			remove_clsact(nl, pins, key);
+		if (!bpf_map_lookup_elem(map, &key, &entry))
+			cb(map, key, &entry, data);
 	}
 	close(map);
 	return 0;
+}
+
+static void note_detached(int map, __u32 ifindex, struct cv_fp_device *entry, void *data)
+{
+	(void)data;
+	entry->kind = 0;
+	bpf_map_update_elem(map, &ifindex, entry, BPF_EXIST);
+}
+
+unsigned int cv_devices_detach(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir)
+{
+	struct search search = {.handle = cv_pins_handle(run_dir), .found = detach};
+
+	cv_link_for_each(nl, search_link, &search);
+	for_each_entry(pins, note_detached, NULL);
+	return search.count;
+}
+
+struct removal {
+	struct cv_nl *nl;
+	const struct cv_pins *pins;
+};
+
+static void remove_made(int map, __u32 ifindex, struct cv_fp_device *entry, void *data)
+{
+	const struct removal *removal = data;
+
+	(void)map;
+	if (entry->made_clsact)
+		remove_clsact(removal->nl, removal->pins, ifindex);
+}
+
+int cv_devices_remove_qdiscs(struct cv_nl *nl, const struct cv_pins *pins)
+{
+	struct removal removal = {nl, pins};
+	int err = for_each_entry(pins, remove_made, &removal);
+
+	return err == -EPERM || err == -EACCES ? -EPERM : 0;
 }

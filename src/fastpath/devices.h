@@ -26,12 +26,11 @@ void cv_devices_add_tunnel(struct cv_fastpath *fastpath, int ifindex);
 /* Take the programs of one kind off a device. */
 void cv_devices_release(struct cv_fastpath *fastpath, int ifindex, uint32_t kind);
 
-/*
- * Detach all programs of ours (*ret_removed grows by as many), and remove the qdiscs that
- * cv_devices says we made. 0, or -EPERM: that map may not be read.
- */
-int cv_devices_purge(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir,
-		     unsigned int *ret_removed);
+/* Detach all programs of ours, wherever they are. How many there were. */
+unsigned int cv_devices_detach(struct cv_nl *nl, const struct cv_pins *pins, const char *run_dir);
+
+/* Remove the qdiscs that cv_devices says we made. 0, or -EPERM: that map may not be read. */
+int cv_devices_remove_qdiscs(struct cv_nl *nl, const struct cv_pins *pins);
 
 /* The entry of a device, or NULL. */
 struct cv_fastpath_device *cv_devices_find(struct cv_fastpath *fastpath, int ifindex);

@@ -719,21 +719,45 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
 /* ---- the end of an instance
  * ------------------------------------------------------------------------ */
 
+/* Its pins, or its maps as far as they are found. 0 or -errno. */
+static int find_instance(const char *run_dir, struct cv_nl *nl, struct cv_pins *ret_pins)
+{
+	int err;
+
+	cv_programs_listen();
+	err = cv_pins_find(run_dir, ret_pins);
+	if (err == -ENOENT)
+		cv_devices_find_maps(nl, cv_pins_handle(run_dir), ret_pins);
+	return err == -ENOENT ? 0 : err;
+}
+
+int cv_fastpath_switch_off(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed)
+{
+	struct cv_pins pins;
+	int err = find_instance(run_dir, nl, &pins);
+
+	*ret_removed = 0;
+	if (err)
+		return err;
+	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
+	delete_parked(nl, cv_pins_handle(run_dir));
+	cv_pins_remove_all_but(&pins, CV_FP_MAP_DEVICES);
+	cv_pins_close(&pins);
+	return 0;
+}
+
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed)
 {
 	struct cv_pins pins;
-	int err;
+	int err = find_instance(run_dir, nl, &pins);
 
 	*ret_removed = 0;
-	cv_programs_listen();
+	if (err)
+		return err;
+	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
 	if (delete_parked(nl, cv_pins_handle(run_dir)))
 		(*ret_removed)++;
-	err = cv_pins_find(run_dir, &pins);
-	if (err && err != -ENOENT)
-		return err;
-	if (err)
-		cv_devices_find_maps(nl, cv_pins_handle(run_dir), &pins);
-	err = cv_devices_purge(nl, &pins, run_dir, ret_removed);
+	err = cv_devices_remove_qdiscs(nl, &pins);
 	if (err) {
 		cv_pins_close(&pins);
 		return err;

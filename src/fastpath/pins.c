@@ -295,6 +295,7 @@ void cv_pins_for_each_sibling(const struct cv_pins *pins,
 
 struct purge {
 	const struct cv_pins *pins;
+	const char *keep; /* NULL: nothing */
 	int count;
 };
 
@@ -302,9 +303,19 @@ static int purge_one(const char *name, void *data)
 {
 	struct purge *purge = data;
 
+	if (purge->keep && !strcmp(purge->keep, name))
+		return 0;
 	if (!cv_pins_remove(purge->pins, name))
 		purge->count++;
 	return 0;
+}
+
+void cv_pins_remove_all_but(const struct cv_pins *pins, const char *name)
+{
+	struct purge purge = {.pins = pins, .keep = name};
+
+	if (pins->dir >= 0)
+		for_each_pinned(pins, purge_one, &purge);
 }
 
 int cv_pins_purge(struct cv_pins *pins)

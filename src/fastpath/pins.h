@@ -75,6 +75,9 @@ void cv_pins_let_go(struct cv_pins *pins);
 /* Unpin one. 0 or -errno. */
 int cv_pins_remove(const struct cv_pins *pins, const char *name);
 
+/* Unpin everything but one. */
+void cv_pins_remove_all_but(const struct cv_pins *pins, const char *name);
+
 /* Unpin everything, remove the directory, and close. How many there were, or -errno. */
 int cv_pins_purge(struct cv_pins *pins);
 

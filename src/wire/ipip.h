@@ -14,8 +14,8 @@
 enum {
 	CV_IPIP_OVERHEAD = CV_IPV4_HEADER_MIN, /* options are never put in */
 	/*
-	 * Identifications: the engine counts below, the fast path from here on, so that both together
-	 * repeat none soon (RFC 6864, 4.3).
+	 * Identifications: the engine counts below, the fast path from here on, so that both
+	 * together repeat none soon (RFC 6864, 4.3).
 	 */
 	CV_IPIP_ID_HALF = 0x8000,
 };

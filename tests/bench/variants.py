@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The ways between two pods that `make bench-kernel` compares. A variant is a name and what to do on which node
-to set it up and to take it away again, as lines of `ip` or of `culvert`. Only one is there at a time (a
-kernel tunnel and Culvert cannot share protocol 4), so all of them use the same addresses:
+to set it up and to take it away again: lines of `ip`, of `culvert`, or `daemon start` and `daemon stop` for its
+culvertd. Only one is there at a time, so all of them use the same addresses. Without its own turn no culvertd
+runs: its packet sockets get a copy of all of protocol 4, which took a third of the kernel's ipip.
 
     a1-pod 10.244.1.2 ── a1 192.168.100.1 ── router ── b1 192.168.200.2 ── b1-pod 10.244.2.2
 """
@@ -15,10 +16,14 @@ ENDS = {"a1": (A, B, NET_B), "b1": (B, A, NET_A)}
 
 
 class Variant:
-    """One way. up, down: [(node, line of ip or culvert)]; where: what measure.py calls a path."""
+    """
+    One way. up, down: [(node, line)]; environment: further variables of its daemons; where: what measure.py
+    calls a path.
+    """
 
-    def __init__(self, name, up, down):
+    def __init__(self, name, up, down, environment=None):
         self.name = name
+        self.environment = environment or {}
         self.up = up
         self.down = down
         self.where = ("b1-pod", POD_B, POD_A)
@@ -47,16 +52,18 @@ def kernel(kind, more="", address=""):
     return Variant(kind, up, [(node, "ip link del kernel0") for node in ENDS])
 
 
-def culvert(name, more=""):
+def culvert(name, more="", environment=None):
     """Culvert at both ends. more: further words of `culvert tunnel add`."""
-    up = []
+    up, down = [], []
     for node, (local, remote, pods) in ENDS.items():
         up += [
+            (node, "daemon start"),
             (node, f"culvert tunnel add tun0 mode ipip remote {remote} local {local} {more}"),
             (node, "ip link set tun0 up"),
             (node, f"ip route add {pods} dev tun0"),
         ]
-    return Variant(name, up, [(node, "culvert tunnel del tun0") for node in ENDS])
+        down += [(node, "culvert tunnel del tun0"), (node, "daemon stop")]
+    return Variant(name, up, down, environment)
 
 
 # In the order in which they are told. The fast path's two ways join them when they are there.

@@ -75,7 +75,7 @@ static void set_up_maps(struct core *core)
 	uint64_t namespace, device;
 
 	if (cv_programs_look(&core->programs, 0, &namespace, &device))
-		namespace = 0;
+	namespace = 0;
 	core->config = (struct cv_fp_config){
 		.namespace = namespace,
 		.generation = 1,

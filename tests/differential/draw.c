@@ -286,6 +286,8 @@ static bool is_answered_by_kernel(uint32_t address)
  *   as it forwards, and answers bad ones; past the stack nobody does;
  * - options in packets that are fragmented: the engine leaves out those that are not to be copied
  *   (RFC 791, 3.1), the kernel makes "no operation" of them;
+ * - fragments that are fragmented again and would end beyond 65535 bytes: the engine refuses, the
+ *   kernel lets the offset overflow;
  * - options of outer packets that the kernel answers into a tunnel (node.c leaves out the others);
  * - outer fragments of strangers: the fast path refuses each, the engine the whole;
  * - the reserved bit in packets that are fragmented: the kernel drops it, the engine keeps it;
@@ -308,6 +310,8 @@ static void keep_comparable(struct spec *spec)
 		value[F_INNER_FRAGMENT] &= CV_IPV4_DF;
 		if (value[F_DATA] > 1000 && !value[F_GSO])
 			value[F_DATA] = 1000;
+		if (value[F_GSO] > 1000)
+			value[F_GSO] = 1000;
 		if (!from_pod || !can_be_asked)
 			value[F_INNER_DESTINATION] -= 0x100;
 	}
@@ -329,7 +333,8 @@ static void keep_comparable(struct spec *spec)
 	}
 	if (from_pod && host <= ENDPOINT_LAST)
 		value[F_INNER_OPTION] = CV_IPV4_OPTION_NOP;
-	if (value[F_INNER_OPTIONS] && value[F_DATA] > 1000)
+	if ((value[F_INNER_OPTIONS] || (value[F_INNER_FRAGMENT] & 0x1f00) == 0x1f00) &&
+	    value[F_DATA] > 1000)
 		value[F_DATA] = 1000;
 	if (value[F_DIRECTION] == DIRECTION_LOCAL && !value[F_INNER_ID])
 		value[F_INNER_ID] = 1;

@@ -263,7 +263,10 @@ def without_bpf_the_engine_carries():
         tap.equal((shown["fastpath"]["state"], shown["counters"]["tx_packets"]), ("off", 3),
                   f"{what}: tunnel show, too")
         tap.equal(ours(a), [], f"{what}: what the earlier daemon had attached does not act on")
-        tap.equal(d.log().count("fast path"), 2, f"{what}: and that it has taken that away")
+        tap.equal(d.log().count("an earlier fast path"), 1, f"{what}: and that it has taken that away")
+        d.stop()
+        purge(d)
+        tap.equal((pins(a), clsacts(a)), ([], []), f"{what}: purge removes the rest")
         clean_up()
 
 

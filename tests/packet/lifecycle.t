@@ -36,7 +36,7 @@ def check_load(what, result, forged):
         tap.note(f"{what}, {path} path: {each['sent']} packets, "
                  f"{each['sent'] / each['seconds']:.0f} a second; {each['lost']} lost, "
                  f"{each['duplicated']} duplicated, {each['reordered']} reordered")
-        tap.ok(each["sent"] > 1000 and not each["failed"], f"{what}: {path} path: all are sent",
+        tap.ok(each["sent"] > 500 and not each["failed"], f"{what}: {path} path: all are sent",
                each)
         tap.equal((each["lost"], each["duplicated"]), (0, 0),
                   f"{what}: {path} path: nothing is lost or duplicated (gaps: {each['gaps']})")
@@ -136,7 +136,8 @@ def switched_off_and_on():
     for daemon in world.daemons:
         tap.ok("cv_" not in daemon.node.run("tc filter show dev tun0 egress").stdout,
                f"{daemon.node.name}: no program is left")
-        tap.equal(daemon.counters("tun0")["engine-absent"], 0, f"{daemon.node.name}: no counter")
+        tap.ok("cv_" not in daemon.node.run("tc filter show dev eth0 ingress").stdout,
+               f"{daemon.node.name}: on no network card")
     on()
     load = lifecycle.Load(world, RATE / 20)
     time.sleep(HOLD_S)

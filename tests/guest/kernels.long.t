@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# tests/run: timeout=900
+"""
+Tests of this tree in Debian's 6.1 and 6.12, each kernel in its own guest, both at the same time
+(most of what runs there uses one processor at a time). One assertion for each kernel and test.
+
+Arguments select tests by a part of their name, "6.1" and "6.12" kernels:
+tests/guest/kernels.long.t 6.12 nbma
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "packet"))
+
+import tap  # noqa: E402
+
+KERNELS = ("6.1", "6.12")
+# What talks to the kernel most. {BUILD} is the tree of what was built.
+TESTS = [
+    "{BUILD}/tests/unit/net_tun_test",
+    "{BUILD}/tests/unit/net_packet_test",
+    "{BUILD}/tests/unit/net_raw_test",
+    "{BUILD}/tests/unit/net_route_test",
+    "tests/packet/wire_bpf.t",
+    "tests/packet/kernel_offload.t",
+    "tests/packet/rfc2003.t",
+    "tests/packet/nbma.t",
+    "tests/packet/strangers.t",
+]
+GUEST_LIMIT_S = 780
+TEST_LIMIT_S = 240
+
+# In the guest: every test in turn, and one line of JSON about each.
+SCRIPT = r"""
+import json, subprocess, sys, time
+for test in sys.argv[2:]:
+    began = time.monotonic()
+    done = subprocess.run(["timeout", "-k", "10", sys.argv[1], test], text=True, errors="replace",
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    print(json.dumps({"test": test, "code": done.returncode, "output": done.stdout,
+                      "seconds": time.monotonic() - began}), flush=True)
+"""
+
+
+class Guest(threading.Thread):
+    """One kernel with all the tests; results by test, and what else was said."""
+
+    def __init__(self, kernel, tests):
+        super().__init__()
+        self.kernel = kernel
+        self.tests = tests
+        self.results = {}
+        self.stray = []
+        self.child = subprocess.Popen(
+            [os.path.join(HERE, "guest"), kernel, "--timeout", str(GUEST_LIMIT_S),
+             "--env", "CMOCKA_MESSAGE_OUTPUT=TAP", "--",
+             "/usr/bin/python3", "-c", SCRIPT, str(TEST_LIMIT_S), *tests],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        )
+
+    def run(self):
+        """Read until the guest has ended."""
+        for line in self.child.stdout:
+            try:
+                result = json.loads(line)
+                self.results[result["test"]] = result
+            except ValueError:
+                self.stray.append(line.rstrip())
+        self.child.wait()
+
+
+def report(guest):
+    """One assertion for each test."""
+    for test in guest.tests:
+        name = f"{guest.kernel}: {os.path.basename(test)}"
+        result = guest.results.get(test)
+        if not result:
+            tap.ok(False, name, "not run: " + "\n".join(guest.stray[-20:]))
+            continue
+        lines = result["output"].splitlines()
+        good = sum(bool(re.match(r"ok\b", line)) for line in lines)
+        skipped = sum(bool(re.match(r"(ok\b|1\.\.0\b).*# skip", line, re.I)) for line in lines)
+        words = f"{name}, {good} assertions" + (f", {skipped} of them skipped" if skipped else "")
+        passed = result["code"] == 0 and good > skipped
+        bad = [i for i, line in enumerate(lines) if re.match(r"not ok\b", line)]
+        shown = [line for i in bad[:10] for line in lines[i : i + 4]] or lines[-15:]
+        tap.ok(passed, words, f"exit code {result['code']}\n" + "\n".join(shown))
+        tap.note(f"{result['seconds']:.0f} s")
+
+
+def stop(guests):
+    """End the guests, politely: what they started ends with them."""
+    for guest in guests:
+        if guest.child.poll() is None:
+            guest.child.send_signal(signal.SIGTERM)
+    for guest in guests:
+        guest.child.wait()
+
+
+def test_kernels():
+    """All of them, or what the arguments select."""
+    build = os.environ.get("CULVERT_BUILD", os.path.join(ROOT, "build"))
+    wanted = [word for word in SELECTED if word not in KERNELS]
+    tests = [test.format(BUILD=build) for test in TESTS]
+    tests = [t for t in tests if not wanted or any(word in t for word in wanted)]
+    kernels = [k for k in KERNELS if k in SELECTED] or KERNELS
+    guests = []
+    try:
+        for kernel in kernels:
+            guests.append(Guest(kernel, tests))
+            guests[-1].start()
+        for guest in guests:
+            guest.join()
+            report(guest)
+    finally:
+        stop(guests)
+
+
+if __name__ == "__main__":
+    # tap.main would take the arguments for names of functions.
+    SELECTED = sys.argv[1:]
+    del sys.argv[1:]
+    tap.main([test_kernels])

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries from one layout of a map to another: real maps, kept as cv_pins keeps what it finds
+ * without pins (so that the machine's BPF file system stays as it is), and pinned where there is
+ * one. Needs root.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "fastpath/migrate.h"
+#include "fastpath/pins.h"
+
+enum {
+	ENTRIES = 8
+};
+
+static int make(enum bpf_map_type type, const char *name, unsigned int value_size,
+		unsigned int entries)
+{
+	int fd = bpf_map_create(type, name, sizeof(uint32_t), value_size, entries, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void put(int map, uint32_t key, const void *value)
+{
+	assert_int_equal(bpf_map_update_elem(map, &key, value, BPF_ANY), 0);
+}
+
+static bool get(int map, uint32_t key, void *value)
+{
+	return !bpf_map_lookup_elem(map, &key, value);
+}
+
+static int set_up(void **state)
+{
+	static struct cv_pins pins;
+
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	cv_pins_init(&pins);
+	*state = &pins;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	cv_pins_close(*state);
+	return 0;
+}
+
+static void need_root(void)
+{
+	if (geteuid())
+		skip();
+}
+
+/* Tables: new ones get everything, the common part of each value, the rest zero. */
+static void test_grows(void **state)
+{
+	uint64_t old[2] = {1, 2}, grown[3];
+	int from, to;
+
+	need_root();
+	from = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_1", sizeof(old), ENTRIES);
+	to = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_2", sizeof(grown), ENTRIES);
+	put(from, 7, old);
+	cv_pins_keep(*state, "cv_t_1", from);
+	memset(grown, 0xff, sizeof(grown));
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 1);
+	assert_true(get(to, 7, grown));
+	assert_int_equal(grown[0], 1);
+	assert_int_equal(grown[1], 2);
+	assert_int_equal(grown[2], 0);
+	close(to);
+}
+
+static void test_shrinks(void **state)
+{
+	uint64_t old[3] = {1, 2, 3}, shrunk[2];
+	int from, to;
+
+	need_root();
+	from = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(old), ENTRIES);
+	to = make(BPF_MAP_TYPE_HASH, "cv_t_1", sizeof(shrunk), 4);
+	for (uint32_t i = 0; i < ENTRIES; i++)
+		put(from, i, old);
+	cv_pins_keep(*state, "cv_t_2", from);
+	/* As many as there is room for. */
+	assert_int_equal(cv_migrate(*state, "cv_t_1", to, CV_MIGRATE_NEW), 4);
+	close(to);
+}
+
+/* What the new programs have written is newer than anything else. */
+static void test_overwrites_nothing(void **state)
+{
+	uint64_t before = 1, after = 2, value;
+	int from, to;
+
+	need_root();
+	from = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_1", sizeof(value), ENTRIES);
+	to = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_2", sizeof(value), ENTRIES);
+	cv_pins_keep(*state, "cv_t_1", from);
+	put(from, 1, &before);
+	put(to, 1, &after);
+	put(from, 2, &before);
+	for (enum cv_migrate what = CV_MIGRATE_NEW; what <= CV_MIGRATE_REST; what++) {
+		uint32_t key = 2;
+
+		assert_int_equal(cv_migrate(*state, "cv_t_2", to, what), 1);
+		assert_true(get(to, 1, &value) && value == after);
+		assert_true(get(to, 2, &value) && value == before);
+		bpf_map_delete_elem(to, &key);
+	}
+	close(to);
+}
+
+/* Of an array every entry is there: it is copied while it is new, and never again. */
+static void test_arrays(void **state)
+{
+	uint64_t old = 5, value = 9;
+	int from, to;
+
+	need_root();
+	from = make(BPF_MAP_TYPE_ARRAY, "cv_t_1", sizeof(value), 2);
+	to = make(BPF_MAP_TYPE_ARRAY, "cv_t_2", sizeof(value), 2);
+	cv_pins_keep(*state, "cv_t_1", from);
+	put(from, 1, &old);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 2);
+	assert_true(get(to, 1, &value) && value == 5);
+	old = 6;
+	put(from, 1, &old);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_MERGE), 0);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_REST), 0);
+	assert_true(get(to, 1, &value) && value == 5);
+	close(to);
+}
+
+/* Counters are added, of each CPU, once the old ones stand still. */
+static void test_counters(void **state)
+{
+	unsigned int cpus = (unsigned int)libbpf_num_possible_cpus();
+	uint64_t *old = calloc(cpus, 2 * sizeof(*old)), *sum = calloc(cpus, 3 * sizeof(*sum));
+	int from, to;
+
+	need_root();
+	assert_true(old && sum);
+	from = make(BPF_MAP_TYPE_PERCPU_ARRAY, "cv_t_1", 2 * sizeof(*old), 2);
+	to = make(BPF_MAP_TYPE_PERCPU_ARRAY, "cv_t_2", 3 * sizeof(*sum), 2);
+	cv_pins_keep(*state, "cv_t_1", from);
+	for (unsigned int i = 0; i < cpus; i++) {
+		old[2 * i] = 100 + i;
+		old[2 * i + 1] = 200 + i;
+		sum[3 * i] = 1;
+		sum[3 * i + 2] = 3;
+	}
+	put(from, 1, old);
+	put(to, 1, sum);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 0);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_MERGE), 0);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_REST), 1);
+	assert_true(get(to, 1, sum));
+	for (unsigned int i = 0; i < cpus; i++) {
+		assert_int_equal(sum[3 * i], 101 + i);
+		assert_int_equal(sum[3 * i + 1], 200 + i);
+		assert_int_equal(sum[3 * i + 2], 3);
+	}
+	free(old);
+	free(sum);
+	close(to);
+}
+
+/* Names: another number is another layout, everything else is another map. */
+static void test_names(void **state)
+{
+	static const char *const others[] = {"cv_t_2", "cv_u_1",  "cv_t",
+					     "cv_t_x", "cv_tt_1", "t_1"};
+	uint64_t value = 1;
+	int to;
+
+	need_root();
+	to = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(value), ENTRIES);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		int from = make(BPF_MAP_TYPE_HASH, others[i], sizeof(value), ENTRIES);
+
+		put(from, 1, &value);
+		cv_pins_keep(*state, others[i], from);
+	}
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 0);
+	/* One that has only other sizes is put aside first. */
+	assert_int_equal(cv_migrate_put_aside(*state, "cv_t_2"), 0);
+	assert_int_equal(cv_pins_get(*state, "cv_t_2"), -ENOENT);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 1);
+	close(to);
+}
+
+/* Keys of another size, or counters from a table: nothing that could be moved. */
+static void test_misfits(void **state)
+{
+	uint64_t key = 1, value = 1;
+	int from = -1, to;
+
+	need_root();
+	from = bpf_map_create(BPF_MAP_TYPE_HASH, "cv_t_1", sizeof(key), sizeof(value), 2, NULL);
+	to = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(value), ENTRIES);
+	assert_int_equal(bpf_map_update_elem(from, &key, &value, BPF_ANY), 0);
+	cv_pins_keep(*state, "cv_t_1", from);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_NEW), 0);
+	close(to);
+	to = make(BPF_MAP_TYPE_PERCPU_ARRAY, "cv_t_2", sizeof(value), ENTRIES);
+	assert_int_equal(cv_migrate(*state, "cv_t_2", to, CV_MIGRATE_REST), 0);
+	close(to);
+}
+
+static int count_name(const char *name, void *data)
+{
+	unsigned int *count = data;
+
+	*count += strcmp(name, "new") ? 1 : 100;
+	return 0;
+}
+
+/* Pins proper: replaced in one step, put aside, forgotten, purged with their directory. */
+static void test_pins(void **state)
+{
+	char run_dir[64], why[256];
+	struct cv_pins *pins = *state;
+	unsigned int count = 0;
+	int first, second, fd;
+
+	need_root();
+	snprintf(run_dir, sizeof(run_dir), "/culvert-unit-test-%d", (int)getpid());
+	if (cv_pins_open(run_dir, pins, why, sizeof(why))) {
+		print_message("%s\n", why);
+		skip();
+	}
+	first = make(BPF_MAP_TYPE_HASH, "cv_t_1", 8, ENTRIES);
+	second = make(BPF_MAP_TYPE_HASH, "cv_t_1", 8, ENTRIES);
+	assert_int_equal(cv_pins_put(pins, "cv_t_1", first), 0);
+	assert_int_equal(cv_pins_put(pins, "cv_t_1", second), 0);
+	fd = cv_pins_get(pins, "cv_t_1");
+	assert_true(cv_migrate_is_same(fd, second) && !cv_migrate_is_same(fd, first));
+	close(fd);
+	/* What is pinned counts, and not what is kept under the same name. */
+	cv_pins_keep(pins, "cv_t_1", first);
+	cv_pins_for_each(pins, count_name, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(cv_migrate_put_aside(pins, "cv_t_1"), 0);
+	cv_pins_let_go(pins);
+	assert_int_equal(cv_pins_get(pins, "cv_t_1"), -ENOENT);
+	fd = cv_pins_get(pins, "cv_t_0");
+	assert_true(cv_migrate_is_same(fd, second));
+	close(fd);
+	cv_migrate_forget(pins, "cv_t_1");
+	assert_int_equal(cv_pins_get(pins, "cv_t_0"), -ENOENT);
+	assert_int_equal(cv_pins_put(pins, "cv_t_1", second), 0);
+	close(second);
+	assert_int_equal(cv_pins_purge(pins), 1);
+	assert_int_equal(access(pins->path, F_OK), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_grows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_shrinks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_overwrites_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_arrays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_counters, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_misfits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pins, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
