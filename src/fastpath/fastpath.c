@@ -654,6 +654,16 @@ void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 	note_tables(fastpath);
 }
 
+void cv_fastpath_doubt(struct cv_fastpath *fastpath)
+{
+	fastpath->in_doubt = true;
+}
+
+bool cv_fastpath_is_in_doubt(const struct cv_fastpath *fastpath)
+{
+	return fastpath->in_doubt;
+}
+
 int cv_fastpath_ready(struct cv_fastpath *fastpath)
 {
 	int err;
