@@ -232,8 +232,7 @@ CV_INLINE struct cv_fp_stamp cv_stamp_of_word(const struct cv_fp_config *config)
 	struct cv_fp_stamp stamp = cv_stamp_now(config);
 	__u32 tables;
 
-	if (config->known_genid && cv_tables_now(config, &tables) &&
-	    tables == config->known_tables)
+	if (config->known_genid && cv_tables_now(config, &tables) && tables == config->known_tables)
 		stamp.genid = config->known_genid;
 	return stamp;
 }
