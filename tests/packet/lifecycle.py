@@ -16,6 +16,7 @@ go to both, to another port.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -207,14 +208,23 @@ class Bird:
         if not holders.wait_for(lambda: "10.244.77.0/24" in self.node.ip("route")):
             raise RuntimeError(f"BIRD sets no route:\n{self.log()}")
 
+    def has_kept(self, routes):
+        """True if it still has them, since when it had them."""
+        text, times = self.routes()
+        return text == routes[0] and all(abs(now - then) < 0.1
+                                         for now, then in zip(times, routes[1]))
+
     def log(self):
         """What it has said."""
         with open(os.path.join(self.directory, "bird.log"), encoding="utf-8") as f:
             return f.read()
 
     def routes(self):
-        """Its routes, each with the time since when it has it."""
-        return self.node.run(["birdc", "-s", self.control, "show", "route"]).stdout
+        """Its routes, and since when it has each, in seconds (which it reckons anew each time)."""
+        text = self.node.run(["birdc", "-s", self.control, "show", "route"]).stdout
+        times = re.findall(r"(\d+):(\d+):(\d+\.\d+)", text)
+        return (re.sub(r"\d+:\d+:\d+\.\d+", "TIME", text),
+                [int(h) * 3600 + int(m) * 60 + float(s) for h, m, s in times])
 
     def end(self):
         """Stop it, with its routes."""

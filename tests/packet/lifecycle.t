@@ -102,7 +102,8 @@ def not_one_packet_is_lost():
         ("restart of the new version", world.start),
         ("rollback", rollback),
     ])
-    tap.equal(bird.routes(), routes, "BIRD has the routes that it had, since when it had them")
+    tap.ok(bird.has_kept(routes), "BIRD has the routes that it had, since when it had them",
+           lambda: f"{bird.routes()}, not {routes}")
     tap.equal(bird.log(), said, "and has said nothing")
     bird.end()
     after = [world.fastpath(daemon)[1]["paths"]["fast"] for daemon in world.daemons]
