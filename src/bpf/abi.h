@@ -34,19 +34,19 @@
 
 /* Names of maps: at most 15 characters; the number is the layout's. */
 #define CV_FP_MAP_CONFIG    "cv_config_1"
-#define CV_FP_MAP_TUNNELS   "cv_tunnels_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_TUNNELS   ("cv_tunnels_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_PAIRS	    "cv_pairs_1"
 #define CV_FP_MAP_ADDRESSES "cv_addresses_1"
 #define CV_FP_MAP_DEVICES   "cv_devices_1"
 #define CV_FP_MAP_ENDPOINTS "cv_endpoints_1"
 #define CV_FP_MAP_REMOTES   "cv_remotes_1"
-#define CV_FP_MAP_COUNTERS  "cv_counters_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_COUNTERS  ("cv_counters_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_IDS	    "cv_ids_1"
 #define CV_FP_MAP_WAYS	    "cv_ways_1"
 #define CV_FP_MAP_PERMITS   "cv_permits_1"
 #define CV_FP_MAP_WORDS	    "cv_words_1"
 #define CV_FP_MAP_ARRIVALS  "cv_arrivals_1"
-#define CV_FP_MAP_FLOWS	    "cv_flows_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_FLOWS	    ("cv_flows_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */

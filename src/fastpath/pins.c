@@ -57,7 +57,7 @@ static int netns_cookie(uint64_t *ret_cookie)
 /* No dots: the BPF file system keeps names with dots for itself. */
 static int name_directory(const char *run_dir, char *ret_path)
 {
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int err = netns_cookie(&cookie);
 
 	if (err)

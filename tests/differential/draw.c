@@ -284,6 +284,8 @@ static bool is_answered_by_kernel(uint32_t address)
  *   kernel fragmented after it had chosen, while endpoints' fragments go the way of their flow;
  * - options but "no operation" of an endpoint's packets: the kernel records routes and time in them
  *   as it forwards, and answers bad ones; past the stack nobody does;
+ * - what is too big for a tunnel's device and, at less, for a path (tun20 to .9): past the stack an
+ *   endpoint is told of the path at once, through it first of the device;
  * - options in packets that are fragmented: the engine leaves out those that are not to be copied
  *   (RFC 791, 3.1), the kernel makes "no operation" of them;
  * - fragments that are fragmented again and would end beyond 65535 bytes: the engine refuses, the
@@ -333,6 +335,8 @@ static void keep_comparable(struct spec *spec)
 	}
 	if (from_pod && host <= ENDPOINT_LAST)
 		value[F_INNER_OPTION] = CV_IPV4_OPTION_NOP;
+	if (from_pod && (value[F_INNER_DESTINATION] & ~0xffLL) == NET(21) && value[F_DATA] > 1400)
+		value[F_DATA] = 1400;
 	if ((value[F_INNER_OPTIONS] || (value[F_INNER_FRAGMENT] & 0x1f00) == 0x1f00) &&
 	    value[F_DATA] > 1000)
 		value[F_DATA] = 1000;

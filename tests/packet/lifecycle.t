@@ -24,6 +24,7 @@ culvert.need_programs()
 A = culvert.BUILD
 # Packets a second on each of the two paths; what the machine does not send in time it sends later.
 RATE = int(os.environ.get("LIFECYCLE_RATE", "25000"))
+PATHS = os.environ.get("LIFECYCLE_PATHS", "device endpoint").split()
 HOLD_S = 0.7
 
 world = lifecycle.World()
@@ -48,7 +49,7 @@ def under_load(what, steps, rate=RATE):
     """Do steps (name, function) under load, and assert that the network has noticed nothing."""
     leaks = [lifecycle.Leaks(a), lifecycle.Leaks(b)]
     monitors = [holders.Monitor(node) for node in (a, b)]
-    load = lifecycle.Load(world, rate)
+    load = lifecycle.Load(world, rate, PATHS)
     time.sleep(HOLD_S)
     try:
         for name, step in steps:
