@@ -12,6 +12,9 @@
  *   change of a route, rule, address, link or next hop, and throws its own cached routes away
  *   by the very same number (net/ipv4/route.c, rt_is_expired), so no answer outlives
  *   the change that made it wrong, whether a daemon runs or not.
+ *   The kernel bumps it when culvertd dies, too, as that closes queues of the tunnel's device.
+ *   The engine's words, which nobody could give again then, are good for as long as the
+ *   routing tables themselves do not change: known_genid and known_tables.
  * - generation: cv_fp_config.generation, bumped by user space with every change of what
  *   it has put into these maps.
  */
@@ -75,6 +78,8 @@ struct cv_fp_config {
 	__u32 lookup_ifindex; /* a device by which routes of packets of our own are asked for */
 	__u32 endpoints;      /* entries of cv_endpoints */
 	__u32 capture;	      /* bytes of each packet to be captured; 0: nobody captures */
+	__u32 known_genid;    /* while rt_genid was this one, … */
+	__u32 known_tables;   /* … the routing tables were in this state (kernel.h) */
 };
 
 /* cv_tunnels: by index of the tunnel's device. */
@@ -303,6 +308,13 @@ struct cv_fp_fragment {
 };
 
 /* ---- programs that user space runs itself ------------------------------------------- */
+
+/* Words of the control block that cv_stamp fills. */
+enum {
+	CV_STAMP_TABLES = 0,
+	CV_STAMP_HAS_TABLES,
+	CV_STAMP_GENID,
+};
 
 /* Words of the control block that cv_look fills, low half first. */
 enum {

@@ -339,15 +339,21 @@ int cv_look(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The genid of now, for the engine that gives its word. */
+/* The stamp of the engine's words from now on; the state of the routing tables. */
 SEC("tc")
 int cv_stamp(struct __sk_buff *skb)
 {
 	const struct cv_fp_config *config = cv_config();
 	struct cv_fp_stamp now = {0, 0};
+	__u32 tables = 0;
 
-	if (config)
+	skb->cb[CV_STAMP_HAS_TABLES] = config && cv_tables_now(config, &tables);
+	skb->cb[CV_STAMP_TABLES] = tables;
+	if (config) {
 		now = cv_stamp_now(config);
+		skb->cb[CV_STAMP_GENID] = now.genid;
+		now = cv_stamp_of_word(config);
+	}
 	skb->mark = now.genid;
 	skb->priority = now.generation;
 	return 0;

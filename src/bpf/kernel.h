@@ -26,12 +26,23 @@ struct atomic_counter {
 	int counter;
 } CV_CORE;
 
+struct fib_rules_ops {
+	unsigned int fib_rules_seq;
+} CV_CORE;
+
 struct netns_ipv4 {
 	struct atomic_counter rt_genid;
+	unsigned int fib_seq;
+	struct fib_rules_ops *rules_ops;
+} CV_CORE;
+
+struct netns_nexthop {
+	unsigned int seq;
 } CV_CORE;
 
 struct net {
 	struct netns_ipv4 ipv4;
+	struct netns_nexthop nexthop;
 } CV_CORE;
 
 struct net_pointer {
@@ -185,6 +196,45 @@ CV_INLINE struct cv_fp_stamp cv_stamp_now(const struct cv_fp_config *config)
 		return stamp;
 	stamp.genid = (__u32)CV_READ(net, ipv4.rt_genid.counter);
 	stamp.generation = config->generation;
+	return stamp;
+}
+
+/*
+ * The state of the routing tables: a sum of what the kernel counts up with every change of a route,
+ * a rule or a next hop that makes a difference to look-ups, and with nothing else. False: not to be
+ * found.
+ */
+CV_INLINE bool cv_tables_now(const struct cv_fp_config *config, __u32 *ret_state)
+{
+	struct net *net = CV_OBJECT(net, (unsigned long)config->namespace);
+	unsigned long rules;
+
+	if (!config->namespace || !CV_FIELD(net->ipv4.fib_seq, EXISTS))
+		return false;
+	*ret_state = CV_READ(net, ipv4.fib_seq);
+	if (CV_FIELD(net->nexthop.seq, EXISTS))
+		*ret_state += CV_READ(net, nexthop.seq);
+	if (CV_FIELD(net->ipv4.rules_ops, EXISTS)) {
+		rules = (unsigned long)CV_PROBE(net, ipv4.rules_ops);
+		*ret_state += CV_READ(CV_OBJECT(fib_rules_ops, rules), fib_rules_seq);
+	}
+	return true;
+}
+
+/*
+ * The stamp of the engine's words: one genid for as long as the routing tables stay in the state
+ * that is known, whatever else makes the kernel count. It may count the state a moment before
+ * it changes a table (fib_table_delete): what is asked in between has the genid of then as
+ * its stamp, which is over with the change.
+ */
+CV_INLINE struct cv_fp_stamp cv_stamp_of_word(const struct cv_fp_config *config)
+{
+	struct cv_fp_stamp stamp = cv_stamp_now(config);
+	__u32 tables;
+
+	if (config->known_genid && cv_tables_now(config, &tables) &&
+	    tables == config->known_tables)
+		stamp.genid = config->known_genid;
 	return stamp;
 }
 

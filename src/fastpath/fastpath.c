@@ -623,6 +623,29 @@ static void sweep_addresses(struct cv_fastpath *fastpath)
 	}
 }
 
+/*
+ * Note in which state the routing tables are, and with which genid, so that the engine's words
+ * outlive that. Who changes a table holds the RTNL, and so does the question in the middle: if
+ * nothing is different after it, no change was on its way before it.
+ */
+static void note_tables(struct cv_fastpath *fastpath)
+{
+	uint32_t tables, genid, tables_after, genid_after;
+	struct cv_link link;
+
+	if (cv_programs_tables(&fastpath->programs, &tables, &genid) ||
+	    (fastpath->config.known_genid && fastpath->config.known_tables == tables) ||
+	    cv_link_get_by_index(fastpath->nl, 1, &link) ||
+	    cv_programs_tables(&fastpath->programs, &tables_after, &genid_after) ||
+	    tables != tables_after || genid != genid_after)
+		return;
+	pthread_mutex_lock(&fastpath->lock);
+	fastpath->config.known_genid = genid;
+	fastpath->config.known_tables = tables;
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
+}
+
 void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 {
 	if (!fastpath->ready)
@@ -633,6 +656,7 @@ void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 	for (size_t i = 0; i < fastpath->tunnel_count; i++)
 		refresh_tunnel(fastpath, &fastpath->tunnels[i]);
 	cv_endpoints_refresh(fastpath);
+	note_tables(fastpath);
 }
 
 void cv_fastpath_doubt(struct cv_fastpath *fastpath)

@@ -137,7 +137,9 @@ def _end(process):
 class Load:
     """The streams while it lasts; end() tells what became of them."""
 
-    def __init__(self, world, rate, paths=("device", "endpoint")):
+    def __init__(self, world, rates, paths=("device", "endpoint")):
+        if not isinstance(rates, dict):
+            rates = dict.fromkeys(paths, rates)
         self.takers, self.senders, self.forged, self.forgers = {}, {}, [], []
         for path in paths:
             source, destination = PATHS[path]
@@ -145,7 +147,7 @@ class Load:
             port = ECMP_PORT if path == "ecmp" else PORT
             self.takers[path] = _take(taker, destination, port)
             self.senders[path] = _start(sender, "-b", source, "send", destination, str(port),
-                                        str(rate))
+                                        str(rates[path]))
             if path == "ecmp":
                 continue
             self.forged.append(_take(taker, destination, FORGED_PORT))
