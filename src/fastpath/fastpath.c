@@ -153,6 +153,11 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 		cv_fastpath_destroy(fastpath);
 		return err;
 	}
+	if (!fastpath->programs.asks_conntrack)
+		cv_fastpath_say(
+			fastpath, LOG_INFO,
+			"conntrack cannot be asked (by Linux 5.18, if it was there before): "
+			"endpoints' flows are judged by their packets alone");
 	take_up(fastpath);
 	*ret_fastpath = fastpath;
 	return 0;
