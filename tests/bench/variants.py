@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The ways between two pods that `make bench-kernel` compares. A variant is a name and what to do on which node
-to set it up and to take it away again: lines of `ip`, of `culvert` and `culvertd`, or `daemon start MODE` and
-`daemon stop` for its culvertd (the lab's modes). Only one is there at a time, so all of them use the same addresses. Without its own turn no culvertd
+to set it up and to take it away again: lines of `ip`, of `culvert`, or `daemon start MODE` and `daemon stop` for its
+culvertd, which leaves nothing. Only one is there at a time, so all of them use the same addresses. Without its own turn no culvertd
 runs: its packet sockets get a copy of all of protocol 4, which took a third of the kernel's ipip.
 
     a1-pod 10.244.1.2 ── a1 192.168.100.1 ── router ── b1 192.168.200.2 ── b1-pod 10.244.2.2
@@ -16,9 +16,7 @@ ENDS = {"a1": (A, B, NET_B), "b1": (B, A, NET_A)}
 
 
 class Variant:
-    """
-    One way. up, down: [(node, line)]; where: what measure.py calls a path.
-    """
+    """One way. up, down: [(node, line)]; where: what measure.py calls a path."""
 
     def __init__(self, name, up, down):
         self.name = name
@@ -50,8 +48,8 @@ def kernel(kind, more="", address=""):
     return Variant(kind, up, [(node, "ip link del kernel0") for node in ENDS])
 
 
-def culvert(name, mode="fastpath", endpoints=False):
-    """Culvert at both ends, in a mode of the lab. endpoints: the pods are."""
+def culvert(name, mode, with_endpoints=False):
+    """Culvert at both ends. mode: of lab/lab's daemons."""
     up, down = [], []
     for node, (local, remote, pods) in ENDS.items():
         up += [
@@ -60,10 +58,10 @@ def culvert(name, mode="fastpath", endpoints=False):
             (node, "ip link set tun0 up"),
             (node, f"ip route add {pods} dev tun0"),
         ]
-        if endpoints:
+        if with_endpoints:
             pod = POD_A if node == "a1" else POD_B
             up += [(node, f"culvert endpoint add pod0 ip {pod} bypass on")]
-        down += [(node, "daemon stop"), (node, "culvertd --purge")]
+        down += [(node, "daemon stop")]
     return Variant(name, up, down)
 
 
@@ -73,9 +71,9 @@ VARIANTS = [
     kernel("ipip"),
     kernel("gre"),
     kernel("vxlan", "id 46 dstport 4789 dev eth0", "10.246.0.%d"),
-    culvert("culvert-endpoint", endpoints=True),
-    culvert("culvert-device"),
-    culvert("culvert-engine", mode="engine"),
+    culvert("culvert-engine", "engine"),
+    culvert("culvert-device", "fastpath"),
+    culvert("culvert-endpoint", "fastpath", with_endpoints=True),
 ]
 
 # (64-byte UDP packets/s of this, divided by those of that, at least): judged when both were measured.

@@ -54,15 +54,13 @@ CV_INLINE __u32 load(struct __sk_buff *skb, __u32 offset, void *to, __u32 capaci
 	if (length <= offset)
 		return 0;
 	length -= offset;
-	wanted = length < capacity ? length : capacity;
-	/* One test at a time: the verifier does not follow the subtraction of a joint one. */
+	wanted = (length < capacity ? length : capacity) - 1;
+	/* Less one: the verifier of Linux 6.1 learns no bound from a test for zero. */
 	__asm__ volatile("" : "+r"(wanted));
-	if (wanted > capacity)
+	if (wanted >= capacity)
 		return 0;
 	__asm__ volatile("" : "+r"(wanted));
-	if (wanted == 0)
-		return 0;
-	return skb_load_bytes(skb, offset, to, (__u32)wanted) ? 0 : length;
+	return skb_load_bytes(skb, offset, to, (__u32)wanted + 1) ? 0 : length;
 }
 
 /* An outer packet: what is the inner TOS, after the tunnel? */

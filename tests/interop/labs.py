@@ -64,12 +64,12 @@ class Lab:
             stop(child)
         self.lab("down", check=False, timeout=60)
 
-    def lab(self, *words, check=True, timeout=60, env=None):
-        """Run lab/lab itself, with further variables in its environment; what it printed."""
+    def lab(self, *words, check=True, timeout=60):
+        """Run lab/lab itself; what it printed."""
         done = subprocess.run(
             [LAB, "--name", self.name, *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=timeout, env={**os.environ, **(env or {})},
+            text=True, timeout=timeout,
         )
         if check and done.returncode:
             raise CommandFailed(f"lab {' '.join(words)}: {done.stdout.strip()}")
