@@ -9,9 +9,10 @@
  *
  * Two stamps say whether a cached answer is still right:
  * - genid: the namespace's rt_genid when it was asked for. The kernel bumps it with every
- *   change of a route, rule, address, link or next hop, and throws its own cached routes away
+ *   change of a route, rule, address or link, and throws its own cached routes away
  *   by the very same number (net/ipv4/route.c, rt_is_expired), so no answer outlives
- *   the change that made it wrong, whether a daemon runs or not.
+ *   the change that made it wrong, whether a daemon runs or not. Added to it is the count of
+ *   changes of next hop objects, of which rt_genid does not tell all (kernel.h).
  * - generation: cv_fp_config.generation, bumped by user space with every change of what
  *   it has put into these maps.
  */
