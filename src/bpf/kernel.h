@@ -34,9 +34,14 @@ struct netns_nexthop {
 	unsigned int seq;
 } CV_CORE;
 
+struct netns_xfrm {
+	unsigned int policy_count[6];
+} CV_CORE;
+
 struct net {
 	struct netns_ipv4 ipv4;
 	struct netns_nexthop nexthop;
+	struct netns_xfrm xfrm; /* CONFIG_XFRM */
 } CV_CORE;
 
 struct net_pointer {
@@ -64,6 +69,8 @@ enum {
 	CV_AF_INET = 2,
 	CV_IFF_UP = 1,
 	CV_REFDST_NOREF = 1, /* include/linux/skbuff.h: SKB_DST_NOREF */
+	CV_POLICIES_OUT = 1, /* linux/xfrm.h: XFRM_POLICY_OUT, XFRM_POLICY_FWD */
+	CV_POLICIES_FWD = 2,
 };
 
 #define CV_NEXTHOP_FACTOR 0x9e3779b1U
@@ -203,6 +210,21 @@ CV_INLINE bool cv_stamp_holds(const struct cv_fp_stamp *stamp, const struct cv_f
 {
 	return stamp->genid == now->genid && stamp->generation == now->generation &&
 	       now->generation;
+}
+
+/*
+ * Are there IPsec policies for packets that leave this host, or are forwarded? Which packets they
+ * mean only the stack can tell, so that where there are any it must see them all. The kernel bumps
+ * rt_genid when one is added (xfrm_policy_insert), so an answer of before does not hold.
+ */
+CV_INLINE bool cv_has_policies(const struct cv_fp_config *config)
+{
+	struct net *net = CV_OBJECT(net, (unsigned long)config->namespace);
+
+	if (!config->namespace || !bpf_core_field_exists(net->xfrm.policy_count))
+		return false;
+	return CV_READ(net, xfrm.policy_count[CV_POLICIES_OUT]) ||
+	       CV_READ(net, xfrm.policy_count[CV_POLICIES_FWD]);
 }
 
 #endif

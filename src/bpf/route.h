@@ -137,6 +137,10 @@ CV_INLINE void cv_find_way(struct __sk_buff *skb, const struct cv_fp_config *con
 	}
 	__builtin_memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->stamp = now;
+	if (cv_has_policies(config)) {
+		ret_way->to_engine = 1;
+		return;
+	}
 	resolve_way(skb, tunnel, config->lookup_ifindex, destination, ret_way);
 	/* What waits for the engine is not remembered: it may be told at any moment. */
 	if (now.generation && !ret_way->to_engine)
