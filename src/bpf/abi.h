@@ -133,7 +133,11 @@ struct cv_fp_endpoint {
 struct cv_fp_remote {
 	__u64 mtu_until_ns; /* CLOCK_MONOTONIC */
 	__u32 mtu;	    /* outer path MTU, bytes; 0: nothing known */
-	__u32 error_waits;  /* the next packet is the engine's, to be answered */
+	/*
+	 * CLOCK_MONOTONIC; 0: no error waits. Until then the next packet is the engine's, to be
+	 * answered; not for longer, as the engine may be dead, or have forgotten it.
+	 */
+	__u32 error_until_s;
 };
 
 /* cv_counters: by slot, per CPU. Only ever added to. */
