@@ -9,9 +9,10 @@
  *
  * Two stamps say whether a cached answer is still right:
  * - genid: the namespace's rt_genid when it was asked for. The kernel bumps it with every
- *   change of a route, rule, address, link or next hop, and throws its own cached routes away
+ *   change of a route, rule, address or link, and throws its own cached routes away
  *   by the very same number (net/ipv4/route.c, rt_is_expired), so no answer outlives
- *   the change that made it wrong, whether a daemon runs or not.
+ *   the change that made it wrong, whether a daemon runs or not. Added to it is the count of
+ *   changes of next hop objects, of which rt_genid does not tell all (kernel.h).
  *   The kernel bumps it when culvertd dies, too, as that closes queues of the tunnel's device.
  *   The engine's words, which nobody could give again then, are good for as long as the
  *   routing tables themselves do not change: known_genid and known_tables.
@@ -137,7 +138,11 @@ struct cv_fp_endpoint {
 struct cv_fp_remote {
 	__u64 mtu_until_ns; /* CLOCK_MONOTONIC */
 	__u32 mtu;	    /* outer path MTU, bytes; 0: nothing known */
-	__u32 error_waits;  /* the next packet is the engine's, to be answered */
+	/*
+	 * CLOCK_MONOTONIC; 0: no error waits. Until then the next packet is the engine's, to be
+	 * answered; not for longer, as the engine may be dead, or have forgotten it.
+	 */
+	__u32 error_until_s;
 };
 
 /* cv_counters: by slot, per CPU. Only ever added to. */

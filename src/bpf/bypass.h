@@ -169,6 +169,8 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	if (!config)
 		return 0;
 	exit->stamp = cv_stamp_now(config);
+	if (cv_has_policies(config))
+		return 0;
 	if (ip->protocol == CV_IPV4_PROTO_ICMP)
 		fib.sport = fib.dport = 0;
 	if (!cv_fib_found(bpf_fib_lookup(skb, &fib, sizeof(fib), cv_fib_flags())) ||

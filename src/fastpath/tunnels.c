@@ -52,7 +52,8 @@ static uint32_t slot_for(struct cv_fastpath *fastpath, int ifindex)
 		return entry.slot;
 	}
 	slot = take_slot(fastpath);
-	clear_counters(fastpath, slot);
+	if (slot != CV_FP_SLOT_NONE)
+		clear_counters(fastpath, slot);
 	return slot;
 }
 
@@ -77,24 +78,6 @@ static void delete_pair(struct cv_fastpath *fastpath, const struct cv_fastpath_t
 		bpf_map_delete_elem(map, &pair);
 }
 
-static int write_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
-			const struct cv_fp_tunnel *entry)
-{
-	struct cv_fp_pair pair = pair_of(entry);
-	__u32 key = (__u32)tunnel->config.ifindex;
-
-	if (tunnel->in_map &&
-	    (entry->remote != tunnel->entry.remote || entry->local != tunnel->entry.local))
-		delete_pair(fastpath, tunnel);
-	if (bpf_map_update_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, entry, BPF_ANY) ||
-	    bpf_map_update_elem(fastpath->programs.map[CV_MAP_PAIRS], &pair, &key, BPF_ANY))
-		return -errno;
-	tunnel->entry = *entry;
-	tunnel->in_map = true;
-	cv_fastpath_bump(fastpath);
-	return 0;
-}
-
 static void remove_from_maps(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	__u32 key = (__u32)tunnel->config.ifindex;
@@ -104,6 +87,30 @@ static void remove_from_maps(struct cv_fastpath *fastpath, struct cv_fastpath_tu
 	delete_pair(fastpath, tunnel);
 	bpf_map_delete_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key);
 	tunnel->in_map = false;
+	cv_fastpath_bump(fastpath);
+}
+
+/* All of it, or nothing: half a tunnel would send and not receive. */
+static void write_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
+			 const struct cv_fp_tunnel *entry)
+{
+	struct cv_fp_pair pair = pair_of(entry);
+	__u32 key = (__u32)tunnel->config.ifindex;
+	bool failed;
+
+	if (tunnel->in_map &&
+	    (entry->remote != tunnel->entry.remote || entry->local != tunnel->entry.local))
+		delete_pair(fastpath, tunnel);
+	failed =
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, entry, BPF_ANY) ||
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_PAIRS], &pair, &key, BPF_ANY);
+	tunnel->entry = *entry;
+	tunnel->in_map = true;
+	if (failed) {
+		remove_from_maps(fastpath, tunnel);
+		set_problem(tunnel, "the fast path has no room for more tunnels");
+		return;
+	}
 	cv_fastpath_bump(fastpath);
 }
 
