@@ -26,14 +26,14 @@ run() {
 
 for round in $(seq "${LIFECYCLE_ROUNDS:-1}"); do
 	for path in device endpoint; do
-		run "round $round, $path path" LIFECYCLE_RATE=50000 LIFECYCLE_PATHS=$path \
+		run "round $round, $path path" LIFECYCLE_RATE=50000 LIFECYCLE_PATHS="$path" \
 			"$here/lifecycle.t" not_one
 	done
 	run "round $round, both paths" LIFECYCLE_RATE=25000 "$here/lifecycle.t" not_one
-	run "round $round, killed starts" LIFECYCLE_KILLS=30 LIFECYCLE_SEED=$round \
+	run "round $round, killed starts" LIFECYCLE_KILLS=30 LIFECYCLE_SEED="$round" \
 		"$here/lifecycle.t" killed
 	run "round $round, switched off and on" "$here/lifecycle.t" switched
-	run "round $round, changes of routes" STEER_COUNT=2000 STEER_SEED=$round "$here/steer.t"
+	run "round $round, changes of routes" STEER_COUNT=2000 STEER_SEED="$round" "$here/steer.t"
 done
 rm -f /tmp/culvert-long.$$
 echo "1..$count"
