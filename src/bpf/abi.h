@@ -204,7 +204,7 @@ struct cv_fp_permit {
 	__u32 slot;
 	__u32 mtu;	  /* of that device, bytes */
 	__u8 drop;	  /* enum cv_drop: why not */
-	__u8 routed_back; /* packets back to inner_source go through this tunnel */
+	__u8 routed_back; /* it may go past the stack: routes lead back here, and on to there */
 	__u8 unused[2];
 };
 

@@ -236,7 +236,7 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 		return CV_ENTRY_ENGINE;
 	if (!permit->drop)
 		permit->drop = arrival_drop;
-	if (cv_has_policies(config))
+	if (cv_has_policies(config) || !is_routed_on(skb, key, config->lookup_ifindex))
 		permit->routed_back = 0;
 	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }

@@ -195,6 +195,30 @@ static __attribute__((noinline)) int is_routed_back(struct __sk_buff *skb,
 }
 
 /*
+ * Does the host route the inner destination, if it is an endpoint's, to that endpoint? If it does
+ * not (another route, a blackhole), its packets are the stack's, which does what the route says.
+ */
+static __attribute__((noinline)) int is_routed_on(struct __sk_buff *skb,
+						  const struct cv_fp_permit_key *key,
+						  __u32 lookup_ifindex)
+{
+	const struct cv_fp_endpoint *endpoint =
+		bpf_map_lookup_elem(&cv_endpoints_1, &key->inner_destination);
+	struct bpf_fib_lookup fib = {
+		.family = CV_AF_INET,
+		.ifindex = lookup_ifindex,
+		.tos = key->tos,
+	};
+
+	if (!endpoint)
+		return 1;
+	fib.ipv4_src = key->inner_source;
+	fib.ipv4_dst = key->inner_destination;
+	return cv_fib_found(bpf_fib_lookup(skb, &fib, sizeof(fib), cv_fib_flags())) &&
+	       fib.ifindex == endpoint->ifindex;
+}
+
+/*
  * Would the host take an outer packet that came like this (rp_filter)? As fib_validate_source() of
  * Linux asks, with one next hop only.
  */
