@@ -240,10 +240,13 @@ NO_IMAGE := -DCV_IMAGE_DIR='"build/bpf/"'
 check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
 
+# What includes the kernel's side of eBPF.
+BPF_C := src/bpf/fastpath.bpf.c tests/bpf/cost.c
+
 check-tidy:
-	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out src/bpf/%,$(filter %.c,$(C_FILES))) -- \
+	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out $(BPF_C),$(filter %.c,$(C_FILES))) -- \
 		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
-	$(Q)bash tests/lint/tidy $(JOBS) src/bpf/fastpath.bpf.c -- $(BPF_FLAGS) $(BPF_INCLUDE)
+	$(Q)bash tests/lint/tidy $(JOBS) $(BPF_C) -- $(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
 	--cppcheck-build-dir=build/cppcheck --library=tests/lint/libbpf.cfg -Isrc

@@ -170,6 +170,12 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static void note_changes(struct daemon *d, int changes)
+{
+	if (d->fastpath && (changes < 0 || changes & (CV_MONITOR_FILTER | CV_MONITOR_OVERFLOW)))
+		cv_fastpath_doubt(d->fastpath);
+}
+
 static void on_changed(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
@@ -186,6 +192,7 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 		       strerror(-changes), REFRESH_PERIOD_S);
 		event_del(d->changed);
 	}
+	note_changes(d, changes);
 	/* Not postponed by more notices: under a steady stream it would never come. */
 	if (changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		event_add(d->refresh, &delay);
@@ -193,6 +200,7 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 
 static void on_refresh(evutil_socket_t fd, short what, void *data)
 {
+	const struct timeval a_second = {.tv_sec = 1};
 	struct daemon *d = data;
 	int64_t begin_us = now_us();
 
@@ -203,6 +211,8 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
 	d->refresh_took_us = now_us() - begin_us;
+	if (d->fastpath && cv_fastpath_is_in_doubt(d->fastpath))
+		event_add(d->refresh, &a_second);
 }
 
 /* The kernel queues a notice before `ip link` ends, so who waited for that finds it here. */
@@ -210,8 +220,11 @@ static void catch_up(void *data)
 {
 	struct daemon *d = data;
 
-	if (!cv_monitor_drain(d->monitor) && !event_pending(d->refresh, EV_TIMEOUT, NULL))
+	int changes = cv_monitor_drain(d->monitor);
+
+	if (!changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		return;
+	note_changes(d, changes);
 	event_del(d->refresh);
 	on_refresh(-1, EV_TIMEOUT, d);
 }

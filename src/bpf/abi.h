@@ -9,9 +9,13 @@
  *
  * Two stamps say whether a cached answer is still right:
  * - genid: the namespace's rt_genid when it was asked for. The kernel bumps it with every
- *   change of a route, rule, address, link or next hop, and throws its own cached routes away
+ *   change of a route, rule, address or link, and throws its own cached routes away
  *   by the very same number (net/ipv4/route.c, rt_is_expired), so no answer outlives
- *   the change that made it wrong, whether a daemon runs or not.
+ *   the change that made it wrong, whether a daemon runs or not. Added to it is the count of
+ *   changes of next hop objects, of which rt_genid does not tell all (kernel.h).
+ *   The kernel bumps it when culvertd dies, too, as that closes queues of the tunnel's device.
+ *   The engine's words, which nobody could give again then, are good for as long as the
+ *   routing tables themselves do not change: known_genid and known_tables.
  * - generation: cv_fp_config.generation, bumped by user space with every change of what
  *   it has put into these maps.
  */
@@ -34,19 +38,19 @@
 
 /* Names of maps: at most 15 characters; the number is the layout's. */
 #define CV_FP_MAP_CONFIG    "cv_config_1"
-#define CV_FP_MAP_TUNNELS   "cv_tunnels_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_TUNNELS   ("cv_tunnels_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_PAIRS	    "cv_pairs_1"
 #define CV_FP_MAP_ADDRESSES "cv_addresses_1"
 #define CV_FP_MAP_DEVICES   "cv_devices_1"
 #define CV_FP_MAP_ENDPOINTS "cv_endpoints_1"
 #define CV_FP_MAP_REMOTES   "cv_remotes_1"
-#define CV_FP_MAP_COUNTERS  "cv_counters_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_COUNTERS  ("cv_counters_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_IDS	    "cv_ids_1"
 #define CV_FP_MAP_WAYS	    "cv_ways_1"
 #define CV_FP_MAP_PERMITS   "cv_permits_1"
 #define CV_FP_MAP_WORDS	    "cv_words_1"
 #define CV_FP_MAP_ARRIVALS  "cv_arrivals_1"
-#define CV_FP_MAP_FLOWS	    "cv_flows_" CV_FP_NEXT_NUMBER
+#define CV_FP_MAP_FLOWS	    ("cv_flows_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
@@ -75,6 +79,8 @@ struct cv_fp_config {
 	__u32 lookup_ifindex; /* a device by which routes of packets of our own are asked for */
 	__u32 endpoints;      /* entries of cv_endpoints */
 	__u32 capture;	      /* bytes of each packet to be captured; 0: nobody captures */
+	__u32 known_genid;    /* while rt_genid was this one, … */
+	__u32 known_tables;   /* … the routing tables were in this state (kernel.h) */
 };
 
 /* cv_tunnels: by index of the tunnel's device. */
@@ -132,7 +138,11 @@ struct cv_fp_endpoint {
 struct cv_fp_remote {
 	__u64 mtu_until_ns; /* CLOCK_MONOTONIC */
 	__u32 mtu;	    /* outer path MTU, bytes; 0: nothing known */
-	__u32 error_waits;  /* the next packet is the engine's, to be answered */
+	/*
+	 * CLOCK_MONOTONIC; 0: no error waits. Until then the next packet is the engine's, to be
+	 * answered; not for longer, as the engine may be dead, or have forgotten it.
+	 */
+	__u32 error_until_s;
 };
 
 /* cv_counters: by slot, per CPU. Only ever added to. */
@@ -303,6 +313,13 @@ struct cv_fp_fragment {
 };
 
 /* ---- programs that user space runs itself ------------------------------------------- */
+
+/* Words of the control block that cv_stamp fills. */
+enum {
+	CV_STAMP_TABLES = 0,
+	CV_STAMP_HAS_TABLES,
+	CV_STAMP_GENID,
+};
 
 /* Words of the control block that cv_look fills, low half first. */
 enum {

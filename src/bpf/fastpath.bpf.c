@@ -265,6 +265,7 @@ CV_INLINE bool goes_back(struct __sk_buff *skb, const struct cv_ipv4 *ip, __u32 
 
 /* Where what the engine has decapsulated goes: an endpoint, or NULL: the stack. */
 CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
+							  const struct cv_fp_config *config,
 							  const struct cv_ipv4 *ip)
 {
 	const struct cv_fp_endpoint *endpoint;
@@ -278,7 +279,8 @@ CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
 	cv_flow_read(skb, 0, ip, &tuple);
 	cv_flow_key_of(&tuple, false, &key);
 	paths = cv_paths_choose(skb, &tuple, &key,
-				endpoint->bypass && goes_back(skb, ip, endpoint->ifindex));
+				endpoint->bypass && !cv_has_policies(config) &&
+					goes_back(skb, ip, endpoint->ifindex));
 	if (cv_paths_settle(ip, &tuple, &key, &paths))
 		set_path(&key, CV_FP_PATH_BYPASS, cv_flow_opener(&tuple));
 	return cv_path_is_past(paths.packet) ? endpoint : NULL;
@@ -305,7 +307,7 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	    !cv_packet_header(skb, 0, &header) || cv_ipv4_parse(&header, skb->len, &ip) ||
 	    ip.ttl <= 1)
 		return CV_PASS;
-	endpoint = endpoint_of_engine(skb, &ip);
+	endpoint = endpoint_of_engine(skb, config, &ip);
 	if (!endpoint || !cv_make_link_header(skb))
 		return CV_PASS;
 	/* The stack behind knows the protocol; who captures there reads it in the link header. */
@@ -339,15 +341,21 @@ int cv_look(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The genid of now, for the engine that gives its word. */
+/* The stamp of the engine's words from now on; the state of the routing tables. */
 SEC("tc")
 int cv_stamp(struct __sk_buff *skb)
 {
 	const struct cv_fp_config *config = cv_config();
 	struct cv_fp_stamp now = {0, 0};
+	__u32 tables = 0;
 
-	if (config)
+	skb->cb[CV_STAMP_HAS_TABLES] = config && cv_tables_now(config, &tables);
+	skb->cb[CV_STAMP_TABLES] = tables;
+	if (config) {
 		now = cv_stamp_now(config);
+		skb->cb[CV_STAMP_GENID] = now.genid;
+		now = cv_stamp_of_word(config);
+	}
 	skb->mark = now.genid;
 	skb->priority = now.generation;
 	return 0;

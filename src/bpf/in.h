@@ -215,27 +215,29 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 {
 	const struct cv_fp_config *config = cv_config();
 	struct cv_fp_tunnel tunnel;
-	struct cv_fp_stamp now;
+	struct cv_fp_stamp words;
 	__u8 arrival_drop = 0;
 	int arrival;
 
 	if (!config)
 		return CV_ENTRY_PASS;
-	now = cv_stamp_now(config);
-	permit->stamp = now;
+	permit->stamp = cv_stamp_now(config);
+	words = cv_stamp_of_word(config);
 	if (!cv_find_owner(key, permit, &tunnel))
 		return CV_ENTRY_PASS;
 	if (permit->drop)
 		return CV_ENTRY_DECIDED;
-	arrival = cv_judge_arrival(skb, config, key, &now, &arrival_drop);
+	arrival = cv_judge_arrival(skb, config, key, &words, &arrival_drop);
 	/* Refused, but by the inner addresses, or a checksum, the engine may have another reason.
 	 */
 	if (arrival == CV_ANSWER_ASK || (!whole && arrival_drop))
 		return CV_ENTRY_SOCKET;
-	if (whole && cv_judge_source(skb, config, key, &tunnel, &now, permit) == CV_ANSWER_ASK)
+	if (whole && cv_judge_source(skb, config, key, &tunnel, &words, permit) == CV_ANSWER_ASK)
 		return CV_ENTRY_ENGINE;
 	if (!permit->drop)
 		permit->drop = arrival_drop;
+	if (cv_has_policies(config))
+		permit->routed_back = 0;
 	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }
 

@@ -26,12 +26,28 @@ struct atomic_counter {
 	int counter;
 } CV_CORE;
 
+struct fib_rules_ops {
+	unsigned int fib_rules_seq;
+} CV_CORE;
+
 struct netns_ipv4 {
 	struct atomic_counter rt_genid;
+	unsigned int fib_seq;
+	struct fib_rules_ops *rules_ops;
+} CV_CORE;
+
+struct netns_nexthop {
+	unsigned int seq;
+} CV_CORE;
+
+struct netns_xfrm {
+	unsigned int policy_count[6];
 } CV_CORE;
 
 struct net {
 	struct netns_ipv4 ipv4;
+	struct netns_nexthop nexthop;
+	struct netns_xfrm xfrm; /* CONFIG_XFRM */
 } CV_CORE;
 
 struct net_pointer {
@@ -59,7 +75,11 @@ enum {
 	CV_AF_INET = 2,
 	CV_IFF_UP = 1,
 	CV_REFDST_NOREF = 1, /* include/linux/skbuff.h: SKB_DST_NOREF */
+	CV_POLICIES_OUT = 1, /* linux/xfrm.h: XFRM_POLICY_OUT, XFRM_POLICY_FWD */
+	CV_POLICIES_FWD = 2,
 };
+
+#define CV_NEXTHOP_FACTOR 0x9e3779b1U
 
 /* A field by a copy; also where it is a pointer that is to be known as a number. */
 #define CV_PROBE(object, field)                                                   \
@@ -175,6 +195,9 @@ CV_INLINE __u64 cv_skb_namespace(const struct __sk_buff *skb)
 /*
  * The stamp of answers that are asked for from now on. Taken before the question: a change
  * in between makes the answer expire, not last.
+ *
+ * The kernel leaves rt_genid as it is when a next hop object is taken out of a group (seen up to
+ * 6.18), but counts every change of those objects; the factor keeps the two sums apart.
  */
 CV_INLINE struct cv_fp_stamp cv_stamp_now(const struct cv_fp_config *config)
 {
@@ -183,8 +206,47 @@ CV_INLINE struct cv_fp_stamp cv_stamp_now(const struct cv_fp_config *config)
 
 	if (!config->namespace)
 		return stamp;
-	stamp.genid = (__u32)CV_READ(net, ipv4.rt_genid.counter);
+	stamp.genid = (__u32)CV_READ(net, ipv4.rt_genid.counter) +
+		      CV_READ(net, nexthop.seq) * CV_NEXTHOP_FACTOR;
 	stamp.generation = config->generation;
+	return stamp;
+}
+
+/*
+ * The state of the routing tables: a sum of what the kernel counts up with every change of a route,
+ * a rule or a next hop that makes a difference to look-ups, and with nothing else. False: not to be
+ * found.
+ */
+CV_INLINE bool cv_tables_now(const struct cv_fp_config *config, __u32 *ret_state)
+{
+	struct net *net = CV_OBJECT(net, (unsigned long)config->namespace);
+	unsigned long rules;
+
+	if (!config->namespace || !CV_FIELD(net->ipv4.fib_seq, EXISTS))
+		return false;
+	*ret_state = CV_READ(net, ipv4.fib_seq);
+	if (CV_FIELD(net->nexthop.seq, EXISTS))
+		*ret_state += CV_READ(net, nexthop.seq);
+	if (CV_FIELD(net->ipv4.rules_ops, EXISTS)) {
+		rules = (unsigned long)CV_PROBE(net, ipv4.rules_ops);
+		*ret_state += CV_READ(CV_OBJECT(fib_rules_ops, rules), fib_rules_seq);
+	}
+	return true;
+}
+
+/*
+ * The stamp of the engine's words: one genid for as long as the routing tables stay in the state
+ * that is known, whatever else makes the kernel count. It may count the state a moment before
+ * it changes a table (fib_table_delete): what is asked in between has the genid of then as
+ * its stamp, which is over with the change.
+ */
+CV_INLINE struct cv_fp_stamp cv_stamp_of_word(const struct cv_fp_config *config)
+{
+	struct cv_fp_stamp stamp = cv_stamp_now(config);
+	__u32 tables;
+
+	if (config->known_genid && cv_tables_now(config, &tables) && tables == config->known_tables)
+		stamp.genid = config->known_genid;
 	return stamp;
 }
 
@@ -192,6 +254,21 @@ CV_INLINE bool cv_stamp_holds(const struct cv_fp_stamp *stamp, const struct cv_f
 {
 	return stamp->genid == now->genid && stamp->generation == now->generation &&
 	       now->generation;
+}
+
+/*
+ * Are there IPsec policies for packets that leave this host, or are forwarded? Which packets they
+ * mean only the stack can tell, so that where there are any it must see them all. The kernel bumps
+ * rt_genid when one is added (xfrm_policy_insert), so an answer of before does not hold.
+ */
+CV_INLINE bool cv_has_policies(const struct cv_fp_config *config)
+{
+	struct net *net = CV_OBJECT(net, (unsigned long)config->namespace);
+
+	if (!config->namespace || !bpf_core_field_exists(net->xfrm.policy_count))
+		return false;
+	return CV_READ(net, xfrm.policy_count[CV_POLICIES_OUT]) ||
+	       CV_READ(net, xfrm.policy_count[CV_POLICIES_FWD]);
 }
 
 #endif

@@ -28,6 +28,8 @@ CV_INLINE __u32 cv_fib_flags(void)
 
 /* ---- the outer route ----------------------------------------------------------------- */
 
+#define CV_NS_PER_S 1000000000ULL
+
 /* What the engine knows of the remote: errors to be told, a smaller path MTU. */
 CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 {
@@ -35,7 +37,7 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 
 	if (!remote)
 		return;
-	if (remote->error_waits)
+	if (remote->error_until_s && bpf_ktime_get_ns() < remote->error_until_s * CV_NS_PER_S)
 		way->to_engine = 1;
 	if (remote->mtu && remote->mtu < way->mtu && bpf_ktime_get_ns() < remote->mtu_until_ns) {
 		way->mtu = remote->mtu;
@@ -137,6 +139,10 @@ CV_INLINE void cv_find_way(struct __sk_buff *skb, const struct cv_fp_config *con
 	}
 	__builtin_memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->stamp = now;
+	if (cv_has_policies(config)) {
+		ret_way->to_engine = 1;
+		return;
+	}
 	resolve_way(skb, tunnel, config->lookup_ifindex, destination, ret_way);
 	/* What waits for the engine is not remembered: it may be told at any moment. */
 	if (now.generation && !ret_way->to_engine)

@@ -87,7 +87,7 @@ static enum cv_drop check_source(struct cv_lane *lane, const struct cv_live_tunn
 	if (!drop && ifindex)
 		drop = cv_router_check_arrival(lane->router, outer->source, outer->destination,
 					       ifindex);
-	if (lane->shared->teacher && cv_router_has_asked(lane->router))
+	if (lane->shared->teacher && (cv_router_has_asked(lane->router) || cv_teach_again(lane)))
 		cv_teach_source(lane, tunnel, outer, inner, packet, ifindex);
 	return drop;
 }

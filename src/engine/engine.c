@@ -244,7 +244,7 @@ static void tell_remote(void *context, __be32 address, const struct cv_remote_st
 	const struct cv_fp_remote remote = {
 		.mtu_until_ns = state->mtu_until_ms * 1000000,
 		.mtu = state->mtu,
-		.error_waits = state->error_waits,
+		.error_until_s = (uint32_t)((state->error_until_ms + 999) / 1000),
 	};
 
 	teacher->remote(teacher->context, address, &remote);

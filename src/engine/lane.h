@@ -58,6 +58,8 @@ struct cv_lane {
 	struct cv_tx *tx;
 	struct cv_coalescer *coalescer;
 	struct cv_lane_output output;
+	uint64_t repeats_since_ms; /* answers of the router's cache that were told: as below */
+	uint32_t repeats;
 	uint64_t refusals_since_ms; /* refusals told to the teacher: counted from here */
 	unsigned int refusals;
 	struct cv_counters engine_counters; /* what belongs to no tunnel */

@@ -106,7 +106,7 @@ static void tell(const struct cv_remotes *remotes, const struct entry *entry)
 	const struct cv_remote_state state = {
 		.mtu = entry->mtu,
 		.mtu_until_ms = entry->mtu_until_ms,
-		.error_waits = entry->error_until_ms != 0,
+		.error_until_ms = entry->error_until_ms,
 	};
 
 	if (remotes->tell)

@@ -48,9 +48,9 @@ bool cv_remotes_take_error(struct cv_remotes *remotes, __be32 address, uint64_t 
 
 /* What is known of a remote, for who watches. */
 struct cv_remote_state {
-	uint32_t mtu;	       /* outer path MTU in bytes; 0: nothing known */
-	uint64_t mtu_until_ms; /* forgotten then */
-	bool error_waits;
+	uint32_t mtu;		 /* outer path MTU in bytes; 0: nothing known */
+	uint64_t mtu_until_ms;	 /* forgotten then */
+	uint64_t error_until_ms; /* an error waits until then; 0: none does */
 };
 
 /*

@@ -18,18 +18,30 @@
 #include "engine/lane.h"
 
 enum {
-	REFUSALS_PER_SECOND = 500 /* of each worker */
+	/* Of each worker. */
+	REFUSALS_PER_SECOND = 500,
+	REPEATS_PER_SECOND = 500, /* other packets are handed over, too, that no word is for */
 };
+
+static bool is_within(const struct cv_lane *lane, uint64_t *since_ms, uint32_t *count,
+		      uint32_t limit)
+{
+	if (lane->now_ms - *since_ms >= 1000) {
+		*since_ms = lane->now_ms;
+		*count = 0;
+	}
+	return (*count)++ < limit;
+}
+
+bool cv_teach_again(struct cv_lane *lane)
+{
+	return is_within(lane, &lane->repeats_since_ms, &lane->repeats, REPEATS_PER_SECOND);
+}
 
 static bool may_tell(struct cv_lane *lane, enum cv_drop drop)
 {
-	if (!drop)
-		return true;
-	if (lane->now_ms - lane->refusals_since_ms >= 1000) {
-		lane->refusals_since_ms = lane->now_ms;
-		lane->refusals = 0;
-	}
-	return lane->refusals++ < REFUSALS_PER_SECOND;
+	return !drop ||
+	       is_within(lane, &lane->refusals_since_ms, &lane->refusals, REFUSALS_PER_SECOND);
 }
 
 static enum cv_drop judge_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,

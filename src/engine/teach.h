@@ -7,6 +7,8 @@
 #ifndef CV_ENGINE_TEACH_H
 #define CV_ENGINE_TEACH_H
 
+#include <stdbool.h>
+
 #include "bpf/abi.h"
 
 /* Who is told. All functions may be called by any worker at any time. */
@@ -25,6 +27,13 @@ struct cv_teacher {
 struct cv_lane;
 struct cv_live_tunnel;
 struct cv_ipv4;
+
+/*
+ * The router had the answer, so it was told when the kernel was asked for it. The fast path asks
+ * nevertheless: it has forgotten it, as with every new generation. True if it may be told again
+ * now.
+ */
+bool cv_teach_again(struct cv_lane *lane);
 
 /*
  * The routing was asked about this packet a moment ago: ask again what the fast path would have to

@@ -31,6 +31,7 @@
 enum {
 	PRIORITY = 0xc0,
 	VERIFY_PERIOD_S = 20,
+	DOUBT_PERIOD_S = 1,
 };
 
 /* A program and where it belongs. */
@@ -119,6 +120,18 @@ static bool belongs(const struct cv_fastpath *fastpath, const struct place *plac
 	return (place->kind & kind) && (!place->for_endpoints_only || fastpath->endpoint_count > 0);
 }
 
+/* The programs of a device of this kind, as a set. */
+static uint32_t programs_of(const struct cv_fastpath *fastpath, uint32_t kind)
+{
+	uint32_t set = 0;
+
+	for (unsigned int i = 0; i < PLACES; i++) {
+		if (belongs(fastpath, &places[i], kind))
+			set |= 1U << places[i].program;
+	}
+	return set;
+}
+
 static unsigned int program_id(int program)
 {
 	struct bpf_prog_info info = {0};
@@ -135,12 +148,15 @@ static int attach_one(struct cv_fastpath *fastpath, struct cv_fastpath_device *d
 	int program = fastpath->programs.program[place->program];
 	int err;
 
+	device->attached |= 1U << place->program;
 	if (cv_hook_attached(&hook) == program_id(program))
 		return 0;
 	err = cv_hook_attach(&hook, program, &device->made_clsact);
-	if (err)
+	if (err) {
+		device->attached &= ~(1U << place->program);
 		snprintf(device->problem, sizeof(device->problem),
 			 "no program can be attached to %s: %s", device->name, strerror(-err));
+	}
 	return err;
 }
 
@@ -188,16 +204,26 @@ static void remove_clsact(struct cv_nl *nl, const struct cv_pins *pins, __u32 if
 		cv_pins_for_each_sibling(pins, bequeath, &ifindex);
 }
 
-static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
-		       uint32_t kind)
+/* Programs that are not in the set go. */
+static void detach_others(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+			  uint32_t set)
 {
 	for (unsigned int i = 0; i < PLACES; i++) {
 		struct cv_hook hook = hook_of(device->ifindex, &places[i], fastpath->handle);
+		uint32_t bit = 1U << places[i].program;
 
-		if (places[i].kind & kind)
-			cv_hook_detach(&hook);
+		if (!(device->attached & bit) || (set & bit))
+			continue;
+		cv_hook_detach(&hook);
+		device->attached &= ~bit;
 	}
+}
+
+static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+		       uint32_t kind)
+{
 	device->kind &= ~kind;
+	detach_others(fastpath, device, programs_of(fastpath, device->kind));
 	inherit(fastpath, device);
 	if (!device->kind && device->made_clsact) {
 		remove_clsact(fastpath->nl, &fastpath->pins, (__u32)device->ifindex);
@@ -391,11 +417,13 @@ static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
 		return 0;
 	if (!strcmp(qdisc->kind, "clsact"))
 		device->has_clsact = true;
-	/* A foreign ingress qdisc and clsact exclude each other; a foreign root one shapes. */
-	if (!strcmp(qdisc->kind, "ingress") || ((device->wanted & CV_FP_DEVICE_ENDPOINT) &&
-						qdisc->parent == TC_H_ROOT && qdisc->handle))
+	/* It and clsact exclude each other. */
+	if (!strcmp(qdisc->kind, "ingress"))
 		snprintf(device->problem, sizeof(device->problem),
 			 "the device has a foreign qdisc (%s)", qdisc->kind);
+	/* It shapes what the stack sends; endpoints.c judges whether that matters. */
+	if (qdisc->parent == TC_H_ROOT && qdisc->handle)
+		memcpy(device->shaper, qdisc->kind, sizeof(device->shaper));
 	return 0;
 }
 
@@ -408,10 +436,23 @@ static uint8_t read_rp_filter(const char *name)
 	return (uint8_t)(own > all ? own : all > 0 ? all : 0);
 }
 
+/*
+ * Would somebody's filters be passed by? Those behind ours, of what the endpoint sends; all, of
+ * what is sent to it, as packets that go straight into its namespace meet none.
+ */
+static bool is_filtered(const struct cv_fastpath *fastpath, const struct cv_fastpath_device *device)
+{
+	const unsigned int last = PRIORITY + CV_PROGRAM_MAX;
+
+	return cv_hook_has_others(fastpath->nl, device->ifindex, CV_HOOK_INGRESS, PRIORITY,
+				  PRIORITY, last) ||
+	       cv_hook_has_others(fastpath->nl, device->ifindex, CV_HOOK_EGRESS, 0, PRIORITY, last);
+}
+
 static void settle_device(struct look *look, struct cv_fastpath_device *device)
 {
 	struct cv_fastpath *fastpath = look->fastpath;
-	uint32_t wanted = device->wanted & ~(uint32_t)ADDRESSED;
+	uint32_t wanted = device->wanted & ~(uint32_t)ADDRESSED, programs;
 	uint8_t rp_filter;
 
 	if (!(device->wanted & ADDRESSED))
@@ -426,14 +467,23 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 		look->changed = true;
 	}
 	if (device->kind & ~wanted) {
+		/* First: no flow may be bypassed one way only. */
+		if (device->kind & ~wanted & CV_FP_DEVICE_ENDPOINT)
+			cv_endpoints_suspend(fastpath, device->ifindex);
 		detach_all(fastpath, device, device->kind & ~wanted);
 		look->changed = true;
 	}
+	programs = programs_of(fastpath, wanted);
+	detach_others(fastpath, device, programs);
 	if (wanted & ~device->kind)
 		look->changed = true;
-	/* Somebody may have removed the qdisc, with our programs; or, found later, these alone. */
-	if ((wanted & ~device->kind) || (wanted && (look->verify || !device->has_clsact)))
+	/* Somebody may have removed the qdisc, with our programs, or these alone. */
+	if ((programs & ~device->attached) || (wanted & ~device->kind) ||
+	    (wanted && (look->verify || !device->has_clsact))) {
 		attach_all(fastpath, device, wanted);
+		device->filtered =
+			(wanted & CV_FP_DEVICE_ENDPOINT) && is_filtered(fastpath, device);
+	}
 }
 
 /* Devices that are gone, or of no interest any more. */
@@ -460,13 +510,17 @@ void cv_devices_refresh(struct cv_fastpath *fastpath)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	look.verify = now.tv_sec - fastpath->verified >= VERIFY_PERIOD_S;
-	if (look.verify)
+	look.verify = now.tv_sec - fastpath->verified >=
+		      (fastpath->in_doubt ? DOUBT_PERIOD_S : VERIFY_PERIOD_S);
+	if (look.verify) {
 		fastpath->verified = now.tv_sec;
+		fastpath->in_doubt = false;
+	}
 	for (size_t i = 0; i < fastpath->device_count; i++) {
 		fastpath->devices[i].wanted = 0;
 		fastpath->devices[i].seen = false;
 		fastpath->devices[i].has_clsact = false;
+		fastpath->devices[i].shaper[0] = '\0';
 	}
 	if (cv_link_for_each(fastpath->nl, want_link, &look) ||
 	    cv_address_for_each(fastpath->nl, mark_addressed, &look) ||

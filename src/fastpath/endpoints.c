@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <bpf/bpf.h>
 
 #include "fastpath/devices.h"
@@ -27,16 +28,21 @@ static struct cv_fastpath_known_endpoint *find(const struct cv_fastpath *fastpat
 	return NULL;
 }
 
+static bool has_address(const struct cv_fastpath_endpoint *endpoint, __be32 address)
+{
+	for (unsigned int i = 0; i < endpoint->count; i++) {
+		if (endpoint->addresses[i] == address)
+			return true;
+	}
+	return false;
+}
+
 static const struct cv_fastpath_known_endpoint *owner_of(const struct cv_fastpath *fastpath,
 							 __be32 address)
 {
 	for (size_t i = 0; i < fastpath->endpoint_count; i++) {
-		const struct cv_fastpath_endpoint *wanted = &fastpath->endpoints[i].wanted;
-
-		for (unsigned int j = 0; j < wanted->count; j++) {
-			if (wanted->addresses[j] == address)
-				return &fastpath->endpoints[i];
-		}
+		if (has_address(&fastpath->endpoints[i].wanted, address))
+			return &fastpath->endpoints[i];
 	}
 	return NULL;
 }
@@ -56,12 +62,43 @@ static void write_entries(struct cv_fastpath *fastpath,
 				    &endpoint->wanted.addresses[i], &endpoint->entry, BPF_ANY);
 }
 
-static void delete_entries(struct cv_fastpath *fastpath,
-			   const struct cv_fastpath_endpoint *endpoint)
+void cv_endpoints_suspend(struct cv_fastpath *fastpath, int ifindex)
 {
-	for (unsigned int i = 0; i < endpoint->count; i++)
-		bpf_map_delete_elem(fastpath->programs.map[CV_MAP_ENDPOINTS],
-				    &endpoint->addresses[i]);
+	struct cv_fastpath_known_endpoint *endpoint = find(fastpath, ifindex);
+
+	if (!endpoint || !endpoint->entry.bypass)
+		return;
+	endpoint->entry.bypass = 0;
+	write_entries(fastpath, endpoint);
+	cv_fastpath_bump(fastpath);
+}
+
+/* Entries of addresses that are not kept. */
+static void delete_entries(struct cv_fastpath *fastpath,
+			   const struct cv_fastpath_endpoint *endpoint,
+			   const struct cv_fastpath_endpoint *keep)
+{
+	for (unsigned int i = 0; i < endpoint->count; i++) {
+		if (!keep || !has_address(keep, endpoint->addresses[i]))
+			bpf_map_delete_elem(fastpath->programs.map[CV_MAP_ENDPOINTS],
+					    &endpoint->addresses[i]);
+	}
+}
+
+/* What keeps an endpoint from being bypassed as wanted, when that changes. */
+static void tell_problem(const struct cv_fastpath *fastpath,
+			 const struct cv_fastpath_known_endpoint *endpoint,
+			 const struct cv_fastpath_device *device, const char *problem)
+{
+	const char *name = device ? device->name : "an endpoint's device";
+
+	if (!strcmp(problem, endpoint->problem))
+		return;
+	if (*problem)
+		cv_fastpath_say(fastpath, LOG_WARNING, "%s: endpoint not bypassed: %s", name,
+				problem);
+	else
+		cv_fastpath_say(fastpath, LOG_NOTICE, "%s: endpoint bypassed again", name);
 }
 
 /* "" if bypass can be in force. */
@@ -70,9 +107,13 @@ static void judge(struct cv_fastpath *fastpath, struct cv_fastpath_known_endpoin
 	const struct cv_fastpath_device *device =
 		cv_devices_find(fastpath, endpoint->wanted.ifindex);
 	struct cv_fp_endpoint entry = {.ifindex = (__u32)endpoint->wanted.ifindex};
+	char shaped[CV_FASTPATH_PROBLEM_MAX] = "";
 	struct cv_link link;
 	const char *problem = "";
 
+	if (device)
+		snprintf(shaped, sizeof(shaped), "the device has a foreign qdisc (%s)",
+			 device->shaper);
 	memset(&link, 0, sizeof(link));
 	if (cv_link_get_by_index(fastpath->nl, endpoint->wanted.ifindex, &link))
 		problem = "the device is gone";
@@ -82,10 +123,16 @@ static void judge(struct cv_fastpath *fastpath, struct cv_fastpath_known_endpoin
 		problem = "the device is a port of a bridge; make the bridge the endpoint";
 	else if (device && device->problem[0])
 		problem = device->problem;
+	else if (device && device->shaper[0])
+		problem = shaped;
+	else if (device && device->filtered)
+		problem = "the device has foreign filters, which would be passed by";
 	else if (!device || !(device->kind & CV_FP_DEVICE_ENDPOINT))
 		problem = "no program is attached to the device";
 	entry.by_peer = link.peer_away && !strcmp(link.kind, "veth");
 	entry.bypass = endpoint->wanted.bypass && !*problem;
+	if (endpoint->wanted.bypass)
+		tell_problem(fastpath, endpoint, device, problem);
 	snprintf(endpoint->problem, sizeof(endpoint->problem), "%s", problem);
 	if (memcmp(&entry, &endpoint->entry, sizeof(entry)) != 0) {
 		endpoint->entry = entry;
@@ -136,10 +183,12 @@ int cv_fastpath_endpoint_set(struct cv_fastpath *fastpath,
 			return -ENOMEM;
 		fastpath->endpoints = known;
 		known = &fastpath->endpoints[fastpath->endpoint_count++];
+		memset(known, 0, sizeof(*known));
 	} else {
-		delete_entries(fastpath, &known->wanted);
+		/* What stays is never away: its packets would be a stranger's meanwhile. */
+		delete_entries(fastpath, &known->wanted, endpoint);
+		memset(&known->entry, 0, sizeof(known->entry));
 	}
-	memset(known, 0, sizeof(*known));
 	known->wanted = *endpoint;
 	if (!fastpath->ready)
 		return 0;
@@ -156,7 +205,7 @@ void cv_fastpath_endpoint_delete(struct cv_fastpath *fastpath, int ifindex)
 
 	if (!known)
 		return;
-	delete_entries(fastpath, &known->wanted);
+	delete_entries(fastpath, &known->wanted, NULL);
 	*known = fastpath->endpoints[--fastpath->endpoint_count];
 	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
 	cv_fastpath_bump(fastpath);

@@ -8,6 +8,9 @@
 /* True if the device is one of an endpoint. */
 bool cv_endpoints_have(const struct cv_fastpath *fastpath, int ifindex);
 
+/* The device's programs are about to go: no bypass, until the next refresh says otherwise. */
+void cv_endpoints_suspend(struct cv_fastpath *fastpath, int ifindex);
+
 /* After cv_devices_refresh: judge every endpoint again. */
 void cv_endpoints_refresh(struct cv_fastpath *fastpath);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast path from user space: tunnels, addresses, counters, beginning and end.
+ * The fast path from user space: beginning and end, following the network, counters.
  *
- * Invariants: what a program reads is complete before it can find it (a tunnel's entry before
- * its pair); every change of what user space has put into the maps bumps the generation
+ * Invariant: every change of what user space has put into the maps bumps the generation
  * afterwards, so that nothing that was remembered from before outlives it.
  */
 #include "fastpath/fastpath.h"
@@ -17,13 +16,14 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 
+#include "fastpath/addresses.h"
 #include "fastpath/devices.h"
 #include "fastpath/endpoints.h"
+#include "fastpath/lookup.h"
 #include "fastpath/state.h"
 #include "fastpath/teach.h"
+#include "fastpath/tunnels.h"
 #include "net/link.h"
-#include "net/sysctl.h"
-#include "net/tun.h"
 
 void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const char *format, ...)
 {
@@ -153,6 +153,11 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 		cv_fastpath_destroy(fastpath);
 		return err;
 	}
+	if (!fastpath->programs.asks_conntrack)
+		cv_fastpath_say(
+			fastpath, LOG_INFO,
+			"conntrack cannot be asked (by Linux 5.18, if it was there before): "
+			"endpoints' flows are judged by their packets alone");
 	take_up(fastpath);
 	*ret_fastpath = fastpath;
 	return 0;
@@ -174,460 +179,53 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 	free(fastpath);
 }
 
-/* ---- the device that look-ups are asked from ---------------------------------------------------
- */
-
-/* "cvlook" and six digits: two daemons in one namespace have one each. */
-static void name_parked(unsigned int handle, char *ret_name)
-{
-	snprintf(ret_name, IFNAMSIZ, "cvlook%06x", handle & 0xffffff);
-}
-
-static int make_parked(struct cv_fastpath *fastpath, const char *name)
-{
-	struct cv_link link;
-	int fd, err;
-
-	fd = cv_tun_open(name);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	err = cv_link_get(fastpath->nl, name, &link);
-	if (err)
-		return err;
-	cv_link_set_alias(fastpath->nl, link.index,
-			  "culvert: routes are asked for from this device");
-	return link.index;
-}
-
-/* True if there was one. */
-static bool delete_parked(struct cv_nl *nl, unsigned int handle)
-{
-	char name[IFNAMSIZ];
-	struct cv_link link;
-
-	name_parked(handle, name);
-	return !cv_link_get(nl, name, &link) && !strcmp(link.kind, "tun") &&
-	       !cv_link_delete(nl, link.index);
-}
-
-/* The index of our own device, made if need be; 0: it does not serve. */
-static __u32 find_parked(struct cv_fastpath *fastpath)
-{
-	char name[IFNAMSIZ];
-	struct cv_link link;
-	int index;
-
-	name_parked(fastpath->handle, name);
-	index = cv_link_get(fastpath->nl, name, &link) ? make_parked(fastpath, name) : link.index;
-	if (index > 0 && (cv_sysctl_read_ipv4(name, "forwarding") == 1 ||
-			  !cv_sysctl_write_ipv4(name, "forwarding", 1)))
-		return (__u32)index;
-	if (fastpath->config.lookup_ifindex != 0)
-		cv_fastpath_say(fastpath, LOG_WARNING,
-				"the fast path cannot ask for routes: net.ipv4.conf.%s."
-				"forwarding cannot be set; the engine carries everything",
-				name);
-	return 0;
-}
-
-/*
- * The loopback device, from which the kernel itself asks, where it forwards; else a device of
- * our own, which is never up: nothing but its setting "forwarding" is used. None without tunnels.
- */
-static void choose_lookup_device(struct cv_fastpath *fastpath)
-{
-	__u32 before = fastpath->config.lookup_ifindex, chosen = 0;
-
-	if (cv_sysctl_read_ipv4("lo", "forwarding") == 1)
-		chosen = 1;
-	else if (fastpath->tunnel_count)
-		chosen = find_parked(fastpath);
-	if (chosen == before)
-		return;
-	fastpath->config.lookup_ifindex = chosen;
-	cv_fastpath_bump(fastpath);
-	/* Once nothing asks from it any more. */
-	if (before > 1)
-		delete_parked(fastpath->nl, fastpath->handle);
-}
-
-/* ---- tunnels --------------------------------------------------------------------------------- */
-
-static uint32_t take_slot(struct cv_fastpath *fastpath)
-{
-	for (uint32_t slot = 0; slot < CV_FP_SLOT_NONE; slot++) {
-		uint64_t bit = 1ULL << (slot % 64);
-
-		if (fastpath->slots[slot / 64] & bit)
-			continue;
-		fastpath->slots[slot / 64] |= bit;
-		return slot;
-	}
-	return CV_FP_SLOT_NONE;
-}
-
-static void clear_counters(struct cv_fastpath *fastpath, uint32_t slot)
-{
-	int cpus = libbpf_num_possible_cpus();
-	struct cv_fp_counters *zero = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*zero));
-
-	if (zero)
-		bpf_map_update_elem(fastpath->programs.map[CV_MAP_COUNTERS], &slot, zero, BPF_ANY);
-	free(zero);
-}
-
-/* The slot that an earlier daemon gave it, with what it counted; else a new one. */
-static uint32_t slot_for(struct cv_fastpath *fastpath, int ifindex)
-{
-	struct cv_fp_tunnel entry;
-	__u32 key = (__u32)ifindex;
-	uint32_t slot;
-
-	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, &entry) &&
-	    entry.slot < CV_FP_SLOT_NONE &&
-	    !(fastpath->slots[entry.slot / 64] & 1ULL << (entry.slot % 64))) {
-		fastpath->slots[entry.slot / 64] |= 1ULL << (entry.slot % 64);
-		return entry.slot;
-	}
-	slot = take_slot(fastpath);
-	clear_counters(fastpath, slot);
-	return slot;
-}
-
-static void set_problem(struct cv_fastpath_tunnel *tunnel, const char *text)
-{
-	snprintf(tunnel->problem, sizeof(tunnel->problem), "%s", text);
-}
-
-static struct cv_fp_pair pair_of(const struct cv_fp_tunnel *entry)
-{
-	return (struct cv_fp_pair){.remote = entry->remote, .local = entry->local};
-}
-
-/* Take the tunnel's pair out, if it is this tunnel's. */
-static void delete_pair(struct cv_fastpath *fastpath, const struct cv_fastpath_tunnel *tunnel)
-{
-	struct cv_fp_pair pair = pair_of(&tunnel->entry);
-	int map = fastpath->programs.map[CV_MAP_PAIRS];
-	__u32 ifindex;
-
-	if (!bpf_map_lookup_elem(map, &pair, &ifindex) && ifindex == (__u32)tunnel->config.ifindex)
-		bpf_map_delete_elem(map, &pair);
-}
-
-static int write_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
-			const struct cv_fp_tunnel *entry)
-{
-	struct cv_fp_pair pair = pair_of(entry);
-	__u32 key = (__u32)tunnel->config.ifindex;
-
-	if (tunnel->in_map &&
-	    (entry->remote != tunnel->entry.remote || entry->local != tunnel->entry.local))
-		delete_pair(fastpath, tunnel);
-	if (bpf_map_update_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, entry, BPF_ANY) ||
-	    bpf_map_update_elem(fastpath->programs.map[CV_MAP_PAIRS], &pair, &key, BPF_ANY))
-		return -errno;
-	tunnel->entry = *entry;
-	tunnel->in_map = true;
-	cv_fastpath_bump(fastpath);
-	return 0;
-}
-
-static void remove_from_maps(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
-{
-	__u32 key = (__u32)tunnel->config.ifindex;
-
-	if (!tunnel->in_map)
-		return;
-	delete_pair(fastpath, tunnel);
-	bpf_map_delete_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key);
-	tunnel->in_map = false;
-	cv_fastpath_bump(fastpath);
-}
-
-/* By index as long as there is such a device, whatever its name is now (as engine/live.c). */
-static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
-{
-	char name[IFNAMSIZ];
-
-	if (!tunnel->config.dev[0])
-		tunnel->dev = 0;
-	else if (!tunnel->dev || !if_indextoname((unsigned int)tunnel->dev, name))
-		tunnel->dev = (int)if_nametoindex(tunnel->config.dev);
-}
-
-/* Bring the maps in line with the tunnel as it is now. */
-static void refresh_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
-{
-	const struct cv_fastpath_device *device;
-	uint64_t namespace, address = tunnel->entry.device;
-	struct cv_fp_tunnel entry;
-
-	resolve_dev(tunnel);
-	device = cv_devices_find(fastpath, tunnel->config.ifindex);
-	if (!device)
-		return;
-	if (!address &&
-	    cv_programs_look(&fastpath->programs, device->ifindex, &namespace, &address))
-		address = 0;
-	memset(&entry, 0, sizeof(entry));
-	entry.device = address;
-	entry.remote = tunnel->config.remote;
-	entry.local = tunnel->config.local;
-	entry.dev = (__u32)tunnel->dev;
-	entry.slot = tunnel->slot;
-	entry.mtu = device->mtu;
-	entry.ipip = tunnel->config.ipip;
-	entry.strict = tunnel->config.strict;
-	entry.up = device->up;
-	if (device->problem[0])
-		set_problem(tunnel, device->problem);
-	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))
-		set_problem(tunnel, "no program is attached to its device");
-	else if (tunnel->config.dev[0] && !tunnel->dev)
-		set_problem(tunnel, "its underlay device is missing");
-	else if (!fastpath->config.lookup_ifindex)
-		set_problem(tunnel, "routes cannot be asked for");
-	else
-		set_problem(tunnel, "");
-	/* Inner packets come to the program with or without an entry; without, they pass. */
-	if (tunnel->problem[0])
-		remove_from_maps(fastpath, tunnel);
-	else if (!tunnel->in_map || memcmp(&entry, &tunnel->entry, sizeof(entry)) != 0)
-		write_tunnel(fastpath, tunnel, &entry);
-}
-
-int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_tunnel *config)
-{
-	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, config->ifindex);
-
-	if (!tunnel) {
-		tunnel = realloc(fastpath->tunnels, (fastpath->tunnel_count + 1) * sizeof(*tunnel));
-		if (!tunnel)
-			return -ENOMEM;
-		fastpath->tunnels = tunnel;
-		tunnel = &fastpath->tunnels[fastpath->tunnel_count++];
-		memset(tunnel, 0, sizeof(*tunnel));
-		tunnel->slot = slot_for(fastpath, config->ifindex);
-	} else if (strcmp(tunnel->config.dev, config->dev) != 0) {
-		tunnel->dev = 0;
-	}
-	tunnel->config = *config;
-	if (!fastpath->ready)
-		return 0;
-	/* With the first one come the network cards. */
-	if (fastpath->tunnel_count == 1)
-		cv_fastpath_refresh(fastpath);
-	cv_devices_add_tunnel(fastpath, config->ifindex);
-	refresh_tunnel(fastpath, tunnel);
-	return 0;
-}
-
-void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
-{
-	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);
-
-	if (!tunnel)
-		return;
-	remove_from_maps(fastpath, tunnel);
-	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
-	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];
-	cv_devices_release(fastpath, ifindex, CV_FP_DEVICE_TUNNEL);
-	if (!fastpath->tunnel_count)
-		cv_fastpath_refresh(fastpath);
-}
-
-const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex)
-{
-	const struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);
-
-	if (!tunnel)
-		return "the fast path does not know it";
-	return tunnel->problem[0] ? tunnel->problem : NULL;
-}
-
-/* ---- addresses of this host -------------------------------------------------------------------
- */
-
-struct address_list {
-	struct cv_fastpath_address *items;
-	size_t count;
-	size_t capacity;
-};
-
-static int append_address(struct address_list *list, __be32 address, uint32_t kind)
-{
-	struct cv_fastpath_address *more;
-
-	if (list->count == list->capacity) {
-		list->capacity = list->capacity ? 2 * list->capacity : 64;
-		more = realloc(list->items, list->capacity * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		list->items = more;
-	}
-	list->items[list->count++] = (struct cv_fastpath_address){address, kind};
-	return 0;
-}
-
-/* As the engine's router: a subnet's all-ones address counts where none was set, too. */
-static int list_address(const struct cv_address *address, void *data)
-{
-	__be32 mask;
-	int err = append_address(data, address->address, CV_FP_ADDRESS_OWN);
-
-	if (!err && address->broadcast)
-		err = append_address(data, address->broadcast, CV_FP_ADDRESS_BROADCAST);
-	if (!err && address->prefix_length && address->prefix_length < 31) {
-		mask = cv_htonl(~0U << (32 - address->prefix_length));
-		err = append_address(data, address->address | ~mask, CV_FP_ADDRESS_BROADCAST);
-	}
-	return err;
-}
-
-/* By address; own ones first, and they win. */
-static int compare_addresses(const void *left, const void *right)
-{
-	const struct cv_fastpath_address *a = left, *b = right;
-
-	if (a->address != b->address)
-		return (CV_FORCE uint32_t)a->address < (CV_FORCE uint32_t)b->address ? -1 : 1;
-	return (int)a->kind - (int)b->kind;
-}
-
-static void sort_unique(struct address_list *list)
-{
-	size_t kept = 0;
-
-	qsort(list->items, list->count, sizeof(*list->items), compare_addresses);
-	for (size_t i = 0; i < list->count; i++) {
-		if (!kept || list->items[kept - 1].address != list->items[i].address)
-			list->items[kept++] = list->items[i];
-	}
-	list->count = kept;
-}
-
-static bool list_has(const struct cv_fastpath_address *items, size_t count,
-		     const struct cv_fastpath_address *item)
-{
-	const struct cv_fastpath_address *found =
-		bsearch(&item->address, items, count, sizeof(*items), compare_addresses);
-
-	return found && found->kind == item->kind;
-}
-
-static void refresh_addresses(struct cv_fastpath *fastpath)
-{
-	int map = fastpath->programs.map[CV_MAP_ADDRESSES];
-	struct address_list list = {0};
-	bool changed = false;
-
-	if (cv_address_for_each(fastpath->nl, list_address, &list)) {
-		free(list.items);
-		return;
-	}
-	sort_unique(&list);
-	for (size_t i = 0; i < list.count; i++) {
-		if (list_has(fastpath->addresses, fastpath->address_count, &list.items[i]))
-			continue;
-		bpf_map_update_elem(map, &list.items[i].address, &list.items[i].kind, BPF_ANY);
-		changed = true;
-	}
-	for (size_t i = 0; i < fastpath->address_count; i++) {
-		const struct cv_fastpath_address key = {fastpath->addresses[i].address, 0};
-		bool stays = false;
-
-		for (uint32_t kind = CV_FP_ADDRESS_OWN; kind <= CV_FP_ADDRESS_BROADCAST; kind++) {
-			const struct cv_fastpath_address item = {key.address, kind};
-
-			stays |= list_has(list.items, list.count, &item);
-		}
-		if (stays)
-			continue;
-		bpf_map_delete_elem(map, &key.address);
-		changed = true;
-	}
-	free(fastpath->addresses);
-	fastpath->addresses = list.items;
-	fastpath->address_count = list.count;
-	if (changed)
-		cv_fastpath_bump(fastpath);
-}
-
 /* ---- following ---------------------------------------------------------------------------------
  */
 
-/* A tunnel that has a problem is known, but not carried. */
-static bool is_in_map(const struct cv_fastpath_tunnel *tunnel)
+/*
+ * Note in which state the routing tables are, and with which genid, so that the engine's words
+ * outlive that. Who changes a table holds the RTNL, and so does the question in the middle: if
+ * nothing is different after it, no change was on its way before it.
+ */
+static void note_tables(struct cv_fastpath *fastpath)
 {
-	return tunnel && tunnel->in_map;
-}
+	uint32_t tables, genid, tables_after, genid_after;
+	struct cv_link link;
 
-/* Entries that an earlier daemon left and nobody has set again. */
-static void sweep_tunnels(struct cv_fastpath *fastpath)
-{
-	int map = fastpath->programs.map[CV_MAP_TUNNELS];
-	__u32 key, last, *previous = NULL;
-
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		if (is_in_map(cv_fastpath_find_tunnel(fastpath, (int)key)))
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key))
-			return;
-	}
-}
-
-static void sweep_pairs(struct cv_fastpath *fastpath)
-{
-	int map = fastpath->programs.map[CV_MAP_PAIRS];
-	struct cv_fp_pair key, last, *previous = NULL;
-	const struct cv_fastpath_tunnel *tunnel;
-	__u32 ifindex;
-
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		tunnel = NULL;
-		if (!bpf_map_lookup_elem(map, &key, &ifindex))
-			tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
-		if (is_in_map(tunnel) && tunnel->config.remote == key.remote &&
-		    tunnel->config.local == key.local)
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key))
-			return;
-	}
-}
-
-static void sweep_addresses(struct cv_fastpath *fastpath)
-{
-	int map = fastpath->programs.map[CV_MAP_ADDRESSES];
-	struct cv_fastpath_address key = {0};
-	__be32 last, *previous = NULL;
-
-	while (!bpf_map_get_next_key(map, previous, &key.address)) {
-		bool stays = false;
-
-		for (key.kind = CV_FP_ADDRESS_OWN; key.kind <= CV_FP_ADDRESS_BROADCAST; key.kind++)
-			stays |= list_has(fastpath->addresses, fastpath->address_count, &key);
-		last = key.address;
-		if (stays)
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key.address))
-			return;
-	}
+	if (cv_programs_tables(&fastpath->programs, &tables, &genid) ||
+	    (fastpath->config.known_genid && fastpath->config.known_tables == tables) ||
+	    cv_link_get_by_index(fastpath->nl, 1, &link) ||
+	    cv_programs_tables(&fastpath->programs, &tables_after, &genid_after) ||
+	    tables != tables_after || genid != genid_after)
+		return;
+	pthread_mutex_lock(&fastpath->lock);
+	fastpath->config.known_genid = genid;
+	fastpath->config.known_tables = tables;
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
 }
 
 void cv_fastpath_refresh(struct cv_fastpath *fastpath)
 {
 	if (!fastpath->ready)
 		return;
-	choose_lookup_device(fastpath);
-	refresh_addresses(fastpath);
+	cv_lookup_choose(fastpath);
+	cv_addresses_refresh(fastpath);
 	cv_devices_refresh(fastpath);
 	for (size_t i = 0; i < fastpath->tunnel_count; i++)
-		refresh_tunnel(fastpath, &fastpath->tunnels[i]);
+		cv_tunnels_refresh(fastpath, &fastpath->tunnels[i]);
 	cv_endpoints_refresh(fastpath);
+	note_tables(fastpath);
+}
+
+void cv_fastpath_doubt(struct cv_fastpath *fastpath)
+{
+	fastpath->in_doubt = true;
+}
+
+bool cv_fastpath_is_in_doubt(const struct cv_fastpath *fastpath)
+{
+	return fastpath->in_doubt;
 }
 
 int cv_fastpath_ready(struct cv_fastpath *fastpath)
@@ -638,9 +236,8 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	/* First: from here on remembered answers expire, and the engine may have to be asked. */
 	err = cv_programs_engine_runs(&fastpath->programs);
 	cv_fastpath_refresh(fastpath);
-	sweep_pairs(fastpath);
-	sweep_tunnels(fastpath);
-	sweep_addresses(fastpath);
+	cv_tunnels_sweep(fastpath);
+	cv_addresses_sweep(fastpath);
 	cv_endpoints_sweep(fastpath);
 	cv_teach_forget(fastpath);
 	cv_fastpath_bump(fastpath);
@@ -730,7 +327,7 @@ int cv_fastpath_switch_off(const char *run_dir, struct cv_nl *nl, unsigned int *
 	if (err)
 		return err;
 	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
-	delete_parked(nl, cv_pins_handle(run_dir));
+	cv_lookup_delete(nl, cv_pins_handle(run_dir));
 	cv_pins_remove_all_but(&pins, CV_FP_MAP_DEVICES);
 	cv_pins_close(&pins);
 	return 0;
@@ -745,7 +342,7 @@ int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_r
 	if (err)
 		return err;
 	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
-	if (delete_parked(nl, cv_pins_handle(run_dir)))
+	if (cv_lookup_delete(nl, cv_pins_handle(run_dir)))
 		(*ret_removed)++;
 	err = cv_devices_remove_qdiscs(nl, &pins);
 	if (err) {

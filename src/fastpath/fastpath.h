@@ -95,6 +95,14 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
  */
 void cv_fastpath_refresh(struct cv_fastpath *fastpath);
 
+/*
+ * Filters have come or gone: a refresh is to look whether ours are there, and who would be passed
+ * by. That takes a question for each, so it does once a second at most; as long as it has not,
+ * the fast path is in doubt and wants another refresh a second later.
+ */
+void cv_fastpath_doubt(struct cv_fastpath *fastpath);
+bool cv_fastpath_is_in_doubt(const struct cv_fastpath *fastpath);
+
 /* The devices that outer packets are taken from, by name; at most max. Returns how many. */
 size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFNAMSIZ], size_t max);
 

@@ -56,27 +56,54 @@ void cv_hook_detach(const struct cv_hook *hook)
 	bpf_tc_detach(&where, &filter);
 }
 
+/* What is looked for among the filters of one hook. */
+struct filters {
+	unsigned int first, last; /* priorities that count */
+	unsigned int except_first, except_last;
+	unsigned int count;
+};
+
 static int count_filter(const struct nlmsghdr *nlh, void *data)
 {
-	unsigned int *count = data;
+	const struct tcmsg *info = mnl_nlmsg_get_payload(nlh);
+	struct filters *filters = data;
+	unsigned int priority;
 
-	if (nlh->nlmsg_type == RTM_NEWTFILTER)
-		(*count)++;
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+		return MNL_CB_OK;
+	priority = TC_H_MAJ(info->tcm_info) >> 16;
+	if (priority >= filters->first && priority <= filters->last &&
+	    !(priority >= filters->except_first && priority <= filters->except_last))
+		filters->count++;
 	return MNL_CB_OK;
 }
 
-/* The filters of one hook; not to be told counts as one. */
-static unsigned int count_filters(struct cv_nl *nl, int ifindex, __u32 parent)
+/* How many of the filters of one hook count; not to be told counts as one. */
+static unsigned int count_filters(struct cv_nl *nl, int ifindex, enum cv_hook_place place,
+				  struct filters filters)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(cv_nl_buffer(nl));
 	struct tcmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
-	unsigned int count = 0;
 
 	nlh->nlmsg_type = RTM_GETTFILTER;
 	nlh->nlmsg_flags = NLM_F_DUMP;
 	info->tcm_ifindex = ifindex;
-	info->tcm_parent = parent;
-	return cv_nl_talk(nl, nlh, count_filter, &count) ? 1 : count;
+	info->tcm_parent = TC_H_MAKE(TC_H_CLSACT,
+				     place == CV_HOOK_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	return cv_nl_talk(nl, nlh, count_filter, &filters) ? 1 : filters.count;
+}
+
+bool cv_hook_has_others(struct cv_nl *nl, int ifindex, enum cv_hook_place place,
+			unsigned int from_priority, unsigned int our_first, unsigned int our_last)
+{
+	const struct filters others = {
+		.first = from_priority,
+		.last = CV_HOOK_PRIORITY_MAX,
+		.except_first = our_first,
+		.except_last = our_last,
+	};
+
+	return count_filters(nl, ifindex, place, others) > 0;
 }
 
 bool cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex)
@@ -87,8 +114,15 @@ bool cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex)
 		.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS,
 	};
 
-	if (count_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) ||
-	    count_filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
+	const struct filters all = {
+		.first = 0,
+		.last = CV_HOOK_PRIORITY_MAX,
+		.except_first = 1,
+		.except_last = 0,
+	};
+
+	if (count_filters(nl, ifindex, CV_HOOK_INGRESS, all) ||
+	    count_filters(nl, ifindex, CV_HOOK_EGRESS, all))
 		return false;
 	bpf_tc_hook_destroy(&where);
 	return true;

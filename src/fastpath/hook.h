@@ -16,6 +16,10 @@ enum cv_hook_place {
 	CV_HOOK_EGRESS,
 };
 
+enum {
+	CV_HOOK_PRIORITY_MAX = 0xffff
+};
+
 /* One program of ours on one device. */
 struct cv_hook {
 	int ifindex;
@@ -35,6 +39,13 @@ unsigned int cv_hook_attached(const struct cv_hook *hook);
 
 /* Detach. Nothing attached is fine. */
 void cv_hook_detach(const struct cv_hook *hook);
+
+/*
+ * Are there filters of that priority or a later one, but for those of a range of our own?
+ * True also if the kernel does not tell.
+ */
+bool cv_hook_has_others(struct cv_nl *nl, int ifindex, enum cv_hook_place place,
+			unsigned int from_priority, unsigned int our_first, unsigned int our_last);
 
 /* Remove the clsact qdisc of a device if no filter is left on it. False: some are. */
 bool cv_hook_remove_qdisc(struct cv_nl *nl, int ifindex);

@@ -57,7 +57,7 @@ static int netns_cookie(uint64_t *ret_cookie)
 /* No dots: the BPF file system keeps names with dots for itself. */
 static int name_directory(const char *run_dir, char *ret_path)
 {
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int err = netns_cookie(&cookie);
 
 	if (err)
@@ -97,6 +97,23 @@ void cv_pins_init(struct cv_pins *pins)
 	pins->dir = -1;
 }
 
+/*
+ * A BPF file system that was mounted without a mode lets everybody make directories in it: who owns
+ * ours could put other maps in the place of our pins.
+ */
+static int check_owner(const char *path, char *why, size_t size)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode) && (st.st_uid == geteuid() || st.st_uid == 0) &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	snprintf(why, size, "%s is, or can be changed by, somebody else's; remove it", path);
+	return -EPERM;
+}
+
 static int open_directory(struct cv_pins *pins)
 {
 	pins->dir = open(pins->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -131,12 +148,19 @@ int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_
 	if (err)
 		return err;
 	if ((mkdir(parent, 0700) && errno != EEXIST) ||
-	    (mkdir(ret_pins->path, 0700) && errno != EEXIST))
+	    (mkdir(ret_pins->path, 0700) && errno != EEXIST)) {
 		err = -errno;
-	if (!err)
-		err = open_directory(ret_pins);
-	if (err)
 		snprintf(why, size, "cannot make %s: %s", ret_pins->path, strerror(-err));
+		return err;
+	}
+	err = check_owner(parent, why, size);
+	if (!err)
+		err = check_owner(ret_pins->path, why, size);
+	if (err)
+		return err;
+	err = open_directory(ret_pins);
+	if (err)
+		snprintf(why, size, "cannot open %s: %s", ret_pins->path, strerror(-err));
 	return err;
 }
 

@@ -374,6 +374,21 @@ int cv_programs_stamp(const struct cv_programs *programs, struct cv_fp_stamp *re
 	return 0;
 }
 
+int cv_programs_tables(const struct cv_programs *programs, uint32_t *ret_tables,
+		       uint32_t *ret_genid)
+{
+	struct __sk_buff context = {.ifindex = 1};
+	int err = run(programs->program[CV_PROGRAM_STAMP], &context);
+
+	if (err)
+		return err;
+	if (!context.cb[CV_STAMP_HAS_TABLES])
+		return -EOPNOTSUPP;
+	*ret_tables = context.cb[CV_STAMP_TABLES];
+	*ret_genid = context.cb[CV_STAMP_GENID];
+	return 0;
+}
+
 int cv_programs_engine_runs(const struct cv_programs *programs)
 {
 	__u32 zero = 0;

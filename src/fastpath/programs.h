@@ -78,6 +78,10 @@ int cv_programs_look(const struct cv_programs *programs, int ifindex, uint64_t *
 /* The stamp of now. Any thread. 0 or -errno. */
 int cv_programs_stamp(const struct cv_programs *programs, struct cv_fp_stamp *ret_stamp);
 
+/* The state of the routing tables, with the genid of just after. 0 or -errno. */
+int cv_programs_tables(const struct cv_programs *programs, uint32_t *ret_tables,
+		       uint32_t *ret_genid);
+
 /* An engine runs: packets may be handed over from now on, until this process ends. 0 or -errno. */
 int cv_programs_engine_runs(const struct cv_programs *programs);
 

@@ -9,6 +9,7 @@
 #include "fastpath/fastpath.h"
 #include "fastpath/pins.h"
 #include "fastpath/programs.h"
+#include "net/qdisc.h"
 
 enum {
 	CV_FASTPATH_PROBLEM_MAX = 128
@@ -35,14 +36,17 @@ struct cv_fastpath_known_endpoint {
 struct cv_fastpath_device {
 	int ifindex;
 	char name[IFNAMSIZ];
-	uint32_t kind; /* set of enum cv_fp_device_kind: what is attached */
+	uint32_t kind;	   /* set of enum cv_fp_device_kind: what it is for us */
+	uint32_t attached; /* set of programs, 1 << enum cv_program */
 	uint8_t rp_filter;
 	bool made_clsact;
 	uint32_t mtu;
 	bool up;
-	uint32_t wanted; /* while refreshing: what is to be attached */
-	bool seen;	 /* while refreshing: it exists */
-	bool has_clsact; /* while refreshing */
+	uint32_t wanted;		/* while refreshing: what is to be attached */
+	bool seen;			/* while refreshing: it exists */
+	bool has_clsact;		/* while refreshing */
+	char shaper[CV_QDISC_KIND_MAX]; /* kind of a foreign root qdisc, "": none */
+	bool filtered; /* an endpoint's: by foreign filters that would be bypassed */
 	char problem[CV_FASTPATH_PROBLEM_MAX];
 };
 
@@ -59,6 +63,7 @@ struct cv_fastpath {
 	unsigned int handle;
 	bool ready;
 	time_t verified; /* when all programs were last found in their places, CLOCK_MONOTONIC */
+	bool in_doubt;	 /* filters have come or gone since then, perhaps our own */
 	struct cv_pins pins;
 	struct cv_programs programs;
 	pthread_mutex_t lock; /* of config: the engine's workers bump its generation, too */

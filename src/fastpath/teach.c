@@ -68,7 +68,7 @@ static void remote(void *context, __be32 address, const struct cv_fp_remote *val
 	mtu_changes = value->mtu && (value->mtu != before.mtu || before.mtu_until_ns <= now_ns());
 	bpf_map_update_elem(map, &address, value, BPF_ANY);
 	/* That an error was told needs no new generation: what waits is not remembered as a way. */
-	if (mtu_changes || (value->error_waits && may_bump(fastpath)))
+	if (mtu_changes || (value->error_until_s && may_bump(fastpath)))
 		cv_fastpath_bump(fastpath);
 }
 

@@ -88,6 +88,9 @@ static int change_of(unsigned int type)
 	case RTM_NEWQDISC:
 	case RTM_DELQDISC:
 		return CV_MONITOR_QDISC;
+	case RTM_NEWTFILTER:
+	case RTM_DELTFILTER:
+		return CV_MONITOR_FILTER;
 	default:
 		return 0;
 	}

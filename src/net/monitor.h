@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What changed in the kernel's links, addresses, routes, rules, next hops and qdiscs. */
+/* What changed in the kernel's links, addresses, routes, rules, next hops, qdiscs and filters. */
 #ifndef CV_NET_MONITOR_H
 #define CV_NET_MONITOR_H
 
@@ -11,6 +11,7 @@ enum cv_monitor_change {
 	CV_MONITOR_NEXT_HOP = 1 << 4,
 	CV_MONITOR_QDISC = 1 << 5,
 	CV_MONITOR_OVERFLOW = 1 << 6, /* notices were lost: take everything as changed */
+	CV_MONITOR_FILTER = 1 << 7,   /* a filter of tc has come or gone */
 };
 
 /* Subscribe. Returns a non-blocking descriptor that the caller closes, or -errno. */

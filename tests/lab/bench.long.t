@@ -58,7 +58,7 @@ all_values()
 		END {
 			for (offloads = 0; offloads < 2; offloads++) {
 				o = offloads ? "on" : "off"
-				n = split("direct vxlan culvert", paths, " ")
+				n = split("direct vxlan endpoint device engine", paths, " ")
 				m = split("tcp pps p50 p99", metrics, " ")
 				for (i = 1; i <= n; i++)
 					for (j = 1; j <= m; j++)
@@ -89,10 +89,20 @@ plots_drawn()
 	done
 }
 
-# Both targets are judged in words.
+# All targets are judged in words: two of the engine, five ratios of the fast path, the round trip.
 targets_judged()
 {
-	[[ $(grep -cE '^target (met|MISSED): ' "$out/results/table.txt") == 2 ]]
+	[[ $(grep -cE '^target (met|MISSED): ' "$out/results/table.txt") == 8 ]]
+}
+
+# Of every program there is a figure.
+costs_told()
+{
+	local program
+
+	for program in cv_underlay_in cv_endpoint_in cv_tunnel_out fib_lookup; do
+		grep -Eq "^ *[0-9]+ ns  $program" "$out/results/cost.txt" || return 1
+	done
 }
 
 # The summary agrees with the one round.
@@ -100,9 +110,9 @@ summary_agrees()
 {
 	local rate
 
-	rate=$(awk -F, '$2 == "engine" && $3 == "on" && $5 == "culvert" && $6 == "tcp" { print $7 }' \
+	rate=$(awk -F, '$2 == "engine" && $3 == "on" && $5 == "endpoint" && $6 == "tcp" { print $7 }' \
 		"$out/results/results.csv")
-	[[ -n $rate ]] && grep -q "^[^,]*,engine,on,culvert,tcp,$rate,$rate,$rate,1," \
+	[[ -n $rate ]] && grep -q "^[^,]*,engine,on,endpoint,tcp,$rate,$rate,$rate,1," \
 		"$out/results/summary.csv"
 }
 
@@ -110,6 +120,7 @@ check "a short run ends with success" run_benchmark
 check "every measurement has its value in results.csv" all_values
 check "summary.csv agrees with results.csv" summary_agrees
 check "the targets are judged" targets_judged
+check "what programs cost is told" costs_told
 check "the plots are drawn" plots_drawn
 check "it says on which machine and commit" grep -q 'commit .* Linux .* CPUs' "$out/results/machine.txt"
 no_lab_left()

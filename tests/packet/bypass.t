@@ -16,7 +16,6 @@ it; both drop what conntrack calls invalid.
 import socket
 
 import culvert
-import net
 import tap
 from cluster import (
     A, B, C, HOST_PORT, HOST_PORT_KEPT, N1, N2, NODE_PORT_B, NODE_PORT_C, OUTSIDE, PORT, TO_A,

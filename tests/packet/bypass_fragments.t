@@ -16,10 +16,9 @@ from scapy.layers.inet import IPOption_NOP
 
 import culvert
 import tap
-from bpfmap import BYPASS, Map, flow_key, path_of
 from cluster import (
-    A, B, C, D, IP_MTU_DISCOVER, IP_PMTUDISC_DO, N1, PORT, TO_B, TO_C, Cluster, Seen, Server,
-    client, echo_over, pattern, ping, tcp_works, tracked, udp_works,
+    A, B, C, IP_MTU_DISCOVER, IP_PMTUDISC_DO, N1, PORT, TO_B, TO_C, Cluster, Seen, Server,
+    client, pattern, ping, tcp_works, tracked, udp_works,
 )
 from packets import fragments, udp
 
@@ -40,7 +39,7 @@ def large():
     lab.forget()
     for size in (1452, 1453, 3000, 9000, 60000):
         tap.equal(udp_works(lab.a, (B, PORT), size), None, f"UDP, {size} bytes to and fro")
-        tap.equal(udp_works(lab.a, (C, PORT), size), None, f"… between pods of the node")
+        tap.equal(udp_works(lab.a, (C, PORT), size), None, "… between pods of the node")
     unseen("fragments")
     tap.ok(ping(lab.a, B, "-s", "4000") and ping(lab.a, C, "-s", "4000"), "ping -s 4000")
     unseen("fragmented ICMP")
@@ -49,7 +48,7 @@ def large():
 def large_service():
     for size in (3000, 60000):
         tap.equal(udp_works(lab.a, (TO_B, PORT), size), None, f"to a service, {size} bytes")
-        tap.equal(udp_works(lab.a, (TO_C, PORT), size), None, f"… with a pod of the node")
+        tap.equal(udp_works(lab.a, (TO_C, PORT), size), None, "… with a pod of the node")
 
 
 def too_big():

@@ -14,9 +14,9 @@ import socket
 
 import culvert
 import tap
-from bpfmap import BYPASS, Map, flow_key, path_of
+from bpfmap import BYPASS, Map, path_of
 from cluster import (
-    A, B, C, D, N1, N2, PORT, Cluster, Seen, Server, client, echo_over, pattern, tracked, udp_works,
+    A, B, C, D, N1, N2, PORT, Cluster, Seen, Server, client, echo_over, pattern, udp_works,
 )
 from packets import echo, fragments, icmp_error, is_ipip, outer, tcp, udp
 

@@ -21,7 +21,7 @@ import culvert
 import tap
 from bpfmap import BYPASS, STACK, Map, path_of
 from cluster import (
-    A, B, C, HOST_PORT, N1, PORT, TO_B, TO_C, Cluster, Seen, Server, client, echo_over, pattern,
+    A, B, C, HOST_PORT, N1, PORT, TO_B, TO_C, Cluster, Seen, Server, client, echo_over,
     stream_works, tcp_works, udp_works,
 )
 

@@ -221,11 +221,20 @@ example() {
 	awk -v n="$1" '/^.Bd -literal/ { inside = ++count == n; next } /^.Ed/ { inside = 0 } inside' \
 		"$ROOT/doc/culvert.8"
 }
-for i in 1 2 3 4; do
+# A capture goes on until it is told to stop, and what shows it needs no window here.
+example_culvert() {
+	if [ "$1" = capture ]; then
+		timeout --preserve-status --signal INT 1 "$BUILD/culvert" --run-dir "$RUN" "$@"
+	else
+		culvert "$@"
+	fi
+}
+export -f example_culvert culvert
+for i in 1 2 3 4 5; do
 	[ "$i" != 2 ] || culvert tunnel del tun0
-	example "$i" >"$TMP/example"
+	example "$i" | sed 's/^culvert /example_culvert /; s/wireshark -k -i -/tshark -r -/' \
+		>"$TMP/example"
 	ok "example $i of culvert(8) is there" test -s "$TMP/example"
-	export -f culvert
 	ok "and works" env BUILD="$BUILD" RUN="$RUN" bash -ec "cd '$TMP'; $(<"$TMP/example")"
 done
 

@@ -366,6 +366,16 @@ def stream_works(node, target, count=200, size=100, during=lambda: None):
         return got
 
 
+def wait_for(condition, timeout=3.0):
+    """True as soon as condition() is."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def ping(node, address, *options):
     """True if an echo is answered."""
     return not node.run(["ping", "-n", "-c1", "-W1", *options, address], check=False).returncode

@@ -18,7 +18,7 @@ Only the test speaks on the wires. Tunnels, and which pods are behind which peer
     tun8   fixed 192.168.200.2, behind a router    10.244.8.0/24
     tun9   fixed .8: device MTU 1400               10.244.9.0/24
     tun16  NBMA, local .11: tos inherit            10.244.16.0/24 .2, .17 .3, .18 either
-    tun20  NBMA, local .12: nostrict, nopmtudisc   10.244.20.0/24 .2, .21 .9
+    tun20  NBMA, local .12: nostrict, nopmtudisc   10.244.20.0/24 .2, .21 .9 by path MTU 1300
 """
 
 import json
@@ -50,6 +50,7 @@ MTU = {"tun9": 1400}
 ROUTES = """
 192.168.100.6 dev eth0 mtu 1300
 192.168.100.7 dev eth0 mtu 1300
+192.168.100.9 dev eth0 mtu lock 1300
 default via 192.168.100.254
 10.244.2.0/24 dev tun2
 unreachable 10.244.2.128/25

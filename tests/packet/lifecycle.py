@@ -16,6 +16,7 @@ go to both, to another port.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -27,8 +28,9 @@ from culvert import Culvertd
 
 STREAM = os.path.join(culvert.BUILD, "tests", "packet", "stream")
 NEXT = os.path.join(os.path.dirname(culvert.BUILD), "build", "next")
-PORT, FORGED_PORT = 7000, 7666
-PATHS = {"device": ("10.244.1.1", "10.244.2.1"), "endpoint": ("10.244.1.9", "10.244.2.9")}
+PORT, FORGED_PORT, ECMP_PORT = 7000, 7666, 7001
+PATHS = {"device": ("10.244.1.1", "10.244.2.1"), "endpoint": ("10.244.1.9", "10.244.2.9"),
+         "ecmp": ("10.244.3.1", "10.244.2.1")}
 # Outer source and destination of the stranger's packets: its own address, and a's.
 FORGED = ("10.1.0.3,10.0.0.2", "10.0.0.1,10.0.0.2")
 FORGED_RATE = 200
@@ -54,6 +56,7 @@ class World:
         self._set_up(self.a, self.pa, 1, 2)
         self._set_up(self.b, self.pb, 2, 1)
         self.b.ip("addr add 10.1.0.2/24 dev eth1")
+        self.a.ip(*(f"addr add 10.244.3.{n}/32 dev lo" for n in range(1, 9)))
         self.s.ip("addr add 10.1.0.3/24 dev eth0", "route add default via 10.1.0.2")
         self.daemons = [Culvertd(self.a, "--workers", "1"), Culvertd(self.b, "--workers", "1")]
         for number, daemon in enumerate(self.daemons, 1):
@@ -61,6 +64,13 @@ class World:
             daemon.add(f"tun0 local 10.0.0.{number}", f"10.244.{number}.250/32")
             daemon.node.ip(f"route add 10.244.{other}.0/24 via 10.0.0.{other} dev tun0 onlink")
             daemon.cli("endpoint", "add", "pod0", "ip", f"10.244.{number}.9")
+
+        # Two next hops lead back, and the look-up of an eBPF program tells the other one.
+        self.b.ip("route add 10.244.3.0/24 nexthop via 10.0.0.1 dev tun0 onlink"
+                  " nexthop via 10.0.0.77 dev tun0 onlink")
+        for number in range(1, 9):
+            if "10.0.0.77" in self.b.ip(f"route get 10.244.3.{number} from 10.244.2.1"):
+                PATHS["ecmp"] = (f"10.244.3.{number}", "10.244.2.1")
 
     @staticmethod
     def _set_up(node, pod, number, other):
@@ -128,15 +138,20 @@ def _end(process):
 class Load:
     """The streams while it lasts; end() tells what became of them."""
 
-    def __init__(self, world, rate, paths=("device", "endpoint")):
+    def __init__(self, world, rates, paths=("device", "endpoint")):
+        if not isinstance(rates, dict):
+            rates = dict.fromkeys(paths, rates)
         self.takers, self.senders, self.forged, self.forgers = {}, {}, [], []
         for path in paths:
             source, destination = PATHS[path]
-            sender, taker = ((world.a, world.b) if path == "device" else (world.pa, world.pb))
-            self.takers[path] = _take(taker, destination, PORT)
+            sender, taker = (world.pa, world.pb) if path == "endpoint" else (world.a, world.b)
+            port = ECMP_PORT if path == "ecmp" else PORT
+            self.takers[path] = _take(taker, destination, port)
+            self.senders[path] = _start(sender, "-b", source, "send", destination, str(port),
+                                        str(rates[path]))
+            if path == "ecmp":
+                continue
             self.forged.append(_take(taker, destination, FORGED_PORT))
-            self.senders[path] = _start(sender, "-b", source, "send", destination, str(PORT),
-                                        str(rate))
             for outer in FORGED:
                 self.forgers.append(_start(world.s, "forge", outer, f"{source},{destination}",
                                            str(FORGED_PORT), str(FORGED_RATE)))
@@ -193,14 +208,23 @@ class Bird:
         if not holders.wait_for(lambda: "10.244.77.0/24" in self.node.ip("route")):
             raise RuntimeError(f"BIRD sets no route:\n{self.log()}")
 
+    def has_kept(self, routes):
+        """True if it still has them, since when it had them."""
+        text, times = self.routes()
+        return text == routes[0] and all(abs(now - then) < 0.1
+                                         for now, then in zip(times, routes[1]))
+
     def log(self):
         """What it has said."""
         with open(os.path.join(self.directory, "bird.log"), encoding="utf-8") as f:
             return f.read()
 
     def routes(self):
-        """Its routes, each with the time since when it has it."""
-        return self.node.run(["birdc", "-s", self.control, "show", "route"]).stdout
+        """Its routes, and since when it has each, in seconds (which it reckons anew each time)."""
+        text = self.node.run(["birdc", "-s", self.control, "show", "route"]).stdout
+        times = re.findall(r"(\d+):(\d+):(\d+\.\d+)", text)
+        return (re.sub(r"\d+:\d+:\d+\.\d+", "TIME", text),
+                [int(h) * 3600 + int(m) * 60 + float(s) for h, m, s in times])
 
     def end(self):
         """Stop it, with its routes."""

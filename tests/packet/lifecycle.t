@@ -24,6 +24,7 @@ culvert.need_programs()
 A = culvert.BUILD
 # Packets a second on each of the two paths; what the machine does not send in time it sends later.
 RATE = int(os.environ.get("LIFECYCLE_RATE", "25000"))
+PATHS = os.environ.get("LIFECYCLE_PATHS", "device endpoint ecmp").split()
 HOLD_S = 0.7
 
 world = lifecycle.World()
@@ -48,7 +49,9 @@ def under_load(what, steps, rate=RATE):
     """Do steps (name, function) under load, and assert that the network has noticed nothing."""
     leaks = [lifecycle.Leaks(a), lifecycle.Leaks(b)]
     monitors = [holders.Monitor(node) for node in (a, b)]
-    load = lifecycle.Load(world, rate)
+    # The last path is there for its authorisation, not to be loaded.
+    rates = {path: min(rate, 2000) if path == "ecmp" else rate for path in PATHS}
+    load = lifecycle.Load(world, rates, PATHS)
     time.sleep(HOLD_S)
     try:
         for name, step in steps:
@@ -99,17 +102,64 @@ def not_one_packet_is_lost():
         ("restart of the new version", world.start),
         ("rollback", rollback),
     ])
-    tap.equal(bird.routes(), routes, "BIRD has the routes that it had, since when it had them")
+    tap.ok(bird.has_kept(routes), "BIRD has the routes that it had, since when it had them",
+           lambda: f"{bird.routes()}, not {routes}")
     tap.equal(bird.log(), said, "and has said nothing")
     bird.end()
     after = [world.fastpath(daemon)[1]["paths"]["fast"] for daemon in world.daemons]
     sent = sum(each["sent"] for each in result.values())
-    # What is counted while an upgrade moves the counters may be lost: a few packets each time.
+    by_engine = sum(daemon.counters("tun0")["handed-over"] for daemon in world.daemons)
+    tap.note(f"{by_engine} packets by the engine since the last start")
+    # What is counted while an upgrade moves the counters may be lost: a few packets each time. And
+    # after each start the engine carries a few of the ecmp path, and then gives its word again.
     for counter, index in (("tx_packets", 0), ("rx_packets", 1)):
         grown = after[index][counter] - before[index][counter]
         tap.note(f"{counter}: {grown} counted, {sent} sent")
-        tap.ok(abs(grown - sent) <= 20, f"{counter} goes on over all of it",
+        tap.ok(-20 <= sent - grown <= (20 if counter == "tx_packets" else 400), f"{counter} goes on over all of it",
                f"{grown} counted, {sent} sent")
+
+
+def words_end_with_the_routes():
+    """What the engine has said of several next hops holds as long as they do, and no longer."""
+    source, destination = lifecycle.PATHS["ecmp"]
+    several = ("route replace 10.244.3.0/24 nexthop via 10.0.0.1 dev tun0 onlink"
+               " nexthop via 10.0.0.77 dev tun0 onlink")
+    other = "route replace 10.244.3.0/24 via 10.0.0.77 dev tun0 onlink"
+    taker = b.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender = a.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taker.bind((destination, lifecycle.PORT))
+    taker.settimeout(0.3)
+    sender.bind((source, 0))
+    sender.connect((destination, lifecycle.PORT))
+
+    def arrives(word):
+        sender.send(word)
+        try:
+            while taker.recv(100) != word:
+                pass
+        except socket.timeout:
+            return False
+        return True
+
+    for alive in (True, False):
+        what = "with culvertd" if alive else "without"
+        astray = told = 0
+        for number in range(20 if alive else 3):
+            b.ip(several)
+            world.daemons[1].cli("status", check=alive)
+            told += arrives(b"told %d" % number) and arrives(b"goes on %d" % number)
+            if not alive:
+                world.daemons[1].stop(signal.SIGKILL)
+                told += arrives(b"goes on without %d" % number)
+            b.ip(other)
+            astray += arrives(b"astray %d" % number)
+            if not alive:
+                world.daemons[1].start()
+        tap.equal(told, 20 if alive else 6, f"{what}: a peer among several next hops is let in")
+        tap.equal(astray, 0, f"{what}: not once it is none any more")
+    b.ip(several)
+    taker.close()
+    sender.close()
 
 
 def switched_off_and_on():
@@ -192,6 +242,6 @@ def pin_directory(daemon):
     return found[0]
 
 
-TESTS = [not_one_packet_is_lost, switched_off_and_on, killed_while_it_starts]
+TESTS = [not_one_packet_is_lost, words_end_with_the_routes, switched_off_and_on, killed_while_it_starts]
 atexit.register(world.end)
 tap.main(TESTS)

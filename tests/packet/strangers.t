@@ -218,6 +218,9 @@ def nbma_equal_cost():
     refused("nexthop group: a member that left", NOT_A_PEER, FAR, SECOND)
     lab.n1.ip("nexthop replace id 3 group 1/2")
     admitted("nexthop group: a member that came back", FAR, SECOND)
+    lab.n1.ip("nexthop del id 2")
+    refused("nexthop group: a member that was deleted", NOT_A_PEER, FAR, SECOND)
+    admitted("nexthop group: the member that is left", FAR, REMOTE)
     lab.n1.sysctl("net.ipv4.nexthop_compat_mode", 1)
     lab.n1.ip("route del 10.244.2.0/24", "nexthop flush")
 

@@ -181,4 +181,23 @@ def inner_rules():
     lab.n1.ip("rule del from 10.244.1.0/24 lookup 100", "route flush table 100")
 
 
-tap.main([rules, arrival, destination, to_many, inner_rules], lab.before, lab.after)
+def policies():
+    """IPsec policies of the host, on outer packets and on what it forwards."""
+    lab.tunnel()
+    if lab.n1.run(["ip", "xfrm", "policy", "count"], check=False).returncode:
+        tap.skip("IPsec policies", "this kernel has none")
+        return
+    tap.equal(leaves_by(), ["eth0"], "without a policy: sent")
+    for what in (f"dir out src {LOCAL} dst {REMOTE}", f"dir fwd src {POD} dst {FAR}"):
+        lab.n1.ip(f"xfrm policy add {what} action block")
+        tap.equal(leaves_by(), [], f"a policy {what} blocks: not sent, at once")
+        lab.n1.ip("xfrm policy flush")
+        tap.equal(leaves_by(), ["eth0"], "the policy is gone: sent")
+    lab.n1.ip(f"xfrm policy add dir fwd src {FAR} dst {POD} action block")
+    lab.pod.drain()
+    lab.from_peer(outer(udp(FAR, POD, 100), REMOTE, LOCAL))
+    tap.ok(lab.quiet(lab.pod), "a policy for forwarded packets blocks: not delivered")
+    lab.n1.ip("xfrm policy flush")
+
+
+tap.main([rules, arrival, destination, to_many, inner_rules, policies], lab.before, lab.after)

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tunnels and their entries.
+ *
+ * Invariant: what a program reads is complete before it can find it: a tunnel's entry before its
+ * pair of addresses.
+ */
+#include "fastpath/tunnels.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "fastpath/devices.h"
+
+static uint32_t take_slot(struct cv_fastpath *fastpath)
+{
+	for (uint32_t slot = 0; slot < CV_FP_SLOT_NONE; slot++) {
+		uint64_t bit = 1ULL << (slot % 64);
+
+		if (fastpath->slots[slot / 64] & bit)
+			continue;
+		fastpath->slots[slot / 64] |= bit;
+		return slot;
+	}
+	return CV_FP_SLOT_NONE;
+}
+
+static void clear_counters(struct cv_fastpath *fastpath, uint32_t slot)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct cv_fp_counters *zero = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*zero));
+
+	if (zero)
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_COUNTERS], &slot, zero, BPF_ANY);
+	free(zero);
+}
+
+/* The slot that an earlier daemon gave it, with what it counted; else a new one. */
+static uint32_t slot_for(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fp_tunnel entry;
+	__u32 key = (__u32)ifindex;
+	uint32_t slot;
+
+	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, &entry) &&
+	    entry.slot < CV_FP_SLOT_NONE &&
+	    !(fastpath->slots[entry.slot / 64] & 1ULL << (entry.slot % 64))) {
+		fastpath->slots[entry.slot / 64] |= 1ULL << (entry.slot % 64);
+		return entry.slot;
+	}
+	slot = take_slot(fastpath);
+	if (slot != CV_FP_SLOT_NONE)
+		clear_counters(fastpath, slot);
+	return slot;
+}
+
+static void set_problem(struct cv_fastpath_tunnel *tunnel, const char *text)
+{
+	snprintf(tunnel->problem, sizeof(tunnel->problem), "%s", text);
+}
+
+static struct cv_fp_pair pair_of(const struct cv_fp_tunnel *entry)
+{
+	return (struct cv_fp_pair){.remote = entry->remote, .local = entry->local};
+}
+
+/* Take the tunnel's pair out, if it is this tunnel's. */
+static void delete_pair(struct cv_fastpath *fastpath, const struct cv_fastpath_tunnel *tunnel)
+{
+	struct cv_fp_pair pair = pair_of(&tunnel->entry);
+	int map = fastpath->programs.map[CV_MAP_PAIRS];
+	__u32 ifindex;
+
+	if (!bpf_map_lookup_elem(map, &pair, &ifindex) && ifindex == (__u32)tunnel->config.ifindex)
+		bpf_map_delete_elem(map, &pair);
+}
+
+static void remove_from_maps(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
+{
+	__u32 key = (__u32)tunnel->config.ifindex;
+
+	if (!tunnel->in_map)
+		return;
+	delete_pair(fastpath, tunnel);
+	bpf_map_delete_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key);
+	tunnel->in_map = false;
+	cv_fastpath_bump(fastpath);
+}
+
+/* All of it, or nothing: half a tunnel would send and not receive. */
+static void write_tunnel(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
+			 const struct cv_fp_tunnel *entry)
+{
+	struct cv_fp_pair pair = pair_of(entry);
+	__u32 key = (__u32)tunnel->config.ifindex;
+	bool failed;
+
+	if (tunnel->in_map &&
+	    (entry->remote != tunnel->entry.remote || entry->local != tunnel->entry.local))
+		delete_pair(fastpath, tunnel);
+	failed =
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key, entry, BPF_ANY) ||
+		bpf_map_update_elem(fastpath->programs.map[CV_MAP_PAIRS], &pair, &key, BPF_ANY);
+	tunnel->entry = *entry;
+	tunnel->in_map = true;
+	if (failed) {
+		remove_from_maps(fastpath, tunnel);
+		set_problem(tunnel, "the fast path has no room for more tunnels");
+		return;
+	}
+	cv_fastpath_bump(fastpath);
+}
+
+/* By index as long as there is such a device, whatever its name is now (as engine/live.c). */
+static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
+{
+	char name[IFNAMSIZ];
+
+	if (!tunnel->config.dev[0])
+		tunnel->dev = 0;
+	else if (!tunnel->dev || !if_indextoname((unsigned int)tunnel->dev, name))
+		tunnel->dev = (int)if_nametoindex(tunnel->config.dev);
+}
+
+/* Bring the maps in line with the tunnel as it is now. */
+void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
+{
+	const struct cv_fastpath_device *device;
+	uint64_t namespace, address = tunnel->entry.device;
+	struct cv_fp_tunnel entry;
+
+	resolve_dev(tunnel);
+	device = cv_devices_find(fastpath, tunnel->config.ifindex);
+	if (!device)
+		return;
+	if (!address &&
+	    cv_programs_look(&fastpath->programs, device->ifindex, &namespace, &address))
+		address = 0;
+	memset(&entry, 0, sizeof(entry));
+	entry.device = address;
+	entry.remote = tunnel->config.remote;
+	entry.local = tunnel->config.local;
+	entry.dev = (__u32)tunnel->dev;
+	entry.slot = tunnel->slot;
+	entry.mtu = device->mtu;
+	entry.ipip = tunnel->config.ipip;
+	entry.strict = tunnel->config.strict;
+	entry.up = device->up;
+	if (device->problem[0])
+		set_problem(tunnel, device->problem);
+	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))
+		set_problem(tunnel, "no program is attached to its device");
+	else if (tunnel->config.dev[0] && !tunnel->dev)
+		set_problem(tunnel, "its underlay device is missing");
+	else if (!fastpath->config.lookup_ifindex)
+		set_problem(tunnel, "routes cannot be asked for");
+	else
+		set_problem(tunnel, "");
+	/* Inner packets come to the program with or without an entry; without, they pass. */
+	if (tunnel->problem[0])
+		remove_from_maps(fastpath, tunnel);
+	else if (!tunnel->in_map || memcmp(&entry, &tunnel->entry, sizeof(entry)) != 0)
+		write_tunnel(fastpath, tunnel, &entry);
+}
+
+int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_tunnel *config)
+{
+	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, config->ifindex);
+
+	if (!tunnel) {
+		tunnel = realloc(fastpath->tunnels, (fastpath->tunnel_count + 1) * sizeof(*tunnel));
+		if (!tunnel)
+			return -ENOMEM;
+		fastpath->tunnels = tunnel;
+		tunnel = &fastpath->tunnels[fastpath->tunnel_count++];
+		memset(tunnel, 0, sizeof(*tunnel));
+		tunnel->slot = slot_for(fastpath, config->ifindex);
+	} else if (strcmp(tunnel->config.dev, config->dev) != 0) {
+		tunnel->dev = 0;
+	}
+	tunnel->config = *config;
+	if (!fastpath->ready)
+		return 0;
+	/* With the first one come the network cards. */
+	if (fastpath->tunnel_count == 1)
+		cv_fastpath_refresh(fastpath);
+	cv_devices_add_tunnel(fastpath, config->ifindex);
+	cv_tunnels_refresh(fastpath, tunnel);
+	return 0;
+}
+
+void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
+{
+	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);
+
+	if (!tunnel)
+		return;
+	remove_from_maps(fastpath, tunnel);
+	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
+	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];
+	cv_devices_release(fastpath, ifindex, CV_FP_DEVICE_TUNNEL);
+	if (!fastpath->tunnel_count)
+		cv_fastpath_refresh(fastpath);
+}
+
+const char *cv_fastpath_tunnel_problem(struct cv_fastpath *fastpath, int ifindex)
+{
+	const struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);
+
+	if (!tunnel)
+		return "the fast path does not know it";
+	return tunnel->problem[0] ? tunnel->problem : NULL;
+}
+
+/* A tunnel that has a problem is known, but not carried. */
+static bool is_in_map(const struct cv_fastpath_tunnel *tunnel)
+{
+	return tunnel && tunnel->in_map;
+}
+
+/* Entries that an earlier daemon left and nobody has set again. */
+static void sweep_tunnels(struct cv_fastpath *fastpath)
+{
+	int map = fastpath->programs.map[CV_MAP_TUNNELS];
+	__u32 key, last, *previous = NULL;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		last = key;
+		if (is_in_map(cv_fastpath_find_tunnel(fastpath, (int)key)))
+			previous = &last;
+		else if (bpf_map_delete_elem(map, &key))
+			return;
+	}
+}
+
+static void sweep_pairs(struct cv_fastpath *fastpath)
+{
+	int map = fastpath->programs.map[CV_MAP_PAIRS];
+	struct cv_fp_pair key, last, *previous = NULL;
+	const struct cv_fastpath_tunnel *tunnel;
+	__u32 ifindex;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		last = key;
+		tunnel = NULL;
+		if (!bpf_map_lookup_elem(map, &key, &ifindex))
+			tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
+		if (is_in_map(tunnel) && tunnel->config.remote == key.remote &&
+		    tunnel->config.local == key.local)
+			previous = &last;
+		else if (bpf_map_delete_elem(map, &key))
+			return;
+	}
+}
+
+void cv_tunnels_sweep(struct cv_fastpath *fastpath)
+{
+	sweep_pairs(fastpath);
+	sweep_tunnels(fastpath);
+}

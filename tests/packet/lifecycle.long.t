@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/run: timeout=3000
+#
+# The campaigns of lifecycle.t and steer.t: many rounds, 50,000 packets a second on one path at a time
+# and on both, starts that are killed at many more moments, other seeds.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+count=0
+failed=0
+
+# run NAME VARIABLE=VALUE... -- TEST [ARGUMENT...]
+run() {
+	name=$1
+	shift
+	count=$((count + 1))
+	if env "$@" >/tmp/culvert-long.$$ 2>&1; then
+		echo "ok $count - $name"
+	else
+		failed=1
+		echo "not ok $count - $name"
+		grep '^not ok' -A 6 /tmp/culvert-long.$$ | head -60 | sed 's/^/# /'
+	fi
+	grep -E '^# .*(packets|counted)' /tmp/culvert-long.$$ | sed 's/^# /#   /'
+}
+
+for round in 1 2 3; do
+	for path in device endpoint; do
+		run "round $round, $path path" LIFECYCLE_RATE=50000 LIFECYCLE_PATHS=$path \
+			"$here/lifecycle.t" not_one
+	done
+	run "round $round, both paths" LIFECYCLE_RATE=25000 "$here/lifecycle.t" not_one
+	run "round $round, killed starts" LIFECYCLE_KILLS=60 LIFECYCLE_SEED=$round \
+		"$here/lifecycle.t" killed
+	run "round $round, switched off and on" "$here/lifecycle.t" switched
+	run "round $round, changes of routes" STEER_COUNT=4000 STEER_SEED=$round "$here/steer.t"
+done
+rm -f /tmp/culvert-long.$$
+echo "1..$count"
+exit $failed
