@@ -241,6 +241,16 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }
 
+/*
+ * Refused by no more than the inner source: not remembered, as a stranger could make up sources
+ * enough to push out everybody's permits.
+ */
+CV_INLINE bool cv_is_memorable(const struct cv_fp_permit *permit)
+{
+	return permit->stamp.generation && permit->drop != CV_DROP_SOURCE_MARTIAN &&
+	       permit->drop != CV_DROP_SOURCE_OWN;
+}
+
 CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *config,
 			     const struct cv_fp_permit_key *key, struct cv_fp_permit *ret_permit)
 {
@@ -254,7 +264,7 @@ CV_INLINE int cv_permit_find(struct __sk_buff *skb, const struct cv_fp_config *c
 	}
 	__builtin_memset(ret_permit, 0, sizeof(*ret_permit));
 	entry = judge(skb, key, ret_permit, true);
-	if (entry == CV_ENTRY_DECIDED && ret_permit->stamp.generation)
+	if (entry == CV_ENTRY_DECIDED && cv_is_memorable(ret_permit))
 		bpf_map_update_elem(&cv_permits_1, key, ret_permit, BPF_ANY);
 	return entry;
 }

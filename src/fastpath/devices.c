@@ -568,24 +568,43 @@ static void detach(const struct cv_hook *hook, const struct place *place, void *
 	cv_hook_detach(hook);
 }
 
-/* Call cb for every entry of cv_devices. 0 or -errno. */
+/* The keys of a map; the caller frees them. NULL and *ret_count 0: there are none, or no memory. */
+static __u32 *list_keys(int map, size_t *ret_count)
+{
+	__u32 *keys = calloc(CV_FP_DEVICES_MAX, sizeof(*keys));
+	__u32 *previous = NULL;
+	size_t count = 0;
+
+	while (keys && count < CV_FP_DEVICES_MAX &&
+	       !bpf_map_get_next_key(map, previous, &keys[count]))
+		previous = &keys[count++];
+	*ret_count = count;
+	return keys;
+}
+
+/*
+ * Call cb for every entry of cv_devices. 0 or -errno. The keys are listed first: an entry that is
+ * written again goes to the head of its bucket, and two in one bucket would follow each other for
+ * ever.
+ */
 static int for_each_entry(const struct cv_pins *pins,
 			  void (*cb)(int map, __u32 ifindex, struct cv_fp_device *entry,
 				     void *data),
 			  void *data)
 {
 	int map = cv_pins_get(pins, CV_FP_MAP_DEVICES);
-	__u32 key, last, *previous = NULL;
 	struct cv_fp_device entry;
+	size_t count;
+	__u32 *keys;
 
 	if (map < 0)
 		return map;
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		previous = &last;
-		if (!bpf_map_lookup_elem(map, &key, &entry))
-			cb(map, key, &entry, data);
+	keys = list_keys(map, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (!bpf_map_lookup_elem(map, &keys[i], &entry))
+			cb(map, keys[i], &entry, data);
 	}
+	free(keys);
 	close(map);
 	return 0;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=engine,fastpath
+# tests/run: modes=fastpath long-modes=engine
 """
 culvert capture, with a real daemon and tshark as the reader (shapes.Pair):
 

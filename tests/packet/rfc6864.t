@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,endpoints long-modes=engine
+# tests/run: modes=fastpath long-modes=engine,endpoints
 """
 RFC 6864, the identification field, where a tunnel's outer packets are concerned.
 

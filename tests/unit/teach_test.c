@@ -22,7 +22,9 @@
 #define POD_B "10.244.2.2"
 
 enum {
-	REFUSALS_PER_SECOND = 500 /* teach.c's */
+	/* teach.c's */
+	REFUSALS_PER_SECOND = 500,
+	REPEATS_PER_SECOND = 500,
 };
 
 /* A pupil that writes down what it is told. */
@@ -161,17 +163,20 @@ static void test_asks_after_the_stamp(void **state)
 	assert_true(fixture->world->asked > fixture->asked_at_stamp);
 }
 
-/* What is remembered is told once, not with every packet. */
-static void test_tells_once(void **state)
+/*
+ * A packet that is here although its answer is remembered means that the fast path does not know
+ * it: it is told again, but only so often.
+ */
+static void test_tells_again(void **state)
 {
 	struct fixture *fixture = *state;
 
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 2 * REPEATS_PER_SECOND; i++)
 		receive(fixture, B1, POD_B);
-	assert_int_equal(fixture->words, 1);
+	assert_int_equal(fixture->words, 1 + REPEATS_PER_SECOND);
 	fixture->world->changes = CV_MONITOR_ROUTE;
 	receive(fixture, B1, POD_B);
-	assert_int_equal(fixture->words, 2);
+	assert_int_equal(fixture->words, 2 + REPEATS_PER_SECOND);
 }
 
 static void test_tells_nothing_without_a_stamp(void **state)
@@ -253,7 +258,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tells_a_permission, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tells_a_refusal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asks_after_the_stamp, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_tells_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tells_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tells_nothing_without_a_stamp, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_keeps_who_is_a_peer_to_itself, set_up,
