@@ -155,7 +155,7 @@ CV_INLINE bool cv_ipv4_is_atomic(const struct cv_ipv4 *ip)
 /* Whether the checksum over the header, options included, is right. */
 CV_INLINE bool cv_ipv4_checksum_ok(const void *header, __u32 header_length)
 {
-	return cv_checksum_fold(cv_checksum_add(header, header_length, 0)) == 0;
+	return cv_checksum_fold(cv_checksum_add_words(header, header_length, 0)) == 0;
 }
 
 /* Computes the checksum afresh and stores it. */
@@ -164,7 +164,7 @@ CV_INLINE void cv_ipv4_set_checksum(void *header, __u32 header_length)
 	__u8 *check = (__u8 *)header + offsetof(struct cv_ipv4_header, checksum);
 
 	cv_bytes_store16(check, 0);
-	cv_bytes_store16(check, cv_checksum_fold(cv_checksum_add(header, header_length, 0)));
+	cv_bytes_store16(check, cv_checksum_fold(cv_checksum_add_words(header, header_length, 0)));
 }
 
 /*

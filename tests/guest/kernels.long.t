@@ -29,13 +29,12 @@ KERNELS = ("6.1", "6.12")
 # machine that does nothing else, all of it takes four to five minutes.
 TESTS = [
     ("{BUILD}/tests/unit/net_tun_test", ""),
-    ("{BUILD}/tests/unit/net_raw_test", ""),
-    ("tests/packet/wire_bpf.t", ""),
+    ("{BUILD}/tests/unit/net_packet_test", ""),
     ("tests/packet/kernel_offload.t", ""),
     ("tests/packet/rfc2003.t", "fastpath"),
     ("tests/packet/nbma.t", "fastpath"),
     ("tests/packet/strangers.t", "endpoints"),
-    ("tests/packet/pmtu.t", "engine"),
+    ("tests/packet/rfc6040.t", "engine"),
 ]
 GUEST_LIMIT_S = 1140
 TEST_LIMIT_S = 600
