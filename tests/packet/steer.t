@@ -28,9 +28,9 @@ import net
 import tap
 
 culvert.need_programs()
-COUNT = int(os.environ.get("STEER_COUNT", "1500"))
+COUNT = int(os.environ.get("STEER_COUNT", "1000"))
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
-ENGINE_S = 0.03  # in which the engine deals with a packet, on a busy machine
+ENGINE_S = 0.1  # in which the engine deals with a packet, on a busy machine, too
 SEED = int(os.environ.get("STEER_SEED", "1"))
 INNER = "192.168.9.7"
 
