@@ -57,7 +57,9 @@ struct daemon {
 	struct event *held;	 /* the carrier holder has something to say */
 	struct event *changed;	 /* the monitor can be read */
 	struct event *refresh;	 /* a moment after that */
-	int64_t refresh_took_us; /* the last one */
+	int64_t refresh_took_us; /* the shorter of the last two: one may have been a first */
+	int64_t last_refresh_us;
+	bool is_second_look; /* that moment is one that can wait: nothing has changed */
 	struct event *period;
 	struct event *watchdog;
 };
@@ -194,15 +196,17 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 	}
 	note_changes(d, changes);
 	/* Not postponed by more notices: under a steady stream it would never come. */
-	if (changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
+	if (changes && (d->is_second_look || !event_pending(d->refresh, EV_TIMEOUT, NULL))) {
+		d->is_second_look = false;
 		event_add(d->refresh, &delay);
+	}
 }
 
 static void on_refresh(evutil_socket_t fd, short what, void *data)
 {
 	const struct timeval a_second = {.tv_sec = 1};
 	struct daemon *d = data;
-	int64_t begin_us = now_us();
+	int64_t begin_us = now_us(), took_us;
 
 	(void)fd;
 	(void)what;
@@ -210,8 +214,11 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->fastpath)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
-	d->refresh_took_us = now_us() - begin_us;
-	if (d->fastpath && cv_fastpath_is_in_doubt(d->fastpath))
+	took_us = now_us() - begin_us;
+	d->refresh_took_us = took_us < d->last_refresh_us ? took_us : d->last_refresh_us;
+	d->last_refresh_us = took_us;
+	d->is_second_look = d->fastpath && cv_fastpath_is_in_doubt(d->fastpath);
+	if (d->is_second_look)
 		event_add(d->refresh, &a_second);
 }
 
