@@ -2,7 +2,7 @@
 /*
  * Entries from one layout of a map to another: real maps, kept as cv_pins keeps what it finds
  * without pins (so that the machine's BPF file system stays as it is), and pinned where there is
- * one. Needs root.
+ * one. Skipped where eBPF is refused.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -59,9 +59,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void need_root(void)
+static void need_ebpf(void)
 {
-	if (geteuid())
+	if (libbpf_probe_bpf_map_type(BPF_MAP_TYPE_HASH, NULL) != 1)
 		skip();
 }
 
@@ -71,7 +71,7 @@ static void test_grows(void **state)
 	uint64_t old[2] = {1, 2}, grown[3];
 	int from, to;
 
-	need_root();
+	need_ebpf();
 	from = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_1", sizeof(old), ENTRIES);
 	to = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_2", sizeof(grown), ENTRIES);
 	put(from, 7, old);
@@ -90,7 +90,7 @@ static void test_shrinks(void **state)
 	uint64_t old[3] = {1, 2, 3}, shrunk[2];
 	int from, to;
 
-	need_root();
+	need_ebpf();
 	from = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(old), ENTRIES);
 	to = make(BPF_MAP_TYPE_HASH, "cv_t_1", sizeof(shrunk), 4);
 	for (uint32_t i = 0; i < ENTRIES; i++)
@@ -107,7 +107,7 @@ static void test_overwrites_nothing(void **state)
 	uint64_t before = 1, after = 2, value;
 	int from, to;
 
-	need_root();
+	need_ebpf();
 	from = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_1", sizeof(value), ENTRIES);
 	to = make(BPF_MAP_TYPE_LRU_HASH, "cv_t_2", sizeof(value), ENTRIES);
 	cv_pins_keep(*state, "cv_t_1", from);
@@ -131,7 +131,7 @@ static void test_arrays(void **state)
 	uint64_t old = 5, value = 9;
 	int from, to;
 
-	need_root();
+	need_ebpf();
 	from = make(BPF_MAP_TYPE_ARRAY, "cv_t_1", sizeof(value), 2);
 	to = make(BPF_MAP_TYPE_ARRAY, "cv_t_2", sizeof(value), 2);
 	cv_pins_keep(*state, "cv_t_1", from);
@@ -153,7 +153,7 @@ static void test_counters(void **state)
 	uint64_t *old = calloc(cpus, 2 * sizeof(*old)), *sum = calloc(cpus, 3 * sizeof(*sum));
 	int from, to;
 
-	need_root();
+	need_ebpf();
 	assert_true(old && sum);
 	from = make(BPF_MAP_TYPE_PERCPU_ARRAY, "cv_t_1", 2 * sizeof(*old), 2);
 	to = make(BPF_MAP_TYPE_PERCPU_ARRAY, "cv_t_2", 3 * sizeof(*sum), 2);
@@ -188,7 +188,7 @@ static void test_names(void **state)
 	uint64_t value = 1;
 	int to;
 
-	need_root();
+	need_ebpf();
 	to = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(value), ENTRIES);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		int from = make(BPF_MAP_TYPE_HASH, others[i], sizeof(value), ENTRIES);
@@ -210,7 +210,7 @@ static void test_misfits(void **state)
 	uint64_t key = 1, value = 1;
 	int from = -1, to;
 
-	need_root();
+	need_ebpf();
 	from = bpf_map_create(BPF_MAP_TYPE_HASH, "cv_t_1", sizeof(key), sizeof(value), 2, NULL);
 	to = make(BPF_MAP_TYPE_HASH, "cv_t_2", sizeof(value), ENTRIES);
 	assert_int_equal(bpf_map_update_elem(from, &key, &value, BPF_ANY), 0);
@@ -236,14 +236,17 @@ static void test_pins(void **state)
 	char run_dir[64], why[256];
 	struct cv_pins *pins = *state;
 	unsigned int count = 0;
-	int first, second, fd;
+	int first, second, fd, rc;
 
-	need_root();
+	need_ebpf();
 	snprintf(run_dir, sizeof(run_dir), "/culvert-unit-test-%d", (int)getpid());
-	if (cv_pins_open(run_dir, pins, why, sizeof(why))) {
+	rc = cv_pins_open(run_dir, pins, why, sizeof(why));
+	if (rc)
 		print_message("%s\n", why);
+	/* A container may keep us from any BPF file system. */
+	if (rc == -EPERM || rc == -EACCES || rc == -EROFS)
 		skip();
-	}
+	assert_int_equal(rc, 0);
 	first = make(BPF_MAP_TYPE_HASH, "cv_t_1", 8, ENTRIES);
 	second = make(BPF_MAP_TYPE_HASH, "cv_t_1", 8, ENTRIES);
 	assert_int_equal(cv_pins_put(pins, "cv_t_1", first), 0);
