@@ -17,7 +17,10 @@
  *   The engine's words, which nobody could give again then, are good for as long as the
  *   routing tables themselves do not change: known_genid and known_tables.
  * - generation: cv_fp_config.generation, bumped by user space with every change of what
- *   it has put into these maps.
+ *   it has put into these maps, and by every start. The engine's words have their own,
+ *   cv_fp_config.words, which a start leaves alone if it finds what they were given for (grounds):
+ *   a daemon that is killed before it has given them again leaves them behind. Who changes what
+ *   a word means raises the number of the maps that hold words.
  */
 #ifndef CV_BPF_ABI_H
 #define CV_BPF_ABI_H
@@ -81,6 +84,8 @@ struct cv_fp_config {
 	__u32 capture;	      /* bytes of each packet to be captured; 0: nobody captures */
 	__u32 known_genid;    /* while rt_genid was this one, … */
 	__u32 known_tables;   /* … the routing tables were in this state (kernel.h) */
+	__u32 words;	      /* the generation of the engine's words; never 0 */
+	__u32 grounds; /* what user space has put into the maps that bears on words, as a hash */
 };
 
 /* cv_tunnels: by index of the tunnel's device. */
@@ -130,8 +135,7 @@ struct cv_fp_endpoint {
 	__u32 ifindex; /* of the host's end */
 	__u8 bypass;   /* in force: past the host's stack */
 	__u8 by_peer;  /* delivered by bpf_redirect_peer; else through the neighbour table */
-	__u8 is_link3; /* the device has no link-layer header */
-	__u8 unused;
+	__u8 unused[2];
 };
 
 /* cv_remotes: the engine's soft state of a remote end (engine/remote.h), by address. */

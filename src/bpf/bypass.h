@@ -26,6 +26,17 @@ CV_INLINE int cv_hand_to_endpoint(__u32 ifindex, __u32 by_peer, __be32 address)
 	return (int)bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
+/* The flow's entry as it is, for a flow that is past the stack from now on. */
+CV_INLINE void cv_flow_begin(struct cv_fp_flow *ret_flow, const struct cv_fp_flow_key *key,
+			     const struct cv_flow_tuple *tuple, __u32 endpoint)
+{
+	cv_flow_copy(ret_flow, bpf_map_lookup_elem(&cv_flows_1, key));
+	if (ret_flow->path != CV_FP_PATH_BYPASS || tuple->begins)
+		ret_flow->opener = cv_flow_opener(tuple);
+	ret_flow->path = CV_FP_PATH_BYPASS;
+	ret_flow->endpoint = endpoint;
+}
+
 /* Remember the permit in the flow's entry, so that the next packet costs one look-up. */
 static __attribute__((noinline)) int remember_in(const struct cv_fp_flow_key *key,
 						 const struct cv_inbound *in,
@@ -34,11 +45,7 @@ static __attribute__((noinline)) int remember_in(const struct cv_fp_flow_key *ke
 {
 	struct cv_fp_flow flow;
 
-	cv_flow_copy(&flow, bpf_map_lookup_elem(&cv_flows_1, key));
-	if (flow.path != CV_FP_PATH_BYPASS || in->tuple.begins)
-		flow.opener = cv_flow_opener(&in->tuple);
-	flow.path = CV_FP_PATH_BYPASS;
-	flow.endpoint = endpoint->ifindex;
+	cv_flow_begin(&flow, key, &in->tuple, endpoint->ifindex);
 	flow.in_stamp = permit->stamp;
 	flow.in_source = in->key.outer_source;
 	flow.in_destination = in->key.outer_destination;
@@ -50,20 +57,18 @@ static __attribute__((noinline)) int remember_in(const struct cv_fp_flow_key *ke
 	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
 }
 
-/* True if the flow's entry permits this very packet. */
+/* True if the entry of a flow that is past the stack permits this very packet. */
 CV_INLINE bool cv_flow_permits(const struct cv_fp_flow *flow, const struct cv_inbound *in,
 			       const struct cv_fp_stamp *now)
 {
-	return flow->path == CV_FP_PATH_BYPASS && !in->tuple.quotes &&
-	       cv_datagram_is_past(&in->inner, &in->tuple) &&
+	return !in->tuple.quotes && cv_datagram_is_past(&in->inner, &in->tuple) &&
 	       cv_stamp_holds(&flow->in_stamp, now) && flow->in_source == in->key.outer_source &&
 	       flow->in_destination == in->key.outer_destination &&
 	       flow->in_ifindex == in->key.ifindex && flow->in_tos == in->key.tos;
 }
 
 /*
- * Shall a permitted packet go straight to an endpoint? Its address, or NULL; then its flow is the
- * stack's.
+ * Shall a permitted packet go straight to an endpoint? To which; NULL: its flow is the stack's.
  */
 CV_INLINE const struct cv_fp_endpoint *cv_endpoint_for(struct __sk_buff *skb,
 						       const struct cv_inbound *in,
@@ -118,11 +123,7 @@ static __attribute__((noinline)) int remember_exit(const struct cv_fp_flow_key *
 {
 	struct cv_fp_flow flow;
 
-	cv_flow_copy(&flow, bpf_map_lookup_elem(&cv_flows_1, key));
-	if (flow.path != CV_FP_PATH_BYPASS || tuple->begins)
-		flow.opener = cv_flow_opener(tuple);
-	flow.path = CV_FP_PATH_BYPASS;
-	flow.endpoint = endpoint;
+	cv_flow_begin(&flow, key, tuple, endpoint);
 	flow.out_stamp = exit->stamp;
 	flow.out_tunnel = exit->tunnel;
 	flow.out_slot = exit->slot;
@@ -196,6 +197,10 @@ static __attribute__((noinline)) int route_exit(struct __sk_buff *skb, const str
 	exit->ipip = tunnel->ipip;
 	cv_find_way(skb, config, tunnel, exit->tunnel, exit->destination, &exit->way);
 	cv_limit_exit(&exit->way);
+	/* What waits for the engine may be told at any moment, without a new generation (teach.c).
+	 */
+	if (exit->way.to_engine)
+		exit->stamp.generation = 0;
 	exit->to_stack = 0;
 	return 0;
 }
@@ -211,13 +216,12 @@ CV_INLINE void cv_mirror_bypass(const struct cv_fp_flow_key *key, const struct c
 								: CV_FP_OPENER_UNKNOWN);
 }
 
-/* The answer of the flow's entry holds for this packet. */
+/* The answer of the entry of a flow that is past the stack holds for this packet. */
 CV_INLINE bool cv_flow_has_exit(const struct cv_fp_flow *flow, const struct cv_ipv4 *ip,
 				const struct cv_flow_tuple *tuple, __u32 ifindex,
 				const struct cv_fp_stamp *now)
 {
-	return flow->path == CV_FP_PATH_BYPASS && !tuple->quotes &&
-	       cv_datagram_is_past(ip, tuple) && flow->endpoint == ifindex &&
+	return !tuple->quotes && cv_datagram_is_past(ip, tuple) && flow->endpoint == ifindex &&
 	       flow->out_tos == (ip->tos & CV_IPV4_DSCP_MASK) &&
 	       cv_stamp_holds(&flow->out_stamp, now) &&
 	       (!flow->out_way.mtu_until_ns ||
@@ -257,18 +261,21 @@ CV_INLINE void cv_find_exit(struct __sk_buff *skb, const struct cv_fp_config *co
 			    const struct cv_ipv4 *ip, const struct cv_flow_tuple *tuple,
 			    struct cv_exit *ret_exit)
 {
-	struct cv_fp_stamp now = cv_stamp_now(config);
 	const struct cv_fp_endpoint *endpoint;
 	const struct cv_fp_flow *known = NULL;
 	struct cv_fp_flow_key key;
+	struct cv_fp_stamp now;
 
 	ret_exit->to_stack = 1;
 	cv_flow_key_of(tuple, true, &key);
 	if (tuple->known)
 		known = bpf_map_lookup_elem(&cv_flows_1, &key);
-	if (known && cv_flow_has_exit(known, ip, tuple, skb->ifindex, &now)) {
-		cv_read_exit(known, ret_exit);
-		return;
+	if (known && known->path == CV_FP_PATH_BYPASS) {
+		now = cv_stamp_now(config);
+		if (cv_flow_has_exit(known, ip, tuple, skb->ifindex, &now)) {
+			cv_read_exit(known, ret_exit);
+			return;
+		}
 	}
 	if (known && known->path == CV_FP_PATH_STACK && !cv_ipv4_is_fragment(ip) &&
 	    !(tuple->protocol == CV_IPV4_PROTO_TCP && tuple->begins))
@@ -357,7 +364,7 @@ CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scen
 	if (exit.to_stack || ip.ttl <= 1)
 		return cv_to_stack(skb, scene);
 	if (!cv_rewrite(skb, ETH_HLEN, &ip, ip.tos, ip.ttl - 1))
-		return TC_ACT_SHOT;
+		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	ip.ttl--;
 	if (!exit.tunnel)
 		return cv_leave_for_endpoint(skb, scene, &ip, &exit);

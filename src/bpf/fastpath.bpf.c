@@ -8,9 +8,11 @@
  *   cv_endpoint_out  egress of an endpoint's device: what the stack sends to it
  *   cv_tunnel_in     ingress of a tunnel's device: what the engine has decapsulated
  *   cv_hand_over     reached by tail call while an engine runs
- *   cv_look          run once by the loader: where the namespace's rt_genid is
+ *   cv_look          run by user space: addresses of the namespace and of a device
+ *   cv_stamp         run by user space: by what the engine's words are stamped
  *
- * Each decides the common packet alone and completely, or leaves it unchanged to the engine.
+ * Each decides the common packet alone and completely, or leaves it to the engine: as it is, but
+ * for the TTL of an endpoint's.
  */
 #include "bpf/bypass.h"
 
@@ -23,6 +25,23 @@ CV_INLINE bool is_for_us(const struct __sk_buff *skb)
 	       !skb->vlan_present;
 }
 
+enum {
+	FROM_ENDPOINT = 1,
+	TO_ENDPOINT = 2
+};
+
+/* A function of its own: inlined, the compiler would compute with pointers that may be NULL. */
+static __attribute__((noinline)) int endpoints_of(__be32 source, __be32 destination)
+{
+	int ends = 0;
+
+	if (bpf_map_lookup_elem(&cv_endpoints_1, &source))
+		ends |= FROM_ENDPOINT;
+	if (bpf_map_lookup_elem(&cv_endpoints_1, &destination))
+		ends |= TO_ENDPOINT;
+	return ends;
+}
+
 /*
  * What leaves the stack belongs to the stack, as seen from any endpoint at either end; but for what
  * an endpoint has sent in another's name.
@@ -33,18 +52,22 @@ CV_INLINE void note_stack_flow(struct __sk_buff *skb, __u32 offset)
 	struct cv_flow_tuple tuple = {0};
 	struct cv_fp_flow_key key;
 	struct cv_ipv4 ip;
+	int ends;
 
 	if (skb->tc_index == CV_MARK_FOREIGN_SOURCE || !cv_packet_header(skb, offset, &header) ||
 	    cv_ipv4_parse(&header, skb->len - offset, &ip))
 		return;
+	ends = endpoints_of(ip.source, ip.destination);
+	if (!ends)
+		return;
 	cv_flow_read(skb, offset, &ip, &tuple);
 	if (!tuple.known || tuple.quotes)
 		return;
-	if (bpf_map_lookup_elem(&cv_endpoints_1, &ip.source)) {
+	if (ends & FROM_ENDPOINT) {
 		cv_flow_key(&tuple, true, &key);
 		give_to_stack(&key);
 	}
-	if (bpf_map_lookup_elem(&cv_endpoints_1, &ip.destination)) {
+	if (ends & TO_ENDPOINT) {
 		cv_flow_key(&tuple, false, &key);
 		give_to_stack(&key);
 	}
@@ -82,7 +105,7 @@ CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const str
 	if (!skb->gso_size && in->inner.total_length > mtu + CV_DEVICE_SLACK)
 		return cv_to_engine(skb, scene);
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
-		return TC_ACT_SHOT;
+		return cv_drop_packet(skb, scene, CV_DROP_DEVICE_WRITE_FAILED);
 	skb->tc_index = CV_MARK_STACKS;
 	return (int)bpf_redirect(scene->tunnel, BPF_F_INGRESS);
 }
@@ -91,7 +114,7 @@ CV_INLINE int to_endpoint(struct __sk_buff *skb, struct cv_scene *scene,
 			  const struct cv_inbound *in, __u8 tos, __u32 ifindex, __u32 by_peer)
 {
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl - 1, true))
-		return TC_ACT_SHOT;
+		return cv_drop_packet(skb, scene, CV_DROP_DEVICE_WRITE_FAILED);
 	return cv_hand_to_endpoint(ifindex, by_peer, in->inner.destination);
 }
 
@@ -107,7 +130,7 @@ CV_INLINE const struct cv_fp_flow *find_flow(const struct cv_fp_config *config,
 		return NULL;
 	cv_flow_key_of(&in->tuple, false, &key);
 	flow = bpf_map_lookup_elem(&cv_flows_1, &key);
-	if (!flow)
+	if (!flow || flow->path != CV_FP_PATH_BYPASS)
 		return NULL;
 	now = cv_stamp_now(config);
 	return cv_flow_permits(flow, in, &now) ? flow : NULL;
@@ -286,6 +309,22 @@ CV_INLINE const struct cv_fp_endpoint *endpoint_of_engine(struct __sk_buff *skb,
 	return cv_path_is_past(paths.packet) ? endpoint : NULL;
 }
 
+CV_INLINE int drop_of_engine(struct __sk_buff *skb, const struct cv_fp_config *config)
+{
+	struct cv_scene scene = {
+		.config = config,
+		.tunnel = skb->ifindex,
+		.slot = CV_FP_SLOT_NONE,
+		.hook = CV_FP_HOOK_TUNNEL_IN,
+		.offset = ETH_HLEN,
+	};
+	const struct cv_fp_tunnel *tunnel = bpf_map_lookup_elem(&cv_tunnels_1, &scene.tunnel);
+
+	if (tunnel)
+		scene.slot = tunnel->slot;
+	return cv_drop_packet(skb, &scene, CV_DROP_DEVICE_WRITE_FAILED);
+}
+
 /*
  * What the engine has decapsulated, and its ICMP errors: by the rule of flow.h, as if it had come
  * straight off the underlay. What cv_underlay_in sends here goes on into the stack.
@@ -314,7 +353,7 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &ethertype, sizeof(ethertype),
 			    0);
 	if (!cv_rewrite(skb, ETH_HLEN, &ip, ip.tos, ip.ttl - 1))
-		return TC_ACT_SHOT;
+		return drop_of_engine(skb, config);
 	return cv_hand_to_endpoint(endpoint->ifindex, endpoint->by_peer, ip.destination);
 }
 

@@ -43,7 +43,7 @@ CV_INLINE __u8 cv_parse_inner(struct __sk_buff *skb, struct cv_inbound *in)
 	struct cv_ipv4_header header;
 	__u8 drop;
 
-	if (in->outer.payload_length < sizeof(header) || !cv_packet_header(skb, offset, &header))
+	if (!cv_packet_header(skb, offset, &header))
 		return CV_DROP_INNER_TRUNCATED;
 	drop = cv_ipv4_parse(&header, in->outer.payload_length, &in->inner);
 	if (drop)
@@ -99,7 +99,7 @@ enum cv_entry {
 	CV_ENTRY_SOCKET,  /* the engine must see the device it came by: its packet socket */
 };
 
-/* The engine's word, if it has given one that holds: 1 and *ret_drop. */
+/* The engine's word, if it has given one that holds: true and *ret_drop. */
 CV_INLINE bool cv_word(const struct cv_fp_word *word, const struct cv_fp_stamp *now, __u8 *ret_drop)
 {
 	if (!word || !cv_stamp_holds(&word->stamp, now))
@@ -164,19 +164,13 @@ CV_INLINE int cv_judge_source(struct __sk_buff *skb, const struct cv_fp_config *
 	permit->drop = cv_inner_source_drop(key->inner_source);
 	if (permit->drop)
 		return CV_ANSWER_YES;
-	/* Hosts talk to each other through the tunnel, too: from the peer's own outer address. */
-	if (!tunnel->strict ||
-	    (key->inner_source == key->outer_source && tunnel->remote == key->outer_source)) {
-		permit->routed_back =
-			is_routed_back(skb, key, config->lookup_ifindex, permit->tunnel,
-				       tunnel->remote) == CV_ANSWER_YES;
+	/* The last: hosts talk to each other through the tunnel, too, from the peer's own address.
+	 */
+	permit->routed_back = is_routed_back(skb, key, config->lookup_ifindex, permit->tunnel,
+					     tunnel->remote) == CV_ANSWER_YES;
+	if (permit->routed_back || !tunnel->strict ||
+	    (key->inner_source == key->outer_source && tunnel->remote == key->outer_source))
 		return CV_ANSWER_YES;
-	}
-	if (is_routed_back(skb, key, config->lookup_ifindex, permit->tunnel, tunnel->remote) ==
-	    CV_ANSWER_YES) {
-		permit->routed_back = 1;
-		return CV_ANSWER_YES;
-	}
 	if (cv_word(bpf_map_lookup_elem(&cv_words_1, &word), now, &permit->drop))
 		return CV_ANSWER_YES;
 	return CV_ANSWER_ASK;
@@ -236,7 +230,8 @@ static __attribute__((noinline)) int judge(struct __sk_buff *skb,
 		return CV_ENTRY_ENGINE;
 	if (!permit->drop)
 		permit->drop = arrival_drop;
-	if (cv_has_policies(config) || !is_routed_on(skb, key, config->lookup_ifindex))
+	if (permit->routed_back &&
+	    (cv_has_policies(config) || !is_routed_on(skb, key, config->lookup_ifindex)))
 		permit->routed_back = 0;
 	return whole ? CV_ENTRY_DECIDED : CV_ENTRY_ENGINE;
 }
@@ -343,7 +338,7 @@ CV_INLINE void cv_count_in(const struct cv_scene *scene, __u32 segments, __u64 b
 
 /*
  * Decapsulate: what is captured is the outer packet, then its header goes. ttl: the inner one's
- * from here on. False: the packet is unusable now.
+ * from here on. False: the packet is unusable now, and not counted.
  */
 CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 			      const struct cv_inbound *in, __u8 tos, __u8 ttl, bool to_endpoint)
@@ -354,13 +349,14 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	cv_capture_packet(skb, scene,
 			  to_endpoint ? CV_FP_VERDICT_TO_ENDPOINT : CV_FP_VERDICT_TO_DEVICE,
 			  CV_DROP_NONE);
+	if (bpf_skb_adjust_room(skb, -(int)CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC,
+				CV_DECAPSULATE_FLAGS) ||
+	    !cv_rewrite(skb, ETH_HLEN, &in->inner, tos, ttl))
+		return false;
 	cv_count_in(scene, segments, in->inner.total_length + (__u64)(segments - 1) * headers,
 		    to_endpoint);
 	cv_count_ecn(scene, in->ecn_note);
-	if (bpf_skb_adjust_room(skb, -(int)CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC,
-				CV_DECAPSULATE_FLAGS))
-		return false;
-	return cv_rewrite(skb, ETH_HLEN, &in->inner, tos, ttl);
+	return true;
 }
 
 #endif

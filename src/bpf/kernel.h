@@ -225,8 +225,7 @@ CV_INLINE bool cv_tables_now(const struct cv_fp_config *config, __u32 *ret_state
 	if (!config->namespace || !CV_FIELD(net->ipv4.fib_seq, EXISTS))
 		return false;
 	*ret_state = CV_READ(net, ipv4.fib_seq);
-	if (CV_FIELD(net->nexthop.seq, EXISTS))
-		*ret_state += CV_READ(net, nexthop.seq);
+	*ret_state += CV_READ(net, nexthop.seq);
 	if (CV_FIELD(net->ipv4.rules_ops, EXISTS)) {
 		rules = (unsigned long)CV_PROBE(net, ipv4.rules_ops);
 		*ret_state += CV_READ(CV_OBJECT(fib_rules_ops, rules), fib_rules_seq);
@@ -247,6 +246,8 @@ CV_INLINE struct cv_fp_stamp cv_stamp_of_word(const struct cv_fp_config *config)
 
 	if (config->known_genid && cv_tables_now(config, &tables) && tables == config->known_tables)
 		stamp.genid = config->known_genid;
+	if (stamp.generation)
+		stamp.generation = config->words;
 	return stamp;
 }
 

@@ -32,9 +32,10 @@ CV_INLINE __be16 cv_next_ids(__be32 destination, __u32 count)
 	if (!counter)
 		return 0;
 	first = __sync_fetch_and_add(counter, count) & (CV_IPIP_ID_HALF - 1);
-	/* The kernel counts on from the first: not into the engine's half. */
+	/* The kernel counts on from the first: not into the engine's half. The counter is past that
+	 * now. */
 	if (first + count > CV_IPIP_ID_HALF)
-		first = __sync_fetch_and_add(counter, CV_IPIP_ID_HALF - first + count) & 0;
+		first = __sync_fetch_and_add(counter, count) & (CV_IPIP_ID_HALF - 1);
 	return cv_htons(CV_IPIP_ID_HALF | first);
 }
 
@@ -58,9 +59,8 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 segments, __u64 
 		return;
 	counters->tx_packets += segments;
 	counters->tx_bytes += bytes;
-	if (scene->hook == CV_FP_HOOK_ENDPOINT_IN) {
+	if (scene->hook == CV_FP_HOOK_ENDPOINT_IN)
 		counters->tx_endpoint_packets += segments;
-	}
 }
 
 /*
@@ -88,7 +88,6 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
 	cv_count_out(scene, segments, bytes);
-	scene->offset = ETH_HLEN;
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
 	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
@@ -175,6 +174,7 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 	bytes = ip.total_length + (__u64)(segments - 1) * headers;
 	if (!cv_make_link_header(skb))
 		return cv_to_engine(skb, scene);
+	scene->offset = ETH_HLEN;
 	cv_forget_route(skb);
 	return cv_encapsulate(skb, scene, &departure, &ip, segments, bytes);
 }

@@ -17,8 +17,6 @@
 
 enum {
 	CV_PACKET_HOST = 0, /* linux/if_packet.h: PACKET_HOST */
-	CV_PORTS_LENGTH = 4,
-	CV_TCP_HEADER = 20, /* without options */
 	CV_UDP_HEADER = 8,
 	CV_TCP_FLAGS_AT = 13,
 	CV_TCP_FIN = 0x01,

@@ -82,18 +82,23 @@ enum {
 	CV_CB_TO_SOCKET,
 };
 
+CV_INLINE int cv_to_whom(struct __sk_buff *skb, const struct cv_scene *scene, __u32 to_socket)
+{
+	skb->cb[CV_CB_TUNNEL] = scene->tunnel;
+	skb->cb[CV_CB_SLOT] = scene->slot;
+	skb->cb[CV_CB_HOOK_OFFSET] = (__u32)scene->hook << 8 | scene->offset;
+	skb->cb[CV_CB_TO_SOCKET] = to_socket;
+	bpf_tail_call(skb, &cv_engine, 0);
+	return cv_drop_packet(skb, scene, CV_DROP_ENGINE_ABSENT);
+}
+
 /*
  * Give the packet to the engine: what lies at scene->offset, an inner packet on the way out or an
  * outer one on the way in, goes into the tunnel's device. Where no engine runs, it is dropped.
  */
 CV_INLINE int cv_to_engine(struct __sk_buff *skb, const struct cv_scene *scene)
 {
-	skb->cb[CV_CB_TUNNEL] = scene->tunnel;
-	skb->cb[CV_CB_SLOT] = scene->slot;
-	skb->cb[CV_CB_HOOK_OFFSET] = (__u32)scene->hook << 8 | scene->offset;
-	skb->cb[CV_CB_TO_SOCKET] = 0;
-	bpf_tail_call(skb, &cv_engine, 0);
-	return cv_drop_packet(skb, scene, CV_DROP_ENGINE_ABSENT);
+	return cv_to_whom(skb, scene, 0);
 }
 
 /*
@@ -102,12 +107,7 @@ CV_INLINE int cv_to_engine(struct __sk_buff *skb, const struct cv_scene *scene)
  */
 CV_INLINE int cv_to_socket(struct __sk_buff *skb, const struct cv_scene *scene)
 {
-	skb->cb[CV_CB_TUNNEL] = scene->tunnel;
-	skb->cb[CV_CB_SLOT] = scene->slot;
-	skb->cb[CV_CB_HOOK_OFFSET] = (__u32)scene->hook << 8 | scene->offset;
-	skb->cb[CV_CB_TO_SOCKET] = 1;
-	bpf_tail_call(skb, &cv_engine, 0);
-	return cv_drop_packet(skb, scene, CV_DROP_ENGINE_ABSENT);
+	return cv_to_whom(skb, scene, 1);
 }
 
 /* What the program behind cv_engine does. */

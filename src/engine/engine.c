@@ -62,6 +62,9 @@ static int create_shared(struct cv_engine *engine)
 
 	pthread_mutex_init(&shared->gate, NULL);
 	shared->guard = -1;
+	engine->capture.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (engine->capture.wake < 0)
+		return -errno;
 	shared->lane.live = &engine->live;
 	shared->lane.remotes = cv_remotes_create();
 	shared->lane.limit = cv_limit_create();
@@ -92,10 +95,7 @@ int cv_engine_create(unsigned int workers, struct cv_engine **ret_engine)
 
 	if (!engine)
 		return -ENOMEM;
-	engine->capture.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = engine->capture.wake < 0 ? -errno : 0;
-	if (!err)
-		err = create_shared(engine);
+	err = create_shared(engine);
 	if (err)
 		goto destroy_engine;
 	for (; engine->count < wanted; engine->count++) {

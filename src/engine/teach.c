@@ -44,19 +44,6 @@ static bool may_tell(struct cv_lane *lane, enum cv_drop drop)
 	       is_within(lane, &lane->refusals_since_ms, &lane->refusals, REFUSALS_PER_SECOND);
 }
 
-static enum cv_drop judge_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-				 __be32 outer_source, const struct cv_flow *flow)
-{
-	if (cv_ipv4_is_martian_source(flow->source) ||
-	    cv_router_is_broadcast(lane->router, flow->source))
-		return CV_DROP_SOURCE_MARTIAN;
-	if (cv_router_is_own(lane->router, flow->source))
-		return CV_DROP_SOURCE_OWN;
-	if (!tunnel->config.strict)
-		return CV_DROP_NONE;
-	return cv_router_judge(lane->router, tunnel, outer_source, flow);
-}
-
 static void teach_arrival(struct cv_lane *lane, const struct cv_ipv4 *outer, int ifindex,
 			  struct cv_fp_word *word)
 {
@@ -88,12 +75,14 @@ void cv_teach_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 	cv_flow_read(&flow, inner, packet);
 	if (ifindex)
 		teach_arrival(lane, outer, ifindex, &word);
+	if (!tunnel->config.strict)
+		return; /* the fast path judges that alone */
 	key.tunnel = (__u32)tunnel->config.ifindex;
 	key.outer_source = outer->source;
 	key.inner_source = inner->source;
 	key.inner_destination = inner->destination;
 	key.tos = flow.tos;
-	word.drop = (__u8)judge_source(lane, tunnel, outer->source, &flow);
+	word.drop = (__u8)cv_router_judge(lane->router, tunnel, outer->source, &flow);
 	if (!word.drop && !tunnel->config.remote && inner->source == outer->source)
 		return;
 	if (may_tell(lane, word.drop))

@@ -52,13 +52,95 @@ void cv_fastpath_write_config(struct cv_fastpath *fastpath)
 	pthread_mutex_unlock(&fastpath->lock);
 }
 
-void cv_fastpath_bump(struct cv_fastpath *fastpath)
+static void next(__u32 *generation)
+{
+	if (++*generation == 0)
+		*generation = 1;
+}
+
+void cv_fastpath_bump_ways(struct cv_fastpath *fastpath)
 {
 	pthread_mutex_lock(&fastpath->lock);
-	if (++fastpath->config.generation == 0)
-		fastpath->config.generation = 1;
+	next(&fastpath->config.generation);
 	write_config(fastpath);
 	pthread_mutex_unlock(&fastpath->lock);
+}
+
+static __u32 hash(const __u32 *numbers, size_t count)
+{
+	__u32 sum = 2166136261; /* FNV-1a, by words */
+
+	for (size_t i = 0; i < count; i++)
+		sum = (sum ^ numbers[i]) * 16777619;
+	return sum ^ sum >> 15;
+}
+
+/*
+ * What the engine's words rest on, but for routing, of which genid tells: a hash, whatever the
+ * order. Two that differ are alike once in four billion starts.
+ */
+static __u32 grounds_of(const struct cv_fastpath *fastpath)
+{
+	__u32 sum = hash(&fastpath->config.lookup_ifindex, 1);
+
+	for (size_t i = 0; i < fastpath->tunnel_count; i++) {
+		const struct cv_fastpath_tunnel *tunnel = &fastpath->tunnels[i];
+		const struct cv_fp_tunnel *entry = &tunnel->entry;
+		const __u32 numbers[] = {
+			(__u32)tunnel->config.ifindex,
+			tunnel->in_map,
+			(CV_FORCE __u32)entry->remote,
+			(CV_FORCE __u32)entry->local,
+			entry->dev,
+			entry->strict,
+		};
+
+		sum += hash(numbers, sizeof(numbers) / sizeof(numbers[0]));
+	}
+	for (size_t i = 0; i < fastpath->address_count; i++) {
+		const __u32 numbers[] = {
+			(CV_FORCE __u32)fastpath->addresses[i].address,
+			fastpath->addresses[i].kind,
+		};
+
+		sum += hash(numbers, 2);
+	}
+	for (size_t i = 0; i < fastpath->device_count; i++) {
+		const struct cv_fastpath_device *device = &fastpath->devices[i];
+		const __u32 numbers[] = {(__u32)device->ifindex, device->kind, device->rp_filter};
+
+		sum += hash(numbers, 3);
+	}
+	return sum;
+}
+
+void cv_fastpath_bump(struct cv_fastpath *fastpath)
+{
+	__u32 grounds;
+
+	if (!fastpath->settled) {
+		cv_fastpath_bump_ways(fastpath);
+		return;
+	}
+	grounds = grounds_of(fastpath);
+	pthread_mutex_lock(&fastpath->lock);
+	next(&fastpath->config.generation);
+	next(&fastpath->config.words);
+	fastpath->config.grounds = grounds;
+	write_config(fastpath);
+	pthread_mutex_unlock(&fastpath->lock);
+}
+
+/* The words of an earlier daemon's engine hold on, if they rest on what there is now. */
+static void settle(struct cv_fastpath *fastpath)
+{
+	bool keeps = fastpath->config.words && fastpath->config.grounds == grounds_of(fastpath);
+
+	fastpath->settled = true;
+	if (keeps)
+		cv_fastpath_bump_ways(fastpath);
+	else
+		cv_fastpath_bump(fastpath);
 }
 
 struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex)
@@ -240,7 +322,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	cv_addresses_sweep(fastpath);
 	cv_endpoints_sweep(fastpath);
 	cv_teach_forget(fastpath);
-	cv_fastpath_bump(fastpath);
+	settle(fastpath);
 	return err;
 }
 

@@ -62,6 +62,7 @@ struct cv_fastpath {
 	char run_dir[256];
 	unsigned int handle;
 	bool ready;
+	bool settled;	 /* ready, and what an earlier daemon has left is swept */
 	time_t verified; /* when all programs were last found in their places, CLOCK_MONOTONIC */
 	bool in_doubt;	 /* filters have come or gone since then, perhaps our own */
 	struct cv_pins pins;
@@ -93,9 +94,14 @@ void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const cha
 /* Write the configuration as it is. */
 void cv_fastpath_write_config(struct cv_fastpath *fastpath);
 
-/* Any thread: write the configuration, with a new generation: everything remembered is asked for
- * again. */
+/*
+ * Main thread: write the configuration, with a new generation: everything remembered is asked for
+ * again. Of the engine, too, but not before cv_fastpath_ready has looked whether that is needed.
+ */
 void cv_fastpath_bump(struct cv_fastpath *fastpath);
+
+/* Any thread: the same, but the engine's words stay. */
+void cv_fastpath_bump_ways(struct cv_fastpath *fastpath);
 
 struct cv_fastpath_tunnel *cv_fastpath_find_tunnel(struct cv_fastpath *fastpath, int ifindex);
 

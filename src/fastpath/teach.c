@@ -69,7 +69,7 @@ static void remote(void *context, __be32 address, const struct cv_fp_remote *val
 	bpf_map_update_elem(map, &address, value, BPF_ANY);
 	/* That an error was told needs no new generation: what waits is not remembered as a way. */
 	if (mtu_changes || (value->error_until_s && may_bump(fastpath)))
-		cv_fastpath_bump(fastpath);
+		cv_fastpath_bump_ways(fastpath);
 }
 
 void cv_fastpath_teacher(struct cv_fastpath *fastpath, struct cv_teacher *ret_teacher)

@@ -80,6 +80,7 @@ static void set_up_maps(struct core *core)
 	core->config = (struct cv_fp_config){
 		.namespace = namespace,
 		.generation = 1,
+		.words = 1,
 		.lookup_ifindex = LOOPBACK,
 	};
 	set_endpoints(core, false);

@@ -154,8 +154,10 @@ def the_process_is_what_it_should_be():
         for line in f:
             key, _, value = line.partition(":")
             status[key] = value.strip()
-    for key in ("CapEff", "CapPrm", "SigBlk", "SigIgn"):
-        tap.equal(int(status[key], 16), 0, f"it has no {key}")
+    # Signals 32 and 33 are the C library's own: who is started by posix_spawn (as all is below make) may
+    # find them ignored, and sigaction() refuses to change them.
+    for key, mask in (("CapEff", -1), ("CapPrm", -1), ("SigBlk", -1), ("SigIgn", ~(3 << 31))):
+        tap.equal(int(status[key], 16) & mask, 0, f"it has no {key}")
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         sizes = dict(line.split(":") for line in f if ":" in line and "kB" in line)
     private = sum(int(sizes[k].split()[0]) for k in ("Private_Clean", "Private_Dirty"))
