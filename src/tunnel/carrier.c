@@ -156,11 +156,15 @@ static bool wait_for(int fd, short events)
 
 static void fall_silent(struct cv_carrier *carrier)
 {
+	char who[32] = "(" CV_HOLDER_PROCESS " in ps)";
+
+	if (carrier->pid)
+		snprintf(who, sizeof(who), "(process %d)", carrier->pid);
 	if (!carrier->silent)
 		say(carrier, LOG_WARNING,
-		    "the carrier holder%s does not answer; going on without: if it is stopped, let "
-		    "it go on (SIGCONT), or kill it, and another one is started",
-		    carrier->pid ? "" : " that was found");
+		    "the carrier holder %s does not answer; going on without: if it is stopped, "
+		    "let it go on (SIGCONT), or kill it, and another one is started",
+		    who);
 	carrier->silent = true;
 }
 
