@@ -427,6 +427,24 @@ static void follows_devices(void **state)
 	assert_int_equal(saved(), 1);
 }
 
+/* Two renames, and only the first was seen before the daemon ended. */
+static void a_name_that_is_saved_twice_is_mended(void **state)
+{
+	struct cv_endpoint_state kept;
+
+	(void)state;
+	must(ADD("v0", "10.244.1.2"));
+	must(ADD("v1", "10.244.1.3"));
+	must(cv_endpoint_state_load(dir, &kept, &error));
+	memcpy(kept.records[1].config.dev, "v0", sizeof("v0"));
+	must(cv_endpoint_state_save(dir, &kept, &error));
+	free(kept.records);
+	restart(true);
+	assert_int_equal(cv_endpoint_set_count(set), 2);
+	assert_int_equal(cv_endpoint_set_find(set, "v0")->addresses[0], cv_addr("10.244.1.2"));
+	assert_int_equal(cv_endpoint_set_find(set, "v1")->addresses[0], cv_addr("10.244.1.3"));
+}
+
 /* ---- without bypass --------------------------------------------------------------------- */
 
 static void works_without_a_fast_path(void **state)
@@ -498,6 +516,7 @@ int main(void)
 		TEST(endpoints_survive_a_restart),
 		TEST(endpoints_stay_in_their_namespace),
 		TEST(follows_devices),
+		TEST(a_name_that_is_saved_twice_is_mended),
 		TEST(works_without_a_fast_path),
 		TEST(says_why_bypass_is_not_in_force),
 		TEST(an_address_that_the_host_takes_is_not_bypassed),
