@@ -50,13 +50,13 @@ static const struct cv_endpoint_ops fastpath_ops = {
 __attribute__((format(printf, 3, 4))) static void say(const struct cv_endpoint_set *set,
 						      int priority, const char *format, ...)
 {
-	struct cv_error line;
+	char text[640];
 	va_list args;
 
 	va_start(args, format);
-	cv_error_vset(&line, 0, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	set->log(priority, line.text);
+	set->log(priority, text);
 }
 
 /* ---- state --------------------------------------------------------------------- */
