@@ -76,23 +76,22 @@ static int save(struct cv_endpoint_set *set, struct cv_error *error)
 	}
 	rc = cv_endpoint_state_save(set->run_dir, &state, error);
 	free(state.records);
-	if (!rc)
-		set->dirty = false;
-	return rc;
+	if (rc)
+		return rc;
+	if (set->dirty)
+		say(set, LOG_NOTICE, "the endpoints are saved now");
+	set->dirty = false;
+	return 0;
 }
 
 /* After a change that nobody asked for; a failure is told once, and tried again later. */
 static void save_later(struct cv_endpoint_set *set)
 {
 	struct cv_error error;
-	bool was_dirty = set->dirty;
 
-	if (!save(set, &error)) {
-		if (was_dirty)
-			say(set, LOG_NOTICE, "the endpoints are saved now");
+	if (!save(set, &error))
 		return;
-	}
-	if (!was_dirty)
+	if (!set->dirty)
 		say(set, LOG_ERR, "%s (will be tried again)", error.text);
 	set->dirty = true;
 }
