@@ -345,7 +345,7 @@ static bool refresh_endpoint(struct cv_endpoint_set *set, struct cv_endpoint *en
 void cv_endpoint_set_refresh(struct cv_endpoint_set *set)
 {
 	struct cv_own_addresses own;
-	bool knows_own = !cv_own_addresses_init(&own, set->nl);
+	bool knows_own = set->list.count && !cv_own_addresses_init(&own, set->nl);
 	bool changed = set->dirty;
 
 	for (size_t i = 0; i < set->list.count;) {
