@@ -314,14 +314,13 @@ static void look_at_addresses(struct cv_endpoint_set *set, struct cv_endpoint *e
 }
 
 static bool follow_name(struct cv_endpoint_set *set, struct cv_endpoint *endpoint,
-			const struct cv_link *link)
+			const char name[static IFNAMSIZ])
 {
-	if (!strcmp(link->name, endpoint->config.dev) ||
-	    cv_tunnel_check_name(link->name, "dev", NULL))
+	if (!strcmp(name, endpoint->config.dev) || cv_tunnel_check_name(name, "dev", NULL))
 		return false;
 	say(set, LOG_NOTICE, "%s: its device was renamed, the endpoint is %s now",
-	    endpoint->config.dev, link->name);
-	memcpy(endpoint->config.dev, link->name, sizeof(endpoint->config.dev));
+	    endpoint->config.dev, name);
+	memcpy(endpoint->config.dev, name, sizeof(endpoint->config.dev));
 	return true;
 }
 
@@ -329,12 +328,12 @@ static bool follow_name(struct cv_endpoint_set *set, struct cv_endpoint *endpoin
 static bool refresh_endpoint(struct cv_endpoint_set *set, struct cv_endpoint *endpoint,
 			     bool *ret_gone)
 {
-	struct cv_link link;
-	int rc = cv_link_get_by_index(set->nl, endpoint->ifindex, &link);
+	char name[IFNAMSIZ];
+	int rc = cv_link_get_name(set->nl, endpoint->ifindex, name);
 
 	*ret_gone = rc == -ENODEV;
 	if (!rc)
-		return follow_name(set, endpoint, &link);
+		return follow_name(set, endpoint, name);
 	if (!*ret_gone)
 		return false;
 	say(set, LOG_NOTICE, "%s: endpoint deleted, as its device is gone", endpoint->config.dev);
