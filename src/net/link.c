@@ -192,10 +192,8 @@ int cv_link_get_name(struct cv_nl *nl, int index, char ret_name[static IFNAMSIZ]
  * They want a name: ask for the index again afterwards, lest a renaming in between gave us another
  * device's MTU.
  */
-int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
+int cv_link_read_mtu(int fd, int index, uint32_t *ret_mtu)
 {
-	int fd = cv_nl_fd(nl);
-
 	for (int attempt = 0; attempt < CV_NL_DUMP_ATTEMPTS; attempt++) {
 		struct ifreq request = {.ifr_ifindex = index};
 		int mtu;
@@ -211,6 +209,11 @@ int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
 		return 0;
 	}
 	return -ENODEV;
+}
+
+int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
+{
+	return cv_link_read_mtu(cv_nl_fd(nl), index, ret_mtu);
 }
 
 /* ---- lists -------------------------------------------------------------------- */
