@@ -45,19 +45,17 @@ static int no_more_words(const struct cv_cli *cli)
 			 cli->words[0], cli->words[1]);
 }
 
+static int show_status(const struct cv_cli *cli, const json_t *result, void *data)
+{
+	(void)data;
+	return cv_show_status(cli, result);
+}
+
 static int print_status(const struct cv_cli *cli)
 {
-	struct cv_client_error error;
-	json_t *result;
 	int code = no_more_words(cli);
 
-	if (code)
-		return code;
-	if (cv_client_call(cli, "status", json_object(), &result, &error))
-		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
-	code = cv_show_status(cli, result);
-	json_decref(result);
-	return code;
+	return code ? code : cv_client_run(cli, "status", json_object(), show_status, NULL);
 }
 
 static int print_drops(const struct cv_cli *cli)
