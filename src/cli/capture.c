@@ -136,31 +136,35 @@ static int no_such_tunnel(const struct cv_cli *cli, const char *name,
 }
 
 /* The first word is a tunnel if there is one of this name, and else must begin a filter. */
+static int parse_first_word(const struct cv_cli *cli, const json_t *result, void *data)
+{
+	struct capture *capture = data;
+	const char *word = cli->words[1];
+	struct cv_nearest nearest;
+
+	cv_nearest_init(&nearest, word);
+	if (is_tunnel(json_object_get(result, "tunnels"), word, &nearest))
+		capture->tunnel = word;
+	else if (!cv_filter_may_begin(word))
+		return no_such_tunnel(cli, word, &nearest);
+	return CV_CLI_DONE;
+}
+
 static int parse_words(struct capture *capture)
 {
 	const struct cv_cli *cli = capture->cli;
 	const char *const *words = (const char *const *)cli->words + 1;
 	size_t count = cli->count - 1;
-	struct cv_client_error error;
-	struct cv_nearest nearest;
 	struct cv_error why;
-	json_t *result;
-	bool found;
-	int code = CV_CLI_DONE;
+	int code;
 
 	if (!count)
 		return CV_CLI_DONE;
-	if (cv_client_call(cli, "tunnel.show", json_object(), &result, &error))
-		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
-	cv_nearest_init(&nearest, words[0]);
-	found = is_tunnel(json_object_get(result, "tunnels"), words[0], &nearest);
-	if (!found && !cv_filter_may_begin(words[0]))
-		code = no_such_tunnel(cli, words[0], &nearest);
-	json_decref(result);
+	code = cv_client_run(cli, "tunnel.show", json_object(), parse_first_word, capture);
 	if (code)
 		return code;
-	if (found) {
-		capture->tunnel = *words++;
+	if (*capture->tunnel) {
+		words++;
 		count--;
 	}
 	if (count && cv_filter_create(words, count, &capture->filter, &why))

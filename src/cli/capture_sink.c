@@ -48,10 +48,8 @@ struct cv_capture_sink *cv_capture_sink_create(enum cv_capture_form form, FILE *
 		return NULL;
 	sink->form = form;
 	sink->file = file;
-	if (form != CV_CAPTURE_PCAPNG) {
-		setvbuf(file, NULL, _IOLBF, 0);
+	if (form != CV_CAPTURE_PCAPNG)
 		return sink;
-	}
 	sink->pcapng = cv_pcapng_create(file, snap);
 	if (sink->pcapng)
 		return sink;

@@ -259,3 +259,19 @@ int cv_client_call(const struct cv_cli *cli, const char *command, json_t *argume
 		close(fd);
 	return rc;
 }
+
+int cv_client_run(const struct cv_cli *cli, const char *command, json_t *arguments,
+		  int (*print)(const struct cv_cli *cli, const json_t *result, void *data),
+		  void *data)
+{
+	struct cv_client_error error;
+	json_t *result;
+	int code = CV_CLI_DONE;
+
+	if (cv_client_call(cli, command, arguments, &result, &error))
+		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
+	if (print)
+		code = print(cli, result, data);
+	json_decref(result);
+	return code;
+}

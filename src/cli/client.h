@@ -23,8 +23,16 @@ int cv_client_call(const struct cv_cli *cli, const char *command, json_t *argume
 		   json_t **ret_result, struct cv_client_error *error);
 
 /*
- * The same for a command whose answer begins a stream of bytes: *ret_fd is blocking, without a time
- * limit, and the caller's to close.
+ * The same, with what goes wrong reported, and print (NULL: nothing is) given the result. Returns
+ * an exit code: CV_CLI_FAILED, or print's.
+ */
+int cv_client_run(const struct cv_cli *cli, const char *command, json_t *arguments,
+		  int (*print)(const struct cv_cli *cli, const json_t *result, void *data),
+		  void *data);
+
+/*
+ * As cv_client_call, for a command whose answer begins a stream of bytes: *ret_fd is blocking,
+ * without a time limit, and the caller's to close.
  */
 int cv_client_open(const struct cv_cli *cli, const char *command, json_t *arguments,
 		   json_t **ret_result, int *ret_fd, struct cv_client_error *error);

@@ -45,19 +45,17 @@ static int no_more_words(const struct cv_cli *cli)
 			 cli->words[0], cli->words[1]);
 }
 
+static int show_status(const struct cv_cli *cli, const json_t *result, void *data)
+{
+	(void)data;
+	return cv_show_status(cli, result);
+}
+
 static int print_status(const struct cv_cli *cli)
 {
-	struct cv_client_error error;
-	json_t *result;
 	int code = no_more_words(cli);
 
-	if (code)
-		return code;
-	if (cv_client_call(cli, "status", json_object(), &result, &error))
-		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
-	code = cv_show_status(cli, result);
-	json_decref(result);
-	return code;
+	return code ? code : cv_client_run(cli, "status", json_object(), show_status, NULL);
 }
 
 static int print_drops(const struct cv_cli *cli)
@@ -68,33 +66,41 @@ static int print_drops(const struct cv_cli *cli)
 }
 
 /* The first that begins with the word wins, as in iproute2. */
-static const struct {
+static const struct object {
 	const char *name;
 	int (*run)(const struct cv_cli *cli);
+	bool takes_file;    /* -f */
+	bool takes_packets; /* -w, -c, --snap */
 } objects[] = {
-	{"tunnel", cv_tunnel_main}, {"tunl", cv_tunnel_main}, {"endpoint", cv_endpoint_main},
-	{"status", print_status},   {"drops", print_drops},   {"capture", cv_capture_main},
-	{"help", print_usage},
+	{.name = "tunnel", .run = cv_tunnel_main, .takes_file = true},
+	{.name = "tunl", .run = cv_tunnel_main, .takes_file = true},
+	{.name = "endpoint", .run = cv_endpoint_main},
+	{.name = "status", .run = print_status},
+	{.name = "drops", .run = print_drops},
+	{.name = "capture", .run = cv_capture_main, .takes_packets = true},
+	{.name = "help", .run = print_usage},
 };
 
-static int run_object(const struct cv_cli *cli)
+static int run_object(const struct cv_cli *cli, const struct object *object)
+{
+	if (cli->file && !object->takes_file)
+		return cv_report(cli, CV_CLI_USAGE, "usage",
+				 "-f is for tunnel; write culvert tunnel -f FILE");
+	if ((cli->write || cli->packets || cli->snap) && !object->takes_packets)
+		return cv_report(cli, CV_CLI_USAGE, "usage",
+				 "-w, -c and --snap are for capture; leave them out");
+	return object->run(cli);
+}
+
+static int run_words(const struct cv_cli *cli)
 {
 	const char *word = cli->words[0];
 	struct cv_nearest nearest;
 
 	cv_nearest_init(&nearest, word);
 	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-		if (*word && !strncmp(objects[i].name, word, strlen(word))) {
-			if (cli->file && objects[i].run != cv_tunnel_main)
-				return cv_report(cli, CV_CLI_USAGE, "usage",
-						 "-f is for tunnel; write culvert tunnel -f FILE");
-			if ((cli->write || cli->packets || cli->snap) &&
-			    objects[i].run != cv_capture_main)
-				return cv_report(cli, CV_CLI_USAGE, "usage",
-						 "-w, -c and --snap are for capture; leave them "
-						 "out");
-			return objects[i].run(cli);
-		}
+		if (*word && !strncmp(objects[i].name, word, strlen(word)))
+			return run_object(cli, &objects[i]);
 		cv_nearest_offer(&nearest, objects[i].name);
 	}
 	if (nearest.best)
@@ -119,7 +125,7 @@ static int run(struct cv_cli *cli, int argc, char **argv)
 	if (cli->count == 0)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "what is to be done? Try \"culvert help\"");
-	return run_object(cli);
+	return run_words(cli);
 }
 
 int main(int argc, char **argv)

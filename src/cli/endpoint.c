@@ -33,20 +33,10 @@ static int report_usage(const struct cv_cli *cli, const char *command, const str
 	return cv_report(cli, CV_CLI_USAGE, "usage", "endpoint %s: %s", command, error->text);
 }
 
-/* arguments are taken over. print may be NULL: nothing is. */
-static int call(const struct cv_cli *cli, const char *request, json_t *arguments,
-		int (*print)(const struct cv_cli *cli, const json_t *result))
+static int print_default(const struct cv_cli *cli, const json_t *result, void *data)
 {
-	struct cv_client_error error;
-	json_t *result;
-	int code = CV_CLI_DONE;
-
-	if (cv_client_call(cli, request, arguments, &result, &error))
-		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
-	if (print)
-		code = print(cli, result);
-	json_decref(result);
-	return code;
+	(void)data;
+	return cv_show_endpoint_default(cli, result);
 }
 
 static int run_default(const struct cv_cli *cli, size_t used)
@@ -58,18 +48,23 @@ static int run_default(const struct cv_cli *cli, size_t used)
 					    &error))
 		return report_usage(cli, "default", &error);
 	if (!given)
-		return call(cli, "endpoint.default", json_object(), cv_show_endpoint_default);
-	return call(cli, "endpoint.default", json_pack("{s:s}", "bypass", bypass ? "on" : "off"),
-		    NULL);
+		return cv_client_run(cli, "endpoint.default", json_object(), print_default, NULL);
+	return cv_client_run(cli, "endpoint.default",
+			     json_pack("{s:s}", "bypass", bypass ? "on" : "off"), NULL, NULL);
 }
 
 /* `show veth9` is a question after one endpoint: none is an answer, and a failure. */
-static int show_one(const struct cv_cli *cli, const json_t *result)
+static int print_endpoints(const struct cv_cli *cli, const json_t *result, void *data)
 {
-	if (json_array_size(json_object_get(result, "endpoints")))
-		return cv_show_endpoints(cli, result);
-	return cv_report(cli, CV_CLI_FAILED, "not-found",
-			 "there is no such endpoint; \"culvert endpoint show\" lists them");
+	const struct cv_endpoint_patch *patch = data;
+
+	if ((patch->given & CV_ENDPOINT_DEV) &&
+	    !json_array_size(json_object_get(result, "endpoints")))
+		return cv_report(cli, CV_CLI_FAILED, "not-found",
+				 "there is no such endpoint as %s; \"culvert endpoint show\" "
+				 "lists them",
+				 patch->config.dev);
+	return cv_show_endpoints(cli, result);
 }
 
 static int run_words(const struct cv_cli *cli, enum cv_endpoint_command command, size_t used)
@@ -83,11 +78,10 @@ static int run_words(const struct cv_cli *cli, enum cv_endpoint_command command,
 		return report_usage(cli, used == 2 ? cli->words[1] : "show", &error);
 	arguments = json_pack("{s:o}", "endpoint", cv_endpoint_patch_to_json(&patch));
 	if (!is_show)
-		return call(cli, requests[command], arguments, NULL);
+		return cv_client_run(cli, requests[command], arguments, NULL, NULL);
 	if (cli->statistics)
 		json_object_set_new(arguments, "counters", json_true());
-	return call(cli, requests[command], arguments,
-		    patch.given & CV_ENDPOINT_DEV ? show_one : cv_show_endpoints);
+	return cv_client_run(cli, requests[command], arguments, print_endpoints, &patch);
 }
 
 int cv_endpoint_main(const struct cv_cli *cli)

@@ -41,8 +41,8 @@ static int compile(const char *text, struct bpf_program *ret_program, struct cv_
 	if (!pcap)
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	if (pcap_compile(pcap, ret_program, text, 1, PCAP_NETMASK_UNKNOWN))
-		rc = cv_error_set(error, -EINVAL, "the filter \"%.128s\": %s", text,
-				  pcap_geterr(pcap));
+		rc = cv_error_set(error, -EINVAL, "the filter \"%.128s\": %s; see pcap-filter(7)",
+				  text, pcap_geterr(pcap));
 	pcap_close(pcap);
 	return rc;
 }

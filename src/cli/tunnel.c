@@ -23,55 +23,49 @@ static const char usage[] =
 	"The words are those of `ip tunnel`, and have its defaults. See culvert(8).\n";
 
 struct call {
-	const char *request; /* of the control protocol */
-	int (*print)(const struct cv_cli *cli, const json_t *result);
+	const char *request;					      /* of the control protocol */
+	int (*print)(const struct cv_cli *cli, const json_t *result); /* NULL: nothing */
 };
 
-static int print_nothing(const struct cv_cli *cli, const json_t *result)
-{
-	(void)cli;
-	(void)result;
-	return CV_CLI_DONE;
-}
-
 static const struct call calls[] = {
-	[CV_TUNNEL_COMMAND_ADD] = {"tunnel.add", print_nothing},
-	[CV_TUNNEL_COMMAND_CHANGE] = {"tunnel.change", print_nothing},
-	[CV_TUNNEL_COMMAND_REPLACE] = {"tunnel.replace", print_nothing},
-	[CV_TUNNEL_COMMAND_DELETE] = {"tunnel.del", print_nothing},
+	[CV_TUNNEL_COMMAND_ADD] = {"tunnel.add", NULL},
+	[CV_TUNNEL_COMMAND_CHANGE] = {"tunnel.change", NULL},
+	[CV_TUNNEL_COMMAND_REPLACE] = {"tunnel.replace", NULL},
+	[CV_TUNNEL_COMMAND_DELETE] = {"tunnel.del", NULL},
 	[CV_TUNNEL_COMMAND_SHOW] = {"tunnel.show", cv_show_tunnels},
 	[CV_TUNNEL_COMMAND_SAVE] = {"tunnel.show", cv_show_commands},
 };
 
-/* `show tun9` is a question after one tunnel: none is an answer, and a failure. */
-static bool is_missing(const struct cv_tunnel_patch *patch, const json_t *result)
-{
-	const json_t *tunnels = json_object_get(result, "tunnels");
+/* What was asked. */
+struct question {
+	const struct call *call;
+	const struct cv_tunnel_patch *patch;
+};
 
-	return tunnels && (patch->given & CV_TUNNEL_NAME) && json_array_size(tunnels) == 0;
+/* `show tun9` is a question after one tunnel: none is an answer, and a failure. */
+static int print_tunnels(const struct cv_cli *cli, const json_t *result, void *data)
+{
+	const struct question *question = data;
+	const struct cv_tunnel_patch *patch = question->patch;
+
+	if ((patch->given & CV_TUNNEL_NAME) && !json_array_size(json_object_get(result, "tunnels")))
+		return cv_report(
+			cli, CV_CLI_FAILED, "not-found",
+			"there is no such tunnel as %s; \"culvert tunnel show\" lists them",
+			patch->config.name);
+	return question->call->print(cli, result);
 }
 
 static int call(const struct cv_cli *cli, enum cv_tunnel_command command,
 		const struct cv_tunnel_patch *patch)
 {
 	json_t *arguments = json_pack("{s:o}", "tunnel", cv_tunnel_patch_to_json(patch));
-	struct cv_client_error error;
-	json_t *result;
-	int code;
+	struct question question = {.call = &calls[command], .patch = patch};
 
 	if (command == CV_TUNNEL_COMMAND_SHOW && cli->statistics)
 		json_object_set_new(arguments, "counters", json_true());
-	if (cv_client_call(cli, calls[command].request, arguments, &result, &error))
-		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
-	if (is_missing(patch, result))
-		code = cv_report(
-			cli, CV_CLI_FAILED, "not-found",
-			"there is no such tunnel as %s; \"culvert tunnel show\" lists them",
-			patch->config.name);
-	else
-		code = calls[command].print(cli, result);
-	json_decref(result);
-	return code;
+	return cv_client_run(cli, question.call->request, arguments,
+			     question.call->print ? print_tunnels : NULL, &question);
 }
 
 int cv_tunnel_main(const struct cv_cli *cli)

@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "net/link.h"
 
 /*
  * The top bits of the product: the only ones to which every bit of key contributes. Remotes
@@ -136,16 +137,6 @@ static void resolve_device(struct cv_live_lane *lane, const char *dev)
 		lane->dev_index = (int)if_nametoindex(dev);
 }
 
-/* 0: there is no such device. */
-static uint32_t device_mtu(int fd, int ifindex)
-{
-	struct ifreq request = {.ifr_ifindex = ifindex};
-
-	if (ioctl(fd, SIOCGIFNAME, &request) || ioctl(fd, SIOCGIFMTU, &request))
-		return 0;
-	return (uint32_t)request.ifr_mtu;
-}
-
 void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 {
 	unsigned int seen = 0;
@@ -157,7 +148,8 @@ void cv_live_resolve_devices(struct cv_live *live, unsigned int worker)
 		if (!tunnel)
 			continue;
 		seen++;
-		tunnel->lanes[worker].mtu = device_mtu(fd, tunnel->config.ifindex);
+		if (cv_link_read_mtu(fd, tunnel->config.ifindex, &tunnel->lanes[worker].mtu))
+			tunnel->lanes[worker].mtu = 0;
 		if (tunnel->config.dev[0])
 			resolve_device(&tunnel->lanes[worker], tunnel->config.dev);
 	}

@@ -176,13 +176,24 @@ int cv_link_get_by_index(struct cv_nl *nl, int index, struct cv_link *ret_link)
 
 /*
  * RTM_GETLINK costs 7.6 µs and takes the rtnl lock, behind which anybody's slow configuration
- * waits; these ioctls take 1.2 µs and no such lock. They want a name: ask for the index again
- * afterwards, lest a renaming in between gave us another device's MTU.
+ * waits; these ioctls take 1.2 µs and no such lock.
  */
-int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
+int cv_link_get_name(struct cv_nl *nl, int index, char ret_name[static IFNAMSIZ])
 {
-	int fd = cv_nl_fd(nl);
+	struct ifreq request = {.ifr_ifindex = index};
 
+	if (ioctl(cv_nl_fd(nl), SIOCGIFNAME, &request) < 0)
+		return -errno;
+	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
+	return 0;
+}
+
+/*
+ * They want a name: ask for the index again afterwards, lest a renaming in between gave us another
+ * device's MTU.
+ */
+int cv_link_read_mtu(int fd, int index, uint32_t *ret_mtu)
+{
 	for (int attempt = 0; attempt < CV_NL_DUMP_ATTEMPTS; attempt++) {
 		struct ifreq request = {.ifr_ifindex = index};
 		int mtu;
@@ -198,6 +209,11 @@ int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
 		return 0;
 	}
 	return -ENODEV;
+}
+
+int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu)
+{
+	return cv_link_read_mtu(cv_nl_fd(nl), index, ret_mtu);
 }
 
 /* ---- lists -------------------------------------------------------------------- */

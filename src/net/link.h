@@ -37,10 +37,14 @@ int cv_link_get(struct cv_nl *nl, const char *name, struct cv_link *ret_link);
 int cv_link_get_by_index(struct cv_nl *nl, int index, struct cv_link *ret_link);
 
 /*
- * Only the MTU of a device, in bytes: never cached, about a microsecond, without the
+ * Only the name of a device, or its MTU in bytes: never cached, about a microsecond, without the
  * kernel's rtnl lock. 0, -ENODEV, -errno.
  */
+int cv_link_get_name(struct cv_nl *nl, int index, char ret_name[static IFNAMSIZ]);
 int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu);
+
+/* The same for who has no cv_nl: fd is any socket of the device's namespace. */
+int cv_link_read_mtu(int fd, int index, uint32_t *ret_mtu);
 
 /*
  * Call cb for every device of this namespace; a non-zero return of cb stops and is returned.

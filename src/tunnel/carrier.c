@@ -7,6 +7,8 @@
  *   will: in the socket's buffer it keeps the device's carrier as well. So nobody waits
  *   for a confirmation, and a stopped holder does its work until that buffer is full.
  * - The daemon waits CV_CARRIER_ANSWER_MS at most, and not again before the holder has answered.
+ * - What the holder refused, it is asked again only after CV_CARRIER_REFUSED_S: each refusal is
+ *   an answer, which wakes the daemon at once.
  * - Each trouble is told once, and its end, too.
  */
 #include "tunnel/carrier.h"
@@ -47,6 +49,8 @@ struct cv_carrier {
 	bool silent;	 /* it does not answer; told */
 	bool failing;	 /* there is none, or it cannot hold; told */
 	bool incomplete; /* it may not have all queues */
+	bool refused;	 /* it has not, and refused one */
+	int64_t refused_ms;
 };
 
 static int64_t now_ms(void)
@@ -140,6 +144,7 @@ static void disconnect(struct cv_carrier *carrier)
 	carrier->pid = 0;
 	carrier->waiting = false;
 	carrier->silent = false;
+	carrier->refused = false;
 }
 
 static bool wait_for(int fd, short events)
@@ -151,11 +156,15 @@ static bool wait_for(int fd, short events)
 
 static void fall_silent(struct cv_carrier *carrier)
 {
+	char who[32] = "(" CV_HOLDER_PROCESS " in ps)";
+
+	if (carrier->pid)
+		snprintf(who, sizeof(who), "(process %d)", carrier->pid);
 	if (!carrier->silent)
 		say(carrier, LOG_WARNING,
-		    "the carrier holder%s does not answer; going on without: if it is stopped, let "
-		    "it go on (SIGCONT), or kill it, and another one is started",
-		    carrier->pid ? "" : " that was found");
+		    "the carrier holder %s does not answer; going on without: if it is stopped, "
+		    "let it go on (SIGCONT), or kill it, and another one is started",
+		    who);
 	carrier->silent = true;
 }
 
@@ -173,7 +182,9 @@ static bool take_answer(struct cv_carrier *carrier, const struct cv_holder_answe
 	carrier->pid = answer->pid;
 	if (answer->verb == CV_HOLDER_HOLD && answer->error) {
 		complain(carrier, "the carrier holder cannot hold a device", answer->error);
-		carrier->incomplete = true;
+		if (!carrier->refused)
+			carrier->refused_ms = now_ms();
+		carrier->refused = true;
 	}
 	return true;
 }
@@ -344,6 +355,14 @@ static void ask(struct cv_carrier *carrier)
 	carrier->waiting = true;
 }
 
+static void forgive(struct cv_carrier *carrier)
+{
+	if (!carrier->refused || now_ms() - carrier->refused_ms < CV_CARRIER_REFUSED_S * 1000)
+		return;
+	carrier->refused = false;
+	carrier->incomplete = true;
+}
+
 bool cv_carrier_attend(struct cv_carrier *carrier)
 {
 	bool again;
@@ -352,6 +371,7 @@ bool cv_carrier_attend(struct cv_carrier *carrier)
 		return false;
 	if (carrier->connection >= 0 && read_answers(carrier)) {
 		ask(carrier);
+		forgive(carrier);
 	} else if (carrier->connection >= 0) {
 		say(carrier, LOG_NOTICE, "the carrier holder has ended");
 		disconnect(carrier);

@@ -20,7 +20,8 @@ struct cv_carrier;
 enum {
 	CV_CARRIER_ANSWER_MS = 1000, /* how long a holder may take; the daemon waits for it once */
 	CV_CARRIER_STARTS_MAX = 5,   /* within … */
-	CV_CARRIER_RETRY_S = 10, /* … these seconds; also the pause after a start that failed */
+	CV_CARRIER_RETRY_S = 10,  /* … these seconds; also the pause after a start that failed */
+	CV_CARRIER_REFUSED_S = 5, /* the pause after a device that it refused */
 };
 
 /*

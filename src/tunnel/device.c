@@ -14,7 +14,9 @@ int cv_device_alias(const char *run_dir, char ret_alias[CV_LINK_ALIAS_MAX], stru
 	int n = snprintf(ret_alias, CV_LINK_ALIAS_MAX, "culvert %s", run_dir);
 
 	if (n >= CV_LINK_ALIAS_MAX)
-		return cv_error_set(error, -ENAMETOOLONG, "%s: too long a name; use a shorter one",
+		return cv_error_set(error, -ENAMETOOLONG,
+				    "run directory %.128s: too long a name for the alias of its "
+				    "devices; give a shorter one",
 				    run_dir);
 	return 0;
 }

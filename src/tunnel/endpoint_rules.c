@@ -34,7 +34,8 @@ static int check_others(const struct cv_endpoint_list *list,
 	}
 	if (addresses > CV_FP_ENDPOINTS_MAX)
 		return cv_error_set(error, -ENOSPC,
-				    "the endpoints have %d addresses, the most that can be",
+				    "all endpoints together can have %d addresses; delete an "
+				    "endpoint, or give fewer",
 				    CV_FP_ENDPOINTS_MAX);
 	return 0;
 }

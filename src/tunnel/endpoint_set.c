@@ -50,13 +50,13 @@ static const struct cv_endpoint_ops fastpath_ops = {
 __attribute__((format(printf, 3, 4))) static void say(const struct cv_endpoint_set *set,
 						      int priority, const char *format, ...)
 {
-	struct cv_error line;
+	char text[640];
 	va_list args;
 
 	va_start(args, format);
-	cv_error_vset(&line, 0, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	set->log(priority, line.text);
+	set->log(priority, text);
 }
 
 /* ---- state --------------------------------------------------------------------- */
@@ -76,23 +76,22 @@ static int save(struct cv_endpoint_set *set, struct cv_error *error)
 	}
 	rc = cv_endpoint_state_save(set->run_dir, &state, error);
 	free(state.records);
-	if (!rc)
-		set->dirty = false;
-	return rc;
+	if (rc)
+		return rc;
+	if (set->dirty)
+		say(set, LOG_NOTICE, "the endpoints are saved now");
+	set->dirty = false;
+	return 0;
 }
 
 /* After a change that nobody asked for; a failure is told once, and tried again later. */
 static void save_later(struct cv_endpoint_set *set)
 {
 	struct cv_error error;
-	bool was_dirty = set->dirty;
 
-	if (!save(set, &error)) {
-		if (was_dirty)
-			say(set, LOG_NOTICE, "the endpoints are saved now");
+	if (!save(set, &error))
 		return;
-	}
-	if (!was_dirty)
+	if (!set->dirty)
 		say(set, LOG_ERR, "%s (will be tried again)", error.text);
 	set->dirty = true;
 }
@@ -315,14 +314,13 @@ static void look_at_addresses(struct cv_endpoint_set *set, struct cv_endpoint *e
 }
 
 static bool follow_name(struct cv_endpoint_set *set, struct cv_endpoint *endpoint,
-			const struct cv_link *link)
+			const char name[static IFNAMSIZ])
 {
-	if (!strcmp(link->name, endpoint->config.dev) ||
-	    cv_tunnel_check_name(link->name, "dev", NULL))
+	if (!strcmp(name, endpoint->config.dev) || cv_tunnel_check_name(name, "dev", NULL))
 		return false;
 	say(set, LOG_NOTICE, "%s: its device was renamed, the endpoint is %s now",
-	    endpoint->config.dev, link->name);
-	memcpy(endpoint->config.dev, link->name, sizeof(endpoint->config.dev));
+	    endpoint->config.dev, name);
+	memcpy(endpoint->config.dev, name, sizeof(endpoint->config.dev));
 	return true;
 }
 
@@ -330,12 +328,12 @@ static bool follow_name(struct cv_endpoint_set *set, struct cv_endpoint *endpoin
 static bool refresh_endpoint(struct cv_endpoint_set *set, struct cv_endpoint *endpoint,
 			     bool *ret_gone)
 {
-	struct cv_link link;
-	int rc = cv_link_get_by_index(set->nl, endpoint->ifindex, &link);
+	char name[IFNAMSIZ];
+	int rc = cv_link_get_name(set->nl, endpoint->ifindex, name);
 
 	*ret_gone = rc == -ENODEV;
 	if (!rc)
-		return follow_name(set, endpoint, &link);
+		return follow_name(set, endpoint, name);
 	if (!*ret_gone)
 		return false;
 	say(set, LOG_NOTICE, "%s: endpoint deleted, as its device is gone", endpoint->config.dev);
@@ -346,7 +344,7 @@ static bool refresh_endpoint(struct cv_endpoint_set *set, struct cv_endpoint *en
 void cv_endpoint_set_refresh(struct cv_endpoint_set *set)
 {
 	struct cv_own_addresses own;
-	bool knows_own = !cv_own_addresses_init(&own, set->nl);
+	bool knows_own = set->list.count && !cv_own_addresses_init(&own, set->nl);
 	bool changed = set->dirty;
 
 	for (size_t i = 0; i < set->list.count;) {

@@ -74,6 +74,7 @@ static int record_from_json(const json_t *json, struct cv_endpoint_record *ret_r
 	return cv_endpoint_config_check(&ret_record->config, error);
 }
 
+/* Names may be the same: a rename that another one followed may not have been seen yet. */
 static int check_unique(const struct cv_endpoint_record *records, size_t last,
 			struct cv_error *error)
 {
@@ -82,8 +83,7 @@ static int check_unique(const struct cv_endpoint_record *records, size_t last,
 	for (size_t i = 0; i < last; i++) {
 		const struct cv_endpoint_record *other = &records[i];
 
-		if (other->ifindex == record->ifindex ||
-		    !strcmp(other->config.dev, record->config.dev))
+		if (other->ifindex == record->ifindex)
 			return cv_error_set(error, -EINVAL, "endpoint %s is there twice",
 					    record->config.dev);
 		for (unsigned int k = 0; k < record->config.count; k++) {

@@ -5,27 +5,22 @@
  */
 #include "tunnel/error.h"
 
+#include <stdarg.h>
 #include <stdio.h>
-
-int cv_error_vset(struct cv_error *error, int err, const char *format, va_list args)
-{
-	if (!error)
-		return err;
-	vsnprintf(error->text, sizeof(error->text), format, args);
-	for (char *p = error->text; *p; p++) {
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	}
-	return err;
-}
 
 #undef cv_error_set
 int cv_error_set(struct cv_error *error, int err, const char *format, ...)
 {
 	va_list args;
 
+	if (!error)
+		return err;
 	va_start(args, format);
-	cv_error_vset(error, err, format, args);
+	vsnprintf(error->text, sizeof(error->text), format, args);
 	va_end(args);
+	for (char *p = error->text; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
 	return err;
 }

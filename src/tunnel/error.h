@@ -3,8 +3,6 @@
 #ifndef CV_TUNNEL_ERROR_H
 #define CV_TUNNEL_ERROR_H
 
-#include <stdarg.h>
-
 enum {
 	CV_ERROR_TEXT_MAX = 480
 };
@@ -20,8 +18,6 @@ struct cv_error {
  */
 int cv_error_set(struct cv_error *error, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-int cv_error_vset(struct cv_error *error, int err, const char *format, va_list args)
-	__attribute__((format(printf, 3, 0)));
 
 #ifdef __clang_analyzer__
 /* The analyzer does not see the function's body: without this it takes err for lost. */

@@ -58,6 +58,23 @@ static int sync_directory(const char *path)
 	return rc;
 }
 
+/* What to do, behind what is wrong; "" if nobody knows. */
+static const char *advice(int rc)
+{
+	switch (rc) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return "; make room on that file system";
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+	case -ENOENT:
+		return "; make that directory writable";
+	default:
+		return "";
+	}
+}
+
 int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *root,
 		 struct cv_error *error)
 {
@@ -75,9 +92,8 @@ int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *
 		rc = -errno;
 	if (rc) {
 		unlink(temporary);
-		return cv_error_set(error, rc, "cannot write %s: %s; %s", path, strerror(-rc),
-				    rc == -ENOSPC ? "make room on that file system"
-						  : "make that directory writable");
+		return cv_error_set(error, rc, "cannot write %s: %s%s", path, strerror(-rc),
+				    advice(rc));
 	}
 	/* The file is in place; some file systems cannot do this, and need not. */
 	sync_directory(run_dir);
@@ -135,11 +151,15 @@ int cv_file_load(const char *run_dir, const struct cv_file *file,
 	close(fd);
 	if (root)
 		rc = read(root, data, &why);
+	else if (json_error_code(&json_error) == json_error_out_of_memory)
+		rc = -ENOMEM;
 	else
 		rc = cv_error_set(&why, -EBADMSG, "line %d: %s", json_error.line, json_error.text);
 	json_decref(root);
+	if (rc == -ENOMEM)
+		return cv_error_set(error, rc, "cannot read %s: out of memory", path);
 	if (rc)
-		return cv_error_set(error, rc == -ENOMEM ? rc : -EBADMSG,
+		return cv_error_set(error, -EBADMSG,
 				    "%s is damaged: %s; move it away to start without %s", path,
 				    why.text, file->contents);
 	return 0;

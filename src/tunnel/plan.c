@@ -60,7 +60,7 @@ static int play_add(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *p
 				    "a tunnel %s exists already; use change, or delete it first",
 				    patch->config.name);
 	if (plan->count >= max)
-		return cv_error_set(error, -ENOSPC, "there are %zu tunnels, the most that can be",
+		return cv_error_set(error, -ENOSPC, "there can be %zu tunnels; delete one first",
 				    max);
 	cv_tunnel_config_init(&config);
 	cv_tunnel_config_apply(&config, patch);

@@ -9,13 +9,12 @@
 #include "tunnel/tunnel.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "net/qdisc.h"
+#include "net/sysctl.h"
 #include "net/tun.h"
 #include "tunnel/device.h"
 
@@ -136,17 +135,8 @@ static void close_spare(struct cv_tunnel *tunnel)
  */
 static void disable_ipv6(const char *name)
 {
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, "1", 1) != 1) {
-		/* Noise in the counters, no more. */
-	}
-	close(fd);
+	/* Without it: noise in the counters, no more. */
+	(void)cv_sysctl_write_ipv6(name, "disable_ipv6", 1);
 }
 
 /*

@@ -181,7 +181,7 @@ is "a name counts as soon as the device has it" "$OUT" "veth1 ip 10.244.1.7 bypa
 ip link del veth1
 run culvert endpoint show veth1
 is "a device takes its endpoint along" "$ERR" \
-	'culvert: there is no such endpoint; "culvert endpoint show" lists them'
+	'culvert: there is no such endpoint as veth1; "culvert endpoint show" lists them'
 ip addr add 10.244.1.6/32 dev eth0
 culvert endpoint change veth0 bypass on 2>/dev/null
 ok "an address that the host takes is told" \

@@ -15,9 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/link.h"
@@ -31,6 +34,17 @@ static struct cv_nl *nl;
 static struct cv_carrier *carrier;
 static struct cv_error error;
 static char last_log[512];
+static time_t later_s; /* how much the clock of this process is ahead */
+
+/* In place of the C library's. */
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, now);
+
+	if (!rc && id == CLOCK_MONOTONIC)
+		now->tv_sec += later_s;
+	return rc;
+}
 
 static void keep_log(int priority, const char *text)
 {
@@ -128,6 +142,7 @@ static int begin_test(void **state)
 {
 	(void)state;
 	last_log[0] = '\0';
+	later_s = 0;
 	return cv_carrier_create(dir, keep_log, &carrier);
 }
 
@@ -228,6 +243,56 @@ static void one_that_always_dies_is_left(void **state)
 	assert_int_equal(starts, CV_CARRIER_STARTS_MAX);
 	/* It is tried again with the next look. */
 	assert_true(cv_carrier_attend(carrier));
+}
+
+/* How often all queues were wanted again, and handed over, while the daemon only waits. */
+static unsigned int tries_within_ms(int64_t ms)
+{
+	struct pollfd look = {.fd = cv_carrier_fd(carrier), .events = POLLIN};
+	struct timespec begin, now;
+	unsigned int tries = 0;
+
+	clock_gettime(CLOCK_REALTIME, &begin);
+	do {
+		if (cv_carrier_attend(carrier)) {
+			hold("h0");
+			hold("h1");
+			tries++;
+		}
+		poll(&look, 1, 50);
+		clock_gettime(CLOCK_REALTIME, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+	return tries;
+}
+
+static void a_refusal_is_no_reason_to_hurry(void **state)
+{
+	struct rlimit few = {.rlim_cur = 16, .rlim_max = 1024}, before;
+	pid_t pid;
+
+	(void)state;
+	hold("h0");
+	assert_int_equal(held(), 1);
+	cv_carrier_attend(carrier);
+	pid = cv_carrier_pid(carrier);
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &before), 0);
+	few.rlim_max = before.rlim_max;
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &few, NULL), 0);
+	hold("h1");
+	assert_int_equal(tries_within_ms(1000), 0);
+	assert_non_null(strstr(last_log, "the carrier holder cannot hold a device"));
+	assert_int_equal(held(), 1);
+	/* Still too few: one more try for all that were refused. */
+	later_s = CV_CARRIER_REFUSED_S;
+	assert_int_equal(tries_within_ms(300), 1);
+	assert_int_equal(held(), 1);
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &before, NULL), 0);
+	later_s = 2 * CV_CARRIER_REFUSED_S;
+	assert_int_equal(tries_within_ms(300), 1);
+	assert_int_equal(held(), 2);
+	later_s = 4 * CV_CARRIER_REFUSED_S;
+	assert_int_equal(tries_within_ms(100), 0);
+	assert_int_equal(cv_carrier_pid(carrier), pid);
 }
 
 static void it_goes_with_its_place(void **state)
@@ -351,7 +416,7 @@ int main(int argc, char **argv)
 		TEST(its_end_is_noticed),      TEST(one_that_always_dies_is_left),
 		TEST(it_goes_with_its_place),  TEST(bad_requests_are_cut_off),
 		TEST(only_so_many_are_heard),  TEST(any_version_may_end_it),
-		TEST(without_one_all_is_well),
+		TEST(without_one_all_is_well), TEST(a_refusal_is_no_reason_to_hurry),
 	};
 
 	if (argc == 3 && !strcmp(argv[1], CV_HOLDER_OPTION))

@@ -154,6 +154,7 @@ static void test_get(void **state)
 static void test_get_what_is_not_there(void **state)
 {
 	struct cv_link link = {.index = 4711};
+	char name[IFNAMSIZ] = "kept";
 	uint32_t mtu = 4711;
 
 	(void)state;
@@ -164,6 +165,10 @@ static void test_get_what_is_not_there(void **state)
 	assert_int_equal(cv_link_get_by_index(nl, 0, &link), -ENODEV);
 	assert_int_equal(cv_link_get_by_index(nl, -1, &link), -ENODEV);
 	assert_int_equal(cv_link_get_mtu(nl, 9999, &mtu), -ENODEV);
+	for (int index = -1; index <= 0; index++)
+		assert_int_equal(cv_link_get_name(nl, index, name), -ENODEV);
+	assert_int_equal(cv_link_get_name(nl, 9999, name), -ENODEV);
+	assert_string_equal(name, "kept");
 	assert_int_equal(link.index, 4711);
 	assert_int_equal(mtu, 4711);
 }
@@ -186,9 +191,12 @@ static void test_tun_kinds(void **state)
 
 static void test_changes(void **state)
 {
+	char name[IFNAMSIZ];
 	uint32_t mtu = 0;
 
 	(void)state;
+	assert_int_equal(cv_link_get_name(nl, v0, name), 0);
+	assert_string_equal(name, "v0");
 	assert_int_equal(cv_link_set_up(nl, v0, true), 0);
 	assert_true(get("v0").flags & IFF_UP);
 	assert_int_equal(cv_link_set_up(nl, v0, false), 0);
@@ -199,11 +207,14 @@ static void test_changes(void **state)
 	assert_int_equal(mtu, 1480);
 	cv_sh("ip link set v0 name renamed");
 	assert_int_equal(cv_link_get_mtu(nl, v0, &mtu), 0);
+	assert_int_equal(cv_link_get_name(nl, v0, name), 0);
+	assert_string_equal(name, "renamed");
 	assert_string_equal(get("renamed").name, "renamed");
 	assert_int_equal(cv_link_set_tx_queue_length(nl, v0, 5000), 0);
 	cv_sh("ip link show renamed | grep -q 'qlen 5000'");
 	assert_int_equal(cv_link_delete(nl, v0), 0);
 	assert_int_equal(cv_link_delete(nl, v0), -ENODEV);
+	assert_int_equal(cv_link_get_name(nl, v0, name), -ENODEV);
 	assert_int_equal(cv_link_set_mtu(nl, v0, 1480), -ENODEV);
 	assert_int_equal(cv_link_set_up(nl, 0, true), -ENODEV);
 	assert_int_equal(cv_link_delete(nl, 0), -ENODEV);

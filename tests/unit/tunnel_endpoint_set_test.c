@@ -341,18 +341,26 @@ static void the_default_is_for_those_that_leave_it_to_it(void **state)
 	assert_true(known("v0")->bypass);
 }
 
-/* A limit on file sizes fails a write as a full disk does. */
-static void a_full_disk_refuses(void **state)
+/* A limit on file sizes fails a write as a full disk does. Returns what it was before. */
+static struct rlimit fill_disk(void)
 {
 	struct rlimit limit, before;
 
-	(void)state;
-	must(ADD("v0", "10.244.1.2"));
 	getrlimit(RLIMIT_FSIZE, &before);
 	limit = before;
 	limit.rlim_cur = 50;
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &limit);
+	return before;
+}
+
+static void a_full_disk_refuses(void **state)
+{
+	struct rlimit before;
+
+	(void)state;
+	must(ADD("v0", "10.244.1.2"));
+	before = fill_disk();
 	assert_int_equal(ADD("v1", "10.244.1.3"), -EFBIG);
 	assert_int_equal(CHANGE("v0", "10.244.1.4"), -EFBIG);
 	assert_int_equal(DEL("v0"), -EFBIG);
@@ -364,6 +372,30 @@ static void a_full_disk_refuses(void **state)
 	assert_int_equal(known("v0")->addresses[0], cv_addr("10.244.1.2"));
 	assert_int_equal(cv_endpoint_set_config(set, 0)->addresses[0], cv_addr("10.244.1.2"));
 	assert_int_equal(saved(), 1);
+}
+
+static void what_could_not_be_saved_is_saved_with_the_next_change(void **state)
+{
+	struct rlimit before;
+	int lines;
+
+	(void)state;
+	must(ADD("v0", "10.244.1.2"));
+	before = fill_disk();
+	cv_sh("ip link set v0 name w0");
+	cv_endpoint_set_refresh(set);
+	assert_non_null(strstr(last_log, "(will be tried again)"));
+	lines = log_lines;
+	cv_endpoint_set_refresh(set);
+	assert_int_equal(log_lines, lines);
+	setrlimit(RLIMIT_FSIZE, &before);
+	must(CHANGE("w0", "10.244.1.3"));
+	assert_string_equal(last_log, "the endpoints are saved now");
+	lines = log_lines;
+	cv_endpoint_set_refresh(set);
+	assert_int_equal(log_lines, lines);
+	must(DEL("w0"));
+	cv_sh("ip link del w0");
 }
 
 /* ---- restarts, and what happens to devices ---------------------------------------------- */
@@ -425,6 +457,24 @@ static void follows_devices(void **state)
 	assert_int_equal(cv_endpoint_set_count(set), 1);
 	assert_int_equal(fake.count, 1);
 	assert_int_equal(saved(), 1);
+}
+
+/* Two renames, and only the first was seen before the daemon ended. */
+static void a_name_that_is_saved_twice_is_mended(void **state)
+{
+	struct cv_endpoint_state kept;
+
+	(void)state;
+	must(ADD("v0", "10.244.1.2"));
+	must(ADD("v1", "10.244.1.3"));
+	must(cv_endpoint_state_load(dir, &kept, &error));
+	memcpy(kept.records[1].config.dev, "v0", sizeof("v0"));
+	must(cv_endpoint_state_save(dir, &kept, &error));
+	free(kept.records);
+	restart(true);
+	assert_int_equal(cv_endpoint_set_count(set), 2);
+	assert_int_equal(cv_endpoint_set_find(set, "v0")->addresses[0], cv_addr("10.244.1.2"));
+	assert_int_equal(cv_endpoint_set_find(set, "v1")->addresses[0], cv_addr("10.244.1.3"));
 }
 
 /* ---- without bypass --------------------------------------------------------------------- */
@@ -495,9 +545,11 @@ int main(void)
 		TEST(a_tunnels_device_is_no_endpoint),
 		TEST(the_default_is_for_those_that_leave_it_to_it),
 		TEST(a_full_disk_refuses),
+		TEST(what_could_not_be_saved_is_saved_with_the_next_change),
 		TEST(endpoints_survive_a_restart),
 		TEST(endpoints_stay_in_their_namespace),
 		TEST(follows_devices),
+		TEST(a_name_that_is_saved_twice_is_mended),
 		TEST(works_without_a_fast_path),
 		TEST(says_why_bypass_is_not_in_force),
 		TEST(an_address_that_the_host_takes_is_not_bypassed),

@@ -136,12 +136,26 @@ static void damaged_files_are_refused(void **state)
 	free(loaded.records);
 }
 
+/* Devices exchanged names while the daemon looked: the index says which is which. */
+static void a_name_may_be_there_twice(void **state)
+{
+	struct cv_endpoint_state loaded;
+
+	(void)state;
+	write_text(HEAD "{" B("10.0.0.1") ",\"ifindex\":1},{" B("10.0.0.2") ",\"ifindex\":2}]}");
+	assert_int_equal(cv_endpoint_state_load(dir, &loaded, &error), 0);
+	assert_int_equal(loaded.count, 2);
+	assert_string_equal(loaded.records[0].config.dev, loaded.records[1].config.dev);
+	free(loaded.records);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_file_is_no_endpoints_and_bypass),
 		cmocka_unit_test(comes_back_as_it_was_saved),
 		cmocka_unit_test(damaged_files_are_refused),
+		cmocka_unit_test(a_name_may_be_there_twice),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

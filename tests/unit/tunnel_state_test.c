@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tunnel/file.h"
 #include "tunnel/state.h"
 
 static char dir[] = "/tmp/culvert-state-XXXXXX";
@@ -212,6 +213,9 @@ static void a_failed_save_leaves_the_old_file(void **state)
 	setrlimit(RLIMIT_FSIZE, &limit);
 	assert_int_equal(cv_tunnel_state_save(dir, records, 2, &error), -EFBIG);
 	setrlimit(RLIMIT_FSIZE, &before);
+	/* No advice that does not help. */
+	assert_non_null(strstr(error.text, CV_TUNNEL_STATE_FILE ": File too large"));
+	assert_null(strchr(error.text, ';'));
 	assert_only(CV_TUNNEL_STATE_FILE);
 	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
 	assert_int_equal(count, 1);
@@ -223,6 +227,27 @@ static void a_missing_directory_is_an_error(void **state)
 	(void)state;
 	assert_int_equal(cv_tunnel_state_save("/nonexistent/culvert", NULL, 0, &error), -ENOENT);
 	assert_non_null(strstr(error.text, "/nonexistent/culvert/" CV_TUNNEL_STATE_FILE));
+	assert_non_null(strstr(error.text, "; make that directory writable"));
+}
+
+static int lack_memory(const json_t *root, void *data, struct cv_error *why)
+{
+	(void)root;
+	(void)data;
+	return cv_error_set(why, -ENOMEM, "out of memory");
+}
+
+/* Who moved it away would lose the tunnels for nothing. */
+static void want_of_memory_is_no_damage(void **state)
+{
+	static const struct cv_file file = {CV_TUNNEL_STATE_FILE, "tunnels"};
+
+	(void)state;
+	write_text("{}");
+	assert_int_equal(cv_file_load(dir, &file, lack_memory, NULL, &error), -ENOMEM);
+	assert_non_null(strstr(error.text, CV_TUNNEL_STATE_FILE ": out of memory"));
+	assert_null(strstr(error.text, "damaged"));
+	assert_null(strstr(error.text, "move it away"));
 }
 
 /* What a crash left of a save must not be in the way, and a link there must not be followed. */
@@ -247,6 +272,7 @@ int main(void)
 		cmocka_unit_test(comes_back_as_it_was_saved),
 		cmocka_unit_test(no_file_is_no_tunnels),
 		cmocka_unit_test(damaged_files_are_refused),
+		cmocka_unit_test(want_of_memory_is_no_damage),
 		cmocka_unit_test(what_is_not_ours_is_refused),
 		cmocka_unit_test(a_failed_save_leaves_the_old_file),
 		cmocka_unit_test(a_missing_directory_is_an_error),
