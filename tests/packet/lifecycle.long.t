@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=1200
+# tests/run: timeout=1200 needs=build/next
 #
 # The campaigns of lifecycle.t and steer.t: many rounds, 50,000 packets a second on one path at a time
 # and on both, starts that are killed at many more moments, other seeds. LIFECYCLE_ROUNDS: as often (1).
