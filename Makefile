@@ -140,8 +140,9 @@ $(BPF_OBJECTS): src/bpf/fastpath.bpf.c $(O)/.flags
 	$(Q)llvm-strip -g $@
 -include $(BPF_OBJECTS:.o=.d)
 # What tests/bench/cost runs.
-$(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h)
+$(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h) $(O)/.flags
 	@mkdir -p $(@D)
+	$(say) BPF $@
 	$(Q)clang $(BPF_FLAGS) $(BPF_INCLUDE) -c -o $@ $<
 $(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_IMAGE_DIR='"$(O)/bpf/"'
 $(call obj,src/fastpath/image.c): $(BPF_OBJECTS)

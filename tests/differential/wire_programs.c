@@ -103,8 +103,9 @@ static const struct part {
 	{"wire_icmp", wire_icmp, draw_error, true},
 };
 
+/* ret_compared: false when the kernel did not take the frame, which nobody is to blame for. */
 static bool agree(int fd, const struct part *part, const struct frame *frame,
-		  struct __sk_buff *context)
+		  struct __sk_buff *context, bool *ret_compared)
 {
 	struct __sk_buff ours = *context, theirs = *context;
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes,
@@ -113,10 +114,16 @@ static bool agree(int fd, const struct part *part, const struct frame *frame,
 		    .ctx_size_out = sizeof(theirs));
 	uint32_t verdict;
 
+	*ret_compared = false;
 	/* What the kernel does not take (no more than a link-layer header) the host need not,
 	 * either. */
-	if (bpf_prog_test_run_opts(fd, &options))
-		return errno == EINVAL;
+	if (bpf_prog_test_run_opts(fd, &options)) {
+		if (errno == EINVAL)
+			return true;
+		printf("# %s: BPF_PROG_TEST_RUN: %s\n", part->program, strerror(errno));
+		return false;
+	}
+	*ret_compared = true;
 	host_frame = frame;
 	ours.len = frame->length;
 	verdict = (uint32_t)part->host(&ours);
@@ -132,8 +139,9 @@ static void run_part(struct run *run, int fd, const struct part *part, unsigned 
 	static struct frame frames[SPEC_FRAMES_MAX];
 	struct draw draw = {.state = run->seed * 2 + 1};
 	struct __sk_buff context;
-	unsigned int failed = 0;
+	unsigned int failed = 0, compared = 0;
 	struct spec spec;
+	bool is_compared;
 	char name[128];
 
 	for (unsigned int i = 0; i < count && failed < 5; i++) {
@@ -144,16 +152,19 @@ static void run_part(struct run *run, int fd, const struct part *part, unsigned 
 		memset(&context, 0, sizeof(context));
 		context.cb[0] = 68 + draw_below(&draw, draw_below(&draw, 2) ? 100 : 1500);
 		context.cb[1] = 1 + draw_below(&draw, 3);
-		if (agree(fd, part, frames, &context))
+		if (agree(fd, part, frames, &context, &is_compared)) {
+			compared += is_compared;
 			continue;
+		}
 		failed++;
 		printf("#   ");
 		spec_print(stdout, &spec);
 		putchar('\n');
 	}
-	snprintf(name, sizeof(name), "%s: eBPF computes what the host does for %u packets",
-		 part->program, count);
-	assert_that(run, !failed, name);
+	snprintf(name, sizeof(name), "%s: eBPF computes what the host does for %u of %u packets",
+		 part->program, compared, count);
+	/* That few are compared would be as bad. */
+	assert_that(run, !failed && compared > count / 2, name);
 }
 
 void wire_random(struct run *run, unsigned int count, const char *path)

@@ -11,7 +11,6 @@ Linux in User-mode Linux) are the two ends of a tunnel, and both of them can be 
 import itertools
 import json
 import os
-import signal
 import sys
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "packet"))
@@ -26,12 +25,6 @@ K1, K1_INNER = "192.168.200.3", "10.244.3.1"
 A1_PODS, K1_INNERS = "10.244.1.0/24", "10.244.3.0/24"
 PORT = 4700
 _numbers = itertools.count(1)
-
-
-def die_in_order():
-    """Signals end the program through SystemExit, so that the lab is removed."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: sys.exit(128 + n))
 
 
 def with_defaults(words, defaults):

@@ -37,6 +37,13 @@ runs() {
 	[ "$rc" = "$status" ] && [ "$(tail -n 1 "$dir/output")" = "$last" ]
 }
 
+# lists NAMES WORD...: what tests/run would run.
+lists() {
+	local want=$1
+	shift
+	tests/run --list "$@" >"$dir/output" 2>&1 && [ "$(paste -sd ' ' "$dir/output")" = "$want" ]
+}
+
 says() {
 	grep -qF -- "$1" "$dir/output"
 }
@@ -111,6 +118,14 @@ test_file no-mode.t <<'T'
 # tests/run: modes=slow
 echo 1..1; echo ok 1 - a
 T
+test_file needs.t <<'T'
+# tests/run: needs=build/next,build/asan modes=engine
+echo "ok 1 - nothing is built for a FILE"; echo 1..1
+T
+test_file no-build.t <<'T'
+# tests/run: needs=build/cobol
+echo 1..1; echo ok 1 - a
+T
 echo 'not a program' >"$dir/plain.t"
 
 check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
@@ -151,4 +166,13 @@ CULVERT_MODE=engine check "one that has no modes is told none" runs 0 "1 passed,
 check "whatever the caller's is" grep -rqxF "ok 1 - <none>" "$dir/logs"
 check "a mode that is none is an error" runs 255 "tests/run: $dir/no-mode.t: there is no mode slow" \
 	no-mode.t
+check "one that needs a build runs as a file" runs 0 "1 passed, 0 failed" needs.t
+check "a build that is none is an error" \
+	runs 255 "tests/run: $dir/no-build.t: there is no build build/cobol" no-build.t
+check "what is filtered brings the builds that it needs" \
+	lists "build/gcc build/next packet/lifecycle.t" --filter 'packet/lifecycle\.t'
+check "so does what runs long alone" \
+	lists "build/gcc build/next packet/lifecycle.long.t" --long --filter packet/lifecycle
+check "each those of its own" \
+	lists "build/gcc build/asan packet/sanitized.t" --filter packet/sanitized
 echo "1..$count"

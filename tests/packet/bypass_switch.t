@@ -164,34 +164,39 @@ def probes():
     """1,000 datagrams per second to and fro while bypass is switched: none is lost."""
     for name, target in (("remote pod", (B, PORT)), ("pod of the node", (C, PORT)),
                          ("service", (TO_B, PORT))):
-        sent = got = 0
+        sent = got = switches = 0
         going = True
 
         def switch():
+            nonlocal switches
             on = False
             while going:
                 lab.bypass(on)
                 on = not on
+                switches += 1
                 time.sleep(0.1)
 
-        switcher = threading.Thread(target=switch)
+        switcher = threading.Thread(target=switch, daemon=True)
         switcher.start()
-        for _ in range(30):
-            # A flow that goes on while it is switched, and is another the next time.
-            with client(lab.a, socket.SOCK_DGRAM, target, timeout=1) as s:
-                for number in range(50):
-                    s.send(b"%d" % number)
-                    time.sleep(0.001)
-                sent += 50
-                try:
-                    for _ in range(50):
-                        s.recv(100)
-                        got += 1
-                except OSError:
-                    pass
-        going = False
-        switcher.join()
+        try:
+            for _ in range(30):
+                # A flow that goes on while it is switched, and is another the next time.
+                with client(lab.a, socket.SOCK_DGRAM, target, timeout=1) as s:
+                    for number in range(50):
+                        s.send(b"%d" % number)
+                        time.sleep(0.001)
+                    sent += 50
+                    try:
+                        for _ in range(50):
+                            s.recv(100)
+                            got += 1
+                    except OSError:
+                        pass
+        finally:
+            going = False
+            switcher.join()
         lab.bypass(True)
+        tap.ok(switches > 10, f"UDP probe to a {name}: bypass was switched all the time", switches)
         tap.equal(got, sent, f"UDP probe to a {name}: {sent} sent while switched, all came back")
 
 
@@ -217,17 +222,20 @@ def evicted():
         "to a service of the node": Running(lab.a, (TO_C, PORT)),
         "to a host port": Running(lab.b, (N1, HOST_PORT)),
     }
-    forgetter = threading.Thread(target=forget)
+    forgetter = threading.Thread(target=forget, daemon=True)
     forgetter.start()
-    for name, node, target in (("direct", lab.a, (B, PORT)), ("service", lab.a, (TO_B, PORT)),
-                               ("local", lab.a, (C, PORT)), ("local service", lab.a, (TO_C, PORT)),
-                               ("host port", lab.b, (N1, HOST_PORT))):
-        tap.equal(stream_works(node, target, 300), 300,
-                  f"evicted: {name}: a stream of datagrams for one request is complete")
-        tap.equal(udp_works(node, target, count=100), None, f"evicted: {name}: 100 requests")
-        tap.equal(tcp_works(node, target), None, f"evicted: {name}: a connection, to its end")
-    going = False
-    forgetter.join()
+    try:
+        for name, node, target in (("direct", lab.a, (B, PORT)), ("service", lab.a, (TO_B, PORT)),
+                                   ("local", lab.a, (C, PORT)),
+                                   ("local service", lab.a, (TO_C, PORT)),
+                                   ("host port", lab.b, (N1, HOST_PORT))):
+            tap.equal(stream_works(node, target, 300), 300,
+                      f"evicted: {name}: a stream of datagrams for one request is complete")
+            tap.equal(udp_works(node, target, count=100), None, f"evicted: {name}: 100 requests")
+            tap.equal(tcp_works(node, target), None, f"evicted: {name}: a connection, to its end")
+    finally:
+        going = False
+        forgetter.join()
     judge("evicted", connections)
     tap.note(f"{lost[0]} entries deleted")
     tap.equal(seen.invalid(), 0, "evicted: nothing was invalid")

@@ -10,6 +10,7 @@ Which path a packet takes is not this test's business: with a fast path the comm
 say so, and what is handed to the engine shows up there a second time.
 """
 
+import atexit
 import json
 import os
 import pty
@@ -34,6 +35,7 @@ lab = Pair()
 POD, FAR, LOCAL, REMOTE = lab.POD, lab.FAR, lab.LOCAL, lab.REMOTE
 DAEMON = lab.culvertd
 folder = tempfile.mkdtemp(prefix="culvert-capture-")
+atexit.register(shutil.rmtree, folder, ignore_errors=True)
 FILE = os.path.join(folder, "capture.pcapng")
 PATH = "(engine|fast path)"
 SNAP_MAX = 262144
@@ -393,7 +395,6 @@ def before(name):
 
 def clean_end():
     """The daemon ends cleanly."""
-    shutil.rmtree(folder)
     lab.clean_end()
 
 

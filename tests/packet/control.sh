@@ -99,6 +99,18 @@ wait_for() {
 	done
 }
 
+# need_fastpath [WORD…]: with these words the daemon must have one, or the mode's test would pass on
+# the engine alone.
+need_fastpath() {
+	local state
+	[[ " ${MODE_WORDS[*]} $* " != *" --fastpath "* ]] || return 0
+	state=$(culvert -j status | jq -r '.fastpath | "\(.state): \(.reason)"')
+	[[ $state == "on: "* ]] || {
+		echo "Bail out! mode ${CULVERT_MODE:-fastpath}, but the fast path is $state"
+		exit 1
+	}
+}
+
 # start_daemon [WORD…]: start it and wait until it answers. Its log goes to $TMP/log.
 start_daemon() {
 	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --workers 2 \
@@ -110,6 +122,7 @@ start_daemon() {
 		echo "Bail out! no culvertd"
 		exit 1
 	}
+	need_fastpath "$@"
 }
 
 # stop_daemon [SIGNAL]: its exit code is in RC.

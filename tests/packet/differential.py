@@ -156,8 +156,24 @@ def _run(arguments, first):
     return first + sum(line.startswith(("ok ", "not ok ")) for line in lines), not done.returncode
 
 
-def hooks(title, sysctls, arguments, first=1):
-    """Nodes side by side, once. As _run()."""
+def _assert(condition, number, name, detail=""):
+    """One assertion; the number of the next."""
+    print(f"{'ok' if condition else 'not ok'} {number} - {name}", flush=True)
+    if not condition:
+        tap.note(detail)
+    return number + 1
+
+
+# What each node's fast path must have carried, of taken_by_fast_path().
+PATHS = {
+    "engine": lambda taken: not any(taken),
+    "fast": lambda taken: all(taken[:2]) and not any(taken[2:]),
+    "endpoints": all,
+}
+
+
+def hooks(title, sysctls, arguments, first=1, many=True):
+    """Nodes side by side, once. many: packets of every kind. As _run()."""
     nodes = [
         Node("engine", sysctls, "--fastpath", "off"),
         Node("fast", sysctls),
@@ -169,11 +185,13 @@ def hooks(title, sysctls, arguments, first=1):
     for node in nodes:
         taken = node.taken_by_fast_path()
         tap.note(f"{node.name}: fast path rx, tx, of endpoints rx, tx: {taken}")
+        if many:
+            right = PATHS[node.name](taken)
+            first = _assert(right, first, f"{node.name}: packets took the paths that are compared",
+                            taken)
+            good &= right
         alive = node.culvertd.alive()
-        print(f"{'ok' if alive else 'not ok'} {first} - culvertd of {node.name} lives", flush=True)
-        first += 1
-        if not alive:
-            tap.note(node.culvertd.log())
+        first = _assert(alive, first, f"culvertd of {node.name} lives", node.culvertd.log())
         good &= alive
         node.culvertd.stop()
     return first, good
@@ -227,4 +245,4 @@ def main(count=0, seconds=0, core_count=0):
 
 
 if __name__ == "__main__":
-    hooks("by hand", {}, sys.argv[1:])
+    hooks("by hand", {}, sys.argv[1:], many=False)

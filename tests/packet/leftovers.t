@@ -318,6 +318,19 @@ def two_with_one_run_directory():
     made = [tempfile.mkdtemp(prefix="culvert-mount-") for _ in "ab"]
     common = tempfile.mkdtemp(prefix="culvert-common-")
     both = []
+    try:
+        in_one_run_directory(made, common, both)
+    finally:
+        for d in both:
+            if d.process and d.alive():
+                d.stop(signal.SIGKILL)
+            purge(d, check=False, wrapper=d.wrapper)
+        for directory in (*made, common):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def in_one_run_directory(made, common, both):
+    """Each daemon's own directory (made) is mounted where all have theirs; both: the daemons."""
     for node, directory in zip((a, b), made):
         d = Culvertd.__new__(Culvertd)
         d.node, d.arguments, d.build = node, ["--workers", "1"], culvert.BUILD
@@ -328,8 +341,8 @@ def two_with_one_run_directory():
             ["nsenter", f"--mount=/proc/{d.process.pid}/ns/mnt",
              os.path.join(culvert.BUILD, "culvert"), "--run-dir", common, *words], check=check)
         d.process = None
-        d.start()
         both.append(d)
+        d.start()
     for d in both:
         tunnel(d)
     names = [pins(d.node) for d in both]
@@ -345,10 +358,9 @@ def two_with_one_run_directory():
         purge(d, wrapper=d.wrapper)
         tap.equal((pins(d.node), ours(d.node)), ([], []), f"{d.node.name}: purge leaves nothing")
         tap.equal(os.listdir(directory), ["log"], f"{d.node.name}: no file, too")
-        shutil.rmtree(directory)
         if d is both[0]:
             tap.ok(pins(b) and ours(b), "and the other's alone")
-    os.rmdir(common)
+    tap.equal(os.listdir(common), [], "nor one outside")
 
 
 def drops_have_names():

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=1200
+# tests/run: timeout=1200 needs=build/next
 #
 # The campaigns of lifecycle.t and steer.t: many rounds, 50,000 packets a second on one path at a time
 # and on both, starts that are killed at many more moments, other seeds. LIFECYCLE_ROUNDS: as often (1).
@@ -8,20 +8,28 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 count=0
 failed=0
+log=/tmp/culvert-long.$$
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' INT TERM HUP
 
 # run NAME VARIABLE=VALUE... -- TEST [ARGUMENT...]
 run() {
 	name=$1
 	shift
 	count=$((count + 1))
-	if env "$@" >/tmp/culvert-long.$$ 2>&1; then
+	if env "$@" >"$log" 2>&1; then
 		echo "ok $count - $name"
 	else
 		failed=1
 		echo "not ok $count - $name"
-		grep '^not ok' -A 6 /tmp/culvert-long.$$ | head -60 | sed 's/^/# /'
+		# One that has crashed, or bailed out, says why at its end.
+		if grep -q '^not ok' "$log"; then
+			grep '^not ok' -A 6 "$log" | head -60
+		else
+			tail -20 "$log"
+		fi | sed 's/^/# /'
 	fi
-	grep -E '^# .*(packets|counted)' /tmp/culvert-long.$$ | sed 's/^# /#   /'
+	grep -E '^# .*(packets|counted)' "$log" | sed 's/^# /#   /'
 }
 
 for round in $(seq "${LIFECYCLE_ROUNDS:-1}"); do
@@ -35,6 +43,5 @@ for round in $(seq "${LIFECYCLE_ROUNDS:-1}"); do
 	run "round $round, switched off and on" "$here/lifecycle.t" switched
 	run "round $round, changes of routes" STEER_COUNT=2000 STEER_SEED="$round" "$here/steer.t"
 done
-rm -f /tmp/culvert-long.$$
 echo "1..$count"
 exit $failed

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=300
+# tests/run: timeout=300 needs=build/next
 """
 The fast path's life cycle: what becomes of packets, routes and leftovers when culvertd dies, starts
 again, is upgraded or rolled back, is switched off, or is purged. Topology: lifecycle.py.

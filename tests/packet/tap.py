@@ -4,8 +4,8 @@ TAP (Test Anything Protocol) for the packet tests.
 
 A test file defines functions and calls main() with them. Arguments on the command
 line select functions by a part of their name. A function that raises is one failed
-assertion; the others still run. Signals end the program through SystemExit, so that
-what was started is stopped.
+assertion; the others still run. From the import on, signals end the program through
+SystemExit, so that what was started is stopped, in a set-up before main(), too.
 """
 
 import os
@@ -67,13 +67,15 @@ def _on_signal(number, _frame):
     sys.exit(128 + number)
 
 
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_number, _on_signal)
+
+
 def main(tests, before=None, after=None, root=True):
     """
     Run the functions. before(name) and after(name, failed) are called around each.
     root: whether they need to be root. Leaves the process.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _on_signal)
     if root and os.geteuid() != 0:
         print("1..0 # SKIP needs root: it makes network namespaces")
         sys.exit(0)
