@@ -24,7 +24,7 @@ import net
 import tap
 from bpfmap import Map
 from cluster import (
-    A, B, C, PORT, Cluster, Seen, Server, client, echo_over, ping, tcp_works, udp_works, wait_for,
+    A, B, C, PORT, Cluster, Seen, Server, client, echo_over, ping, tcp_works, udp_works,
 )
 from packets import header, udp
 
@@ -43,7 +43,7 @@ def shown(device):
 
 def in_force(device, name):
     """Bypass is in force, or will soon be, and packets go that way."""
-    tap.ok(wait_for(lambda: "in force" not in shown(device)), f"{name}: bypass is in force",
+    tap.ok(net.wait_for(lambda: "in force" not in shown(device), 3), f"{name}: bypass is in force",
            lambda: shown(device))
     seen = Seen(lab)
     tap.equal(udp_works(lab.a, (B, PORT)), None, f"{name}: a new flow works")
@@ -52,7 +52,7 @@ def in_force(device, name):
 
 def not_in_force(device, why, name):
     """Bypass is off for that reason, and packets go through the stack."""
-    tap.ok(wait_for(lambda: why in shown(device)), f"{name}: endpoint show says: {why}",
+    tap.ok(net.wait_for(lambda: why in shown(device), 3), f"{name}: endpoint show says: {why}",
            lambda: shown(device))
     tap.ok(f"{device}: endpoint not bypassed: the device has a foreign" in lab.d1.log()
            or "qdisc" not in why, f"{name}: the log says so", lab.d1.log)
@@ -184,14 +184,14 @@ def foreign_filters():
             lab.n1.run(f"tc filter del dev a0 {place} pref {pref}")
             in_force("a0", f"{name} removed")
     lab.n1.run("tc qdisc del dev a0 clsact")
-    tap.ok(wait_for(lambda: "cv_endpoint_in" in lab.n1.run("tc filter show dev a0 ingress").stdout),
+    tap.ok(net.wait_for(lambda: "cv_endpoint_in" in lab.n1.run("tc filter show dev a0 ingress").stdout, 3),
            "a clsact that somebody removes comes back, with our programs")
     in_force("a0", "clsact removed")
     for place, program in (("ingress", "cv_endpoint_in"), ("egress", "cv_endpoint_out")):
         pref = lab.n1.run(f"tc filter show dev a0 {place}").stdout.split("pref ")[1].split()[0]
         lab.n1.run(f"tc filter del dev a0 {place} pref {pref}")
-        tap.ok(wait_for(lambda place=place, program=program: program in lab.n1.run(
-            f"tc filter show dev a0 {place}").stdout), f"{program} that somebody removes comes back")
+        tap.ok(net.wait_for(lambda place=place, program=program: program in lab.n1.run(
+            f"tc filter show dev a0 {place}").stdout, 3), f"{program} that somebody removes comes back")
     in_force("a0", "filters removed")
 
 
@@ -240,7 +240,7 @@ def bridge():
     tap.equal(tcp_works(lab.b, ("10.244.1.67", PORT)), None, "bridge: from a remote pod")
     del peer
     lab.n1.ip("link del br0")
-    tap.ok(wait_for(lambda: lab.d1.cli("endpoint", "show", "br0", check=False).returncode),
+    tap.ok(net.wait_for(lambda: lab.d1.cli("endpoint", "show", "br0", check=False).returncode, 3),
            "bridge: deleted, and the endpoint with it")
 
 
@@ -271,7 +271,7 @@ def tap_device():
         past = seen.rose()[0]
         tap.ok(past[2] == 2 if target == A else past[:2] == (1, 1), "tap: … past the stack", past)
     os.close(fd)
-    tap.ok(wait_for(lambda: lab.d1.cli("endpoint", "show", "tap0", check=False).returncode),
+    tap.ok(net.wait_for(lambda: lab.d1.cli("endpoint", "show", "tap0", check=False).returncode, 3),
            "tap: the machine ends, and so does the endpoint")
 
 
@@ -332,13 +332,13 @@ def changed():
     lab.n1.ip("link set c0 down", "link set c0 name pod-c", "link set pod-c up",
               f"route replace {C}/32 dev pod-c",
               f"neigh replace {C} lladdr {lab.c.mac('eth0').hex(':')} dev pod-c")
-    tap.ok(wait_for(lambda: "pod-c" in lab.d1.cli("endpoint").stdout), "renamed: it follows")
+    tap.ok(net.wait_for(lambda: "pod-c" in lab.d1.cli("endpoint").stdout, 3), "renamed: it follows")
     seen = Seen(lab)
     tap.equal(tcp_works(lab.c, (B, PORT)), None, "renamed: TCP works")
     tap.ok(min(seen.rose()[0][:2]) > 10, "renamed: … past the stack", seen.rose())
     elsewhere = net.Node("elsewhere")
     lab.n1.ip(f"link set pod-c netns {elsewhere.path}")
-    tap.ok(wait_for(lambda: "pod-c" not in lab.d1.cli("endpoint").stdout),
+    tap.ok(net.wait_for(lambda: "pod-c" not in lab.d1.cli("endpoint").stdout, 3),
            "moved away: the endpoint goes")
     tap.equal([socket.inet_ntoa(k) for k in Map(lab.d1, "cv_endpoints").keys()], [A],
               "moved away: nothing is left in the map")

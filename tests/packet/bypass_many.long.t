@@ -12,9 +12,10 @@ import socket
 import time
 
 import culvert
+import net
 import tap
 from bpfmap import Map
-from cluster import B, PORT, Cluster, Server, client, echo_over, wait_for
+from cluster import B, PORT, Cluster, Server, client, echo_over
 
 culvert.need_programs()
 lab = Cluster(policy="drop")
@@ -41,12 +42,12 @@ def many():
     tap.note(f"{count // 2} deleted in {time.monotonic() - began:.1f} s")
     clsact = lab.n1.run("tc qdisc show").stdout.count("clsact")
     lab.n1.ip(*(f"link del many{i}" for i in range(1, count, 2)))
-    tap.ok(wait_for(lambda: len(endpoints.keys()) == 2, 10),
+    tap.ok(net.wait_for(lambda: len(endpoints.keys()) == 2, 10),
            "all are gone, half of them with their devices", lambda: len(endpoints.keys()))
     left = lab.n1.run("tc qdisc show").stdout
     tap.equal([i for i in range(0, count, 2) if f"clsact ffff: dev many{i} " in left], [],
               f"no qdisc is left on their devices ({clsact} before)")
-    tap.ok(wait_for(lambda: len(devices.keys()) <= 4, 5), "no device is left in the map",
+    tap.ok(net.wait_for(lambda: len(devices.keys()) <= 4, 5), "no device is left in the map",
            lambda: len(devices.keys()))
     tap.equal(echo_over(running, 100000), None, "the connection beside them goes on")
     running.close()

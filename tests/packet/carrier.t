@@ -26,7 +26,7 @@ import net
 import tap
 from culvert import Culvertd
 from holders import (
-    Monitor, held, held_in, holder, holders, lives, queues, stat_of, unchanged, wait_for,
+    Monitor, held, held_in, holder, holders, lives, queues, stat_of, unchanged,
 )
 
 culvert.need_programs()
@@ -129,7 +129,7 @@ def packets_go_on_after_a_restart():
         for port in range(32):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 s.sendto(b"x", (INNER, 7000 + port))
-    tap.ok(wait_for(lambda: d.counters("tun0")["tx_packets"] >= before + 32),
+    tap.ok(net.wait_for(lambda: d.counters("tun0")["tx_packets"] >= before + 32),
            "none of 32 flows ends in the detached queue", lambda: d.counters("tun0"))
     tap.equal(d.counters("tun0")["tx_packets"], before + 32,
               "and nothing of what came while there was no daemon is sent late")
@@ -175,14 +175,14 @@ def without_a_holder_it_is_as_before():
     pid = holder(d)
     d.pause()
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not lives(pid))
+    net.wait_for(lambda: not lives(pid))
     d.stop(signal.SIGKILL)
     tap.ok(not has_carrier(a), "with daemon and holder gone, so is the carrier")
     tap.ok("linkdown" in a.ip("route"), "its route is linkdown")
     tap.equal(chosen(a), "eth0", "and packets would leak by the default route")
     d.start()
     tap.ok(has_carrier(a), "a new daemon brings the carrier back")
-    tap.ok(wait_for(lambda: len(holders(d.run_dir)) == 1), "and has started a new holder")
+    tap.ok(net.wait_for(lambda: len(holders(d.run_dir)) == 1), "and has started a new holder")
     tap.equal(chosen(a), "tun0", "the route is chosen again")
 
 
@@ -195,9 +195,9 @@ def a_holder_that_dies_is_replaced():
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         pid = holder(d)
         os.kill(pid, number)
-        tap.ok(wait_for(lambda: pid not in holders(d.run_dir) and len(holders(d.run_dir)) == 1, 2),
+        tap.ok(net.wait_for(lambda: pid not in holders(d.run_dir) and len(holders(d.run_dir)) == 1, 2),
                f"after {number.name} there is a new holder", d.log)
-        tap.ok(wait_for(lambda: held_in(d.run_dir) == 8, 2), "which holds all 8 devices",
+        tap.ok(net.wait_for(lambda: held_in(d.run_dir) == 8, 2), "which holds all 8 devices",
                lambda: held_in(d.run_dir))
     lines = monitor.lines()
     tap.ok(all(",UP,LOWER_UP" in line for line in lines if line.strip()),
@@ -208,23 +208,23 @@ def a_holder_that_dies_is_replaced():
     d.start()
     pid = holder(d)
     d.cli("tunnel", "del", "tun3")
-    tap.ok(wait_for(lambda: held(pid) == 7, 2), "tunnel del releases", held(pid))
+    tap.ok(net.wait_for(lambda: held(pid) == 7, 2), "tunnel del releases", held(pid))
     a.ip("link del tun4")
-    tap.ok(wait_for(lambda: held(pid) == 6, 2), "so does ip link del", held(pid))
+    tap.ok(net.wait_for(lambda: held(pid) == 6, 2), "so does ip link del", held(pid))
     a.ip(f"link set tun5 netns {b.path}")
-    tap.ok(wait_for(lambda: held(pid) == 5, 2), "so does a device that is moved away", held(pid))
+    tap.ok(net.wait_for(lambda: held(pid) == 5, 2), "so does a device that is moved away", held(pid))
     b.ip("link del tun5")
     a.ip("link set tun6 down", "link set tun6 name other6", "link set other6 up")
     os.kill(pid, signal.SIGKILL)
-    tap.ok(wait_for(lambda: pid not in holders(d.run_dir) and held_in(d.run_dir) == 5, 2),
+    tap.ok(net.wait_for(lambda: pid not in holders(d.run_dir) and held_in(d.run_dir) == 5, 2),
            "a renamed device is held on")
     for i in set(range(8)) - {3, 4, 5, 6}:
         d.cli("tunnel", "del", f"tun{i}")
-    wait_for(lambda: held_in(d.run_dir) == 1)
+    net.wait_for(lambda: held_in(d.run_dir) == 1)
     d.stop(signal.SIGKILL)
     tap.ok(has_carrier(a, "other6"), "under its new name")
     a.ip("link del other6")
-    tap.ok(wait_for(lambda: not holders(d.run_dir), 3),
+    tap.ok(net.wait_for(lambda: not holders(d.run_dir), 3),
            "without daemon and devices the holder ends by itself")
     tap.ok(not os.path.exists(f"{d.run_dir}/holder.sock"), "and its socket is gone")
 
@@ -247,14 +247,14 @@ def a_stopped_holder_delays_nobody():
     tap.equal(d.log().count("does not answer"), 1, "and says so once")
     tap.ok(not d.cli("tunnel", "change", "tun1", "ttl", "9").returncode, "it works")
     os.kill(pid, signal.SIGCONT)
-    tap.ok(wait_for(lambda: "answers again" in d.log()), "when the holder goes on, it says so, too",
+    tap.ok(net.wait_for(lambda: "answers again" in d.log()), "when the holder goes on, it says so, too",
            d.log)
     tap.equal(holders(d.run_dir), [pid], "it is still the only one")
-    tap.ok(wait_for(lambda: held(pid) == 2), "with both devices")
+    tap.ok(net.wait_for(lambda: held(pid) == 2), "with both devices")
     os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
-    tap.ok(wait_for(lambda: holders(d.run_dir) not in ([], [pid])), "killed, it is replaced")
-    wait_for(lambda: held_in(d.run_dir) == 2)
+    tap.ok(net.wait_for(lambda: holders(d.run_dir) not in ([], [pid])), "killed, it is replaced")
+    net.wait_for(lambda: held_in(d.run_dir) == 2)
     os.kill(holder(d), signal.SIGSTOP)
     d.stop()
     done = purge(a, d.run_dir)
@@ -275,7 +275,7 @@ def the_holder_goes_with_the_run_directory():
             os.rename(d.run_dir, d.run_dir + ".moved")
         else:
             os.unlink(f"{d.run_dir}/holder.sock")
-        tap.ok(wait_for(lambda: not lives(pid), 2), f"{how}: it ends at once")
+        tap.ok(net.wait_for(lambda: not lives(pid), 2), f"{how}: it ends at once")
         tap.ok(not has_carrier(a), f"{how}: nothing holds the carrier any more")
         if how == "moved":
             os.rename(d.run_dir + ".moved", d.run_dir)
@@ -301,7 +301,7 @@ def it_does_not_keep_a_namespace():
         tap.ok(lives(pid), "in a namespace with a name it stays")
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
-    tap.ok(wait_for(lambda: not lives(pid), 12), "when that is deleted, it goes")
+    tap.ok(net.wait_for(lambda: not lives(pid), 12), "when that is deleted, it goes")
 
 
 def two_daemons_share_nothing():
@@ -397,7 +397,7 @@ def it_cannot_be_started():
     shutil.copy(CULVERTD, program)
     with open(d.log_path, "ab") as log:
         d.process = a.spawn([program, "--run-dir", d.run_dir, "--workers", "1"], stderr=log)
-    wait_for(lambda: not d.cli("status", check=False).returncode)
+    net.wait_for(lambda: not d.cli("status", check=False).returncode)
     os.chmod(program, 0)
     tunnel(d)
     tunnel(d, "tun1", "10.9.0.1")
@@ -406,13 +406,13 @@ def it_cannot_be_started():
     tap.equal((holders(d.run_dir), queues(a)[0]), ([], 1), "without it the tunnel works")
     tap.ok(has_carrier(a), "with its carrier")
     os.chmod(program, 0o755)
-    tap.ok(wait_for(lambda: _touch(d) and holders(d.run_dir), 15), "as soon as it can be, it is",
+    tap.ok(net.wait_for(lambda: _touch(d) and holders(d.run_dir), 15), "as soon as it can be, it is",
            d.log)
-    tap.ok(wait_for(lambda: held_in(d.run_dir) == 2), "and has both devices")
+    tap.ok(net.wait_for(lambda: held_in(d.run_dir) == 2), "and has both devices")
     tap.equal(d.log().count("culvertd: warning"), 1, "no other warning")
     os.chmod(program, 0)
     os.kill(holder(d), signal.SIGKILL)
-    tap.ok(wait_for(lambda: d.log().count(word) == 2), "one that dies and cannot be replaced, too")
+    tap.ok(net.wait_for(lambda: d.log().count(word) == 2), "one that dies and cannot be replaced, too")
     d.stop()
     tap.ok(not has_carrier(a), "where it cannot be replaced, the carrier goes with the daemon")
 
@@ -431,13 +431,13 @@ def a_full_descriptor_table():
     a.run(["prlimit", f"--pid={pid}", "--nofile=26:"])
     for i in range(1, 6):
         tunnel(d, f"tun{i}", f"10.9.0.{i}")
-    tap.ok(wait_for(lambda: "cannot hold a device: Too many open files" in d.log()),
+    tap.ok(net.wait_for(lambda: "cannot hold a device: Too many open files" in d.log()),
            "a holder whose descriptor table is full says so", d.log)
     tap.equal(d.log().count("Too many"), 1, "once")
     tap.equal(held(pid), 3, "it has what it can, and keeps some for its clients")
     tap.ok(lives(pid) and d.alive(), "and lives, as does the daemon")
     a.run(["prlimit", f"--pid={pid}", "--nofile=1024:"])
-    tap.ok(wait_for(lambda: _touch(d) and held(pid) == 6, 10), "with room it has all", held(pid))
+    tap.ok(net.wait_for(lambda: _touch(d) and held(pid) == 6, 10), "with room it has all", held(pid))
     d.stop()
     tap.equal(purge(a, d.run_dir).returncode, 0, "purge reaches it")
 

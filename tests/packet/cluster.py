@@ -27,7 +27,7 @@ import time
 import net
 import tap
 from culvert import Culvertd
-from shapes import mac_text
+from shapes import end_cleanly, look_after, mac_text
 
 A, B, C, D = "10.244.1.2", "10.244.2.2", "10.244.1.3", "10.244.2.3"
 N1, N2, OUTSIDE = "192.168.100.1", "192.168.200.2", "192.168.9.9"
@@ -157,18 +157,12 @@ class Cluster:
 
     def after(self, name, failed):
         """For tap.main(): say what the daemons said, if something failed."""
-        for daemon in (self.d1, self.d2) if self.d1 and name != "clean_end" else ():
-            if not daemon.alive():
-                tap.ok(False, f"{name}: culvertd of {daemon.node.name} is alive", daemon.log())
-                daemon.start()
-            elif failed:
-                tap.note("\n".join(daemon.log().splitlines()[-10:]))
+        look_after((self.d1, self.d2) if self.d1 else (), name, failed)
 
     def clean_end(self):
         """A last test: both daemons end well, and leave nothing when they are purged."""
+        end_cleanly((self.d1, self.d2))
         for daemon in (self.d1, self.d2):
-            tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
-            tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)
             daemon.purge()
 
 
@@ -364,16 +358,6 @@ def stream_works(node, target, count=200, size=100, during=lambda: None):
             if error.errno not in (None, errno.EAGAIN):
                 raise
         return got
-
-
-def wait_for(condition, timeout=3.0):
-    """True as soon as condition() is."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def ping(node, address, *options):

@@ -8,16 +8,6 @@ import time
 import net
 
 
-def wait_for(condition, timeout=5.0):
-    """True as soon as condition() is."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def stat_of(pid):
     """State and parent of a process, or ("", 0)."""
     try:
@@ -91,7 +81,7 @@ class Monitor:
             ["ip", "-o", "monitor", "link", "route", "address"],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         os.set_blocking(self.process.stdout.fileno(), False)
-        wait_for(lambda: self._sees("probe0"))
+        net.wait_for(lambda: self._sees("probe0"))
 
     def _sees(self, name):
         self.node.ip(f"link add {name} type veth peer name {name}x", f"link del {name}")

@@ -182,7 +182,7 @@ def deleting_leaves_nothing():
     tunnel(d)
     tap.ok(ours(a), "a new tunnel: attached again")
     a.ip("link del tun0")
-    tap.ok(holders.wait_for(lambda: remains(a) == before), "ip link del: all as it was before",
+    tap.ok(net.wait_for(lambda: remains(a) == before), "ip link del: all as it was before",
            lambda: f"{remains(a)}\n{before}")
 
 

@@ -22,7 +22,6 @@ import subprocess
 import time
 
 import culvert
-import holders
 import net
 from culvert import Culvertd
 
@@ -107,13 +106,7 @@ class World:
         for daemon in self.daemons:
             if daemon.alive():
                 daemon.stop(signal.SIGKILL)
-            purge(daemon)
-
-
-def purge(daemon, check=False):
-    """culvertd --purge of a daemon's run directory; CompletedProcess."""
-    return daemon.node.run([os.path.join(culvert.BUILD, "culvertd"), "--purge", "--run-dir",
-                            daemon.run_dir], check=check)
+            daemon.purge(check=False)
 
 
 def _start(node, *words):
@@ -205,7 +198,7 @@ class Bird:
             f.write(BIRD.format(dir=self.directory))
         self.control = os.path.join(self.directory, "bird.ctl")
         self.process = self.node.spawn(["bird", "-f", "-c", config, "-s", self.control])
-        if not holders.wait_for(lambda: "10.244.77.0/24" in self.node.ip("route")):
+        if not net.wait_for(lambda: "10.244.77.0/24" in self.node.ip("route")):
             raise RuntimeError(f"BIRD sets no route:\n{self.log()}")
 
     def has_kept(self, routes):

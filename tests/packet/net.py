@@ -182,6 +182,16 @@ class Node:
         self.sysctl("net.ipv4.ip_forward", 1)
 
 
+def wait_for(condition, timeout=5.0):
+    """True as soon as condition() is."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def connect(left, left_if, right, right_if, mtu=1500, offload=False):
     """A cable (veth pair) between two nodes; both ends up."""
     left.ip(

@@ -12,6 +12,23 @@ def mac_text(raw):
     return raw.hex(":")
 
 
+def look_after(daemons, name, failed):
+    """For tap.main()'s after: say what the daemons said, if something failed; start those that ended."""
+    for daemon in daemons if name != "clean_end" else ():
+        if not daemon.alive():
+            tap.ok(False, f"{name}: culvertd of {daemon.node.name} is alive", daemon.log())
+            daemon.start()
+        elif failed:
+            tap.note("\n".join(daemon.log().splitlines()[-10:]))
+
+
+def end_cleanly(daemons):
+    """Daemons that are told to stop do so, in time and without a complaint."""
+    for daemon in daemons:
+        tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
+        tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)
+
+
 class Pair:
     """
     The usual network:
@@ -112,19 +129,11 @@ class Pair:
 
     def after(self, name, failed):
         """For tap.main(): say what the daemon said, if something failed."""
-        if name == "clean_end":
-            return
-        if self.culvertd and not self.culvertd.alive():
-            tap.ok(False, f"{name}: culvertd is alive", self.culvertd.log())
-            self.culvertd.start()
-        elif failed and self.culvertd:
-            tap.note("\n".join(self.culvertd.log().splitlines()[-10:]))
+        look_after((self.culvertd,) if self.culvertd else (), name, failed)
 
     def clean_end(self):
         """A last test: a daemon that is told to stop does so, in time and without a complaint."""
-        for daemon in (self.culvertd,):
-            tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
-            tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)
+        end_cleanly((self.culvertd,))
 
 
 class Line:
@@ -179,15 +188,8 @@ class Line:
 
     def after(self, name, failed):
         """For tap.main(): say what the daemons said, if something failed."""
-        for daemon in (self.d1, self.d2) if name != "clean_end" else ():
-            if not daemon.alive():
-                tap.ok(False, f"{name}: culvertd of {daemon.node.name} is alive", daemon.log())
-                daemon.start()
-            elif failed:
-                tap.note("\n".join(daemon.log().splitlines()[-10:]))
+        look_after((self.d1, self.d2), name, failed)
 
     def clean_end(self):
         """A last test: a daemon that is told to stop does so, in time and without a complaint."""
-        for daemon in (self.d1, self.d2):
-            tap.equal(daemon.stop(), 0, f"culvertd of {daemon.node.name} ends cleanly")
-            tap.ok("ERROR: " not in daemon.log(), "… and no sanitizer complains", daemon.log)
+        end_cleanly((self.d1, self.d2))
