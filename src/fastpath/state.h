@@ -59,7 +59,6 @@ struct cv_fastpath_address {
 struct cv_fastpath {
 	struct cv_nl *nl;
 	void (*log)(int priority, const char *text);
-	char run_dir[256];
 	unsigned int handle;
 	bool ready;
 	time_t verified; /* when all programs were last found in their places, CLOCK_MONOTONIC */
