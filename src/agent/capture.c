@@ -53,7 +53,8 @@ struct cv_capturers {
 	struct cv_fastpath *fastpath; /* NULL: none */
 	struct event *engine_event;   /* NULL while nobody captures */
 	struct event *fastpath_event;
-	uint32_t snap; /* what is recorded now; 0: nothing */
+	uint32_t snap;	 /* what is recorded now; 0: nothing */
+	int fastpath_rc; /* -errno: the fast path does not record that */
 	struct capturer *slots[CV_CAPTURERS_MAX];
 };
 
@@ -261,24 +262,24 @@ static int record_fastpath(struct cv_capturers *all, uint32_t snap)
 	return rc;
 }
 
-/* Record what is wanted now. *ret_fastpath: the fast path's own -errno; the engine's is returned.
- */
-static int adjust(struct cv_capturers *all, int *ret_fastpath)
+/* Record what is wanted now. 0, or the engine's -errno; the fast path's own is kept, and what was
+ * refused is tried again for the next one. */
+static int adjust(struct cv_capturers *all)
 {
 	uint32_t snap = 0;
-	int rc;
+	int rc = 0;
 
 	for (unsigned int i = 0; i < CV_CAPTURERS_MAX; i++) {
 		if (all->slots[i] && all->slots[i]->snap > snap)
 			snap = all->slots[i]->snap;
 	}
-	*ret_fastpath = 0;
-	if (snap == all->snap)
+	if (snap == all->snap && !all->fastpath_rc)
 		return 0;
-	rc = record_engine(all, snap);
+	if (snap != all->snap)
+		rc = record_engine(all, snap);
 	if (rc)
 		return rc;
-	*ret_fastpath = record_fastpath(all, snap);
+	all->fastpath_rc = record_fastpath(all, snap);
 	all->snap = snap;
 	return 0;
 }
@@ -288,13 +289,12 @@ static int adjust(struct cv_capturers *all, int *ret_fastpath)
 static void destroy_capturer(struct capturer *capturer)
 {
 	struct cv_capturers *all = capturer->all;
-	int ignored;
 
 	if (capturer->stream)
 		bufferevent_free(capturer->stream);
 	all->slots[capturer->slot] = NULL;
 	free(capturer);
-	adjust(all, &ignored);
+	adjust(all);
 }
 
 /* He has said that he wants no more: what is there until now is still his, and the count. */
@@ -436,7 +436,7 @@ int cv_capturers_add(struct cv_capturers *capturers, const char *tunnel, uint32_
 		     json_t **ret_result, struct cv_server_then *ret_then, struct cv_error *error)
 {
 	struct capturer *capturer = create_capturer(capturers, tunnel, snap);
-	int rc, fastpath_rc = 0;
+	int rc;
 
 	if (!capturer && errno == EUSERS)
 		return cv_error_set(error, -EUSERS,
@@ -444,12 +444,12 @@ int cv_capturers_add(struct cv_capturers *capturers, const char *tunnel, uint32_
 				    CV_CAPTURERS_MAX);
 	if (!capturer)
 		return cv_error_set(error, -ENOMEM, "out of memory");
-	rc = adjust(capturers, &fastpath_rc);
+	rc = adjust(capturers);
 	if (rc) {
 		destroy_capturer(capturer);
 		return cv_error_set(error, rc, "cannot record packets: %s", strerror(-rc));
 	}
-	*ret_result = describe(snap, fastpath_rc);
+	*ret_result = describe(snap, capturers->fastpath_rc);
 	ret_then->take_over = take_over;
 	ret_then->context = capturer;
 	return 0;

@@ -7,7 +7,8 @@
 #include "agent/log.h"
 #include "model/endpoint.h"
 
-json_t *cv_commands_local_packets(const struct cv_commands *commands)
+/* Packets from endpoint to endpoint of this node. */
+static json_t *local_packets(const struct cv_commands *commands)
 {
 	struct cv_fastpath_share share = {.local_packets = 0};
 	struct cv_counters counters = {.rx_packets = 0};
@@ -49,7 +50,7 @@ json_t *cv_commands_endpoint_show(const struct cv_commands *commands,
 	}
 	result = json_pack("{s:o}", "endpoints", endpoints);
 	if (request->counters)
-		json_object_set_new(result, "local_packets", cv_commands_local_packets(commands));
+		json_object_set_new(result, "local_packets", local_packets(commands));
 	return result;
 }
 

@@ -20,7 +20,4 @@ int cv_commands_endpoint_default(const struct cv_commands *commands,
 				 const struct cv_request *request, const struct cv_peer *peer,
 				 json_t **ret_result, struct cv_error *error);
 
-/* Packets from endpoint to endpoint of this node. */
-json_t *cv_commands_local_packets(const struct cv_commands *commands);
-
 #endif

@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return complain("unknown word ", argv[optind]);
-	if (purge && (options.config_dir || options.workers))
+	if (purge && (options.config_dir || options.workers || options.no_fastpath))
 		return complain("--purge goes with --run-dir only", "");
 	return purge ? cv_purge_run(options.run_dir) : cv_daemon_run(&options);
 }

@@ -43,9 +43,9 @@ struct daemon {
 	struct cv_rundir rundir;
 	struct cv_nl *nl;
 	struct cv_engine *engine;
-	struct cv_fastpath *fastpath; /* NULL: there is none */
-	char no_fastpath[256];	      /* why */
-	struct cv_carrier *carrier;   /* NULL: nothing holds it */
+	struct cv_fastpath *fastpath;	     /* NULL: there is none */
+	char no_fastpath[CV_ERROR_TEXT_MAX]; /* why */
+	struct cv_carrier *carrier;	     /* NULL: nothing holds it */
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
@@ -340,7 +340,7 @@ static void remove_fastpath(struct daemon *d)
 	int rc = cv_fastpath_switch_off(d->rundir.path, d->nl, &removed);
 
 	if (rc)
-		cv_log(LOG_WARNING, "cannot take away what an earlier fast path has left: %s",
+		cv_log(LOG_WARNING, "cannot take away all that an earlier fast path has left: %s",
 		       strerror(-rc));
 	else if (removed)
 		cv_log(LOG_NOTICE, "the programs of an earlier fast path are taken away");

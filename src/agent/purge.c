@@ -63,6 +63,11 @@ static int check_namespace(const struct purge *purge, struct cv_error *error)
 			    purge->rundir.path, path, purge->rundir.path);
 }
 
+static const char *advice(int err)
+{
+	return err == -EPERM || err == -EACCES ? "; be root" : "";
+}
+
 /* What is attached and pinned goes before the devices do. */
 static int purge_fastpath(const struct purge *purge, struct cv_error *error)
 {
@@ -70,8 +75,8 @@ static int purge_fastpath(const struct purge *purge, struct cv_error *error)
 	int rc = cv_fastpath_purge(purge->rundir.path, purge->nl, &count);
 
 	if (rc)
-		return cv_error_set(error, rc, "cannot remove the fast path: %s; be root",
-				    strerror(-rc));
+		return cv_error_set(error, rc, "cannot remove the fast path: %s%s", strerror(-rc),
+				    advice(rc));
 	if (!count)
 		return 0;
 	removed += count;
@@ -89,8 +94,8 @@ static int purge_devices(const struct purge *purge, struct cv_error *error)
 		return rc;
 	rc = cv_device_delete_ours(purge->nl, alias, &all);
 	if (rc)
-		return cv_error_set(error, rc, "cannot delete the devices: %s; be root",
-				    strerror(-rc));
+		return cv_error_set(error, rc, "cannot delete the devices: %s%s", strerror(-rc),
+				    advice(rc));
 	return 0;
 }
 

@@ -35,7 +35,12 @@ static int check_owner(const char *path, struct cv_error *error)
 		return cv_error_set(error, -ENOTDIR,
 				    "run directory %s is not a directory; give another --run-dir",
 				    path);
-	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+	if (st.st_uid != geteuid())
+		return cv_error_set(error, -EPERM,
+				    "run directory %s belongs to user %u; be that user, or give "
+				    "another --run-dir",
+				    path, (unsigned int)st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return cv_error_set(
 			error, -EPERM,
 			"run directory %s is open to other users; `chown root %s; chmod "

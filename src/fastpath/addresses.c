@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <bpf/bpf.h>
 
+#include "fastpath/sweep.h"
 #include "net/link.h"
 
 struct address_list {
@@ -113,21 +115,21 @@ void cv_addresses_refresh(struct cv_fastpath *fastpath)
 		cv_fastpath_bump(fastpath);
 }
 
+static bool is_listed(const void *key, void *data)
+{
+	const struct cv_fastpath *fastpath = data;
+	struct cv_fastpath_address item = {.kind = CV_FP_ADDRESS_OWN};
+
+	memcpy(&item.address, key, sizeof(item.address));
+	while (item.kind <= CV_FP_ADDRESS_BROADCAST) {
+		if (list_has(fastpath->addresses, fastpath->address_count, &item))
+			return true;
+		item.kind++;
+	}
+	return false;
+}
+
 void cv_addresses_sweep(struct cv_fastpath *fastpath)
 {
-	int map = fastpath->programs.map[CV_MAP_ADDRESSES];
-	struct cv_fastpath_address key = {0};
-	__be32 last, *previous = NULL;
-
-	while (!bpf_map_get_next_key(map, previous, &key.address)) {
-		bool stays = false;
-
-		for (key.kind = CV_FP_ADDRESS_OWN; key.kind <= CV_FP_ADDRESS_BROADCAST; key.kind++)
-			stays |= list_has(fastpath->addresses, fastpath->address_count, &key);
-		last = key.address;
-		if (stays)
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key.address))
-			return;
-	}
+	cv_sweep(fastpath->programs.map[CV_MAP_ADDRESSES], sizeof(__be32), is_listed, fastpath);
 }

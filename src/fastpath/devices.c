@@ -23,6 +23,7 @@
 
 #include "fastpath/endpoints.h"
 #include "fastpath/hook.h"
+#include "fastpath/sweep.h"
 #include "net/link.h"
 #include "net/qdisc.h"
 #include "net/sysctl.h"
@@ -140,6 +141,14 @@ static unsigned int program_id(int program)
 	return bpf_obj_get_info_by_fd(program, &info, &length) ? 0 : info.id;
 }
 
+static time_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 /* 0, or -errno with the device's problem said. */
 static int attach_one(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
 		      const struct place *place)
@@ -158,24 +167,6 @@ static int attach_one(struct cv_fastpath *fastpath, struct cv_fastpath_device *d
 			 "no program can be attached to %s: %s", device->name, strerror(-err));
 	}
 	return err;
-}
-
-static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
-		       uint32_t kind)
-{
-	int err = 0;
-
-	inherit(fastpath, device);
-	write_entry(fastpath, device, device->kind | kind);
-	for (unsigned int i = 0; i < PLACES && !err; i++) {
-		if (belongs(fastpath, &places[i], kind))
-			err = attach_one(fastpath, device, &places[i]);
-	}
-	if (!err) {
-		device->kind |= kind;
-		device->problem[0] = '\0';
-	}
-	write_entry(fastpath, device, device->kind);
 }
 
 /*
@@ -229,6 +220,36 @@ static void detach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *
 		remove_clsact(fastpath->nl, &fastpath->pins, (__u32)device->ifindex);
 		device->made_clsact = false;
 	}
+	write_entry(fastpath, device, device->kind);
+}
+
+/*
+ * All programs of these kinds, or none: half of them would send and not receive. What was refused
+ * is tried again a while later, not at once: attaching and detaching tell us to look again.
+ */
+static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *device,
+		       uint32_t kind)
+{
+	int err = 0;
+
+	inherit(fastpath, device);
+	write_entry(fastpath, device, device->kind | kind);
+	for (unsigned int i = 0; i < PLACES && !err; i++) {
+		if (belongs(fastpath, &places[i], kind))
+			err = attach_one(fastpath, device, &places[i]);
+	}
+	if (err) {
+		device->refused = kind;
+		device->refused_s = now_s();
+		/* First: no flow may be bypassed one way only. */
+		if (kind & CV_FP_DEVICE_ENDPOINT)
+			cv_endpoints_suspend(fastpath, device->ifindex);
+		detach_all(fastpath, device, kind);
+		return;
+	}
+	device->kind |= kind;
+	device->refused = 0;
+	device->problem[0] = '\0';
 	write_entry(fastpath, device, device->kind);
 }
 
@@ -319,6 +340,17 @@ void cv_devices_recover(struct cv_fastpath *fastpath)
 
 /* ---- an earlier daemon's ------------------------------------------------------------------ */
 
+/* An index may be given again: a new device must not inherit what one was that is gone. */
+static bool may_exist(const void *key, void *data)
+{
+	struct cv_fastpath *fastpath = data;
+	struct cv_link link;
+	__u32 ifindex;
+
+	memcpy(&ifindex, key, sizeof(ifindex));
+	return cv_link_get_by_index(fastpath->nl, (int)ifindex, &link) != -ENODEV;
+}
+
 void cv_devices_take_up(struct cv_fastpath *fastpath)
 {
 	int map = fastpath->programs.map[CV_MAP_DEVICES];
@@ -327,6 +359,7 @@ void cv_devices_take_up(struct cv_fastpath *fastpath)
 	__u32 key, *previous = NULL, last;
 	struct cv_link link;
 
+	cv_sweep(map, sizeof(key), may_exist, fastpath);
 	while (!bpf_map_get_next_key(map, previous, &key)) {
 		last = key;
 		previous = &last;
@@ -356,6 +389,7 @@ void cv_devices_take_up(struct cv_fastpath *fastpath)
 /* What a look at the network finds. */
 struct look {
 	struct cv_fastpath *fastpath;
+	time_t now_s;
 	bool verify; /* that every program is in its place: a question for each */
 	bool changed;
 };
@@ -389,7 +423,8 @@ static int want_link(const struct cv_link *link, void *data)
 		return -ENOMEM;
 	see_link(device, link);
 	device->wanted = wanted;
-	device->problem[0] = '\0';
+	if (!device->refused)
+		device->problem[0] = '\0';
 	return 0;
 }
 
@@ -418,9 +453,11 @@ static int mark_qdisc(const struct cv_qdisc *qdisc, void *data)
 	if (!strcmp(qdisc->kind, "clsact"))
 		device->has_clsact = true;
 	/* It and clsact exclude each other. */
-	if (!strcmp(qdisc->kind, "ingress"))
+	if (!strcmp(qdisc->kind, "ingress")) {
 		snprintf(device->problem, sizeof(device->problem),
 			 "the device has a foreign qdisc (%s)", qdisc->kind);
+		device->refused = 0; /* once it is gone, at once */
+	}
 	/* It shapes what the stack sends; endpoints.c judges whether that matters. */
 	if (qdisc->parent == TC_H_ROOT && qdisc->handle)
 		memcpy(device->shaper, qdisc->kind, sizeof(device->shaper));
@@ -449,14 +486,25 @@ static bool is_filtered(const struct cv_fastpath *fastpath, const struct cv_fast
 	       cv_hook_has_others(fastpath->nl, device->ifindex, CV_HOOK_EGRESS, 0, PRIORITY, last);
 }
 
+/* Something else is wanted now, or it was a while ago. */
+static void retry(const struct look *look, struct cv_fastpath_device *device, uint32_t wanted)
+{
+	if (!device->refused ||
+	    (device->refused == wanted && look->now_s - device->refused_s < VERIFY_PERIOD_S))
+		return;
+	device->refused = 0;
+	device->problem[0] = '\0';
+}
+
 static void settle_device(struct look *look, struct cv_fastpath_device *device)
 {
 	struct cv_fastpath *fastpath = look->fastpath;
-	uint32_t wanted = device->wanted & ~(uint32_t)ADDRESSED, programs;
+	uint32_t wanted = device->wanted & ~(uint32_t)ADDRESSED, programs, before = device->kind;
 	uint8_t rp_filter;
 
 	if (!(device->wanted & ADDRESSED))
 		wanted &= ~(uint32_t)CV_FP_DEVICE_UNDERLAY;
+	retry(look, device, wanted);
 	if (device->problem[0])
 		wanted = 0;
 	device->wanted = wanted;
@@ -471,12 +519,9 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 		if (device->kind & ~wanted & CV_FP_DEVICE_ENDPOINT)
 			cv_endpoints_suspend(fastpath, device->ifindex);
 		detach_all(fastpath, device, device->kind & ~wanted);
-		look->changed = true;
 	}
 	programs = programs_of(fastpath, wanted);
 	detach_others(fastpath, device, programs);
-	if (wanted & ~device->kind)
-		look->changed = true;
 	/* Somebody may have removed the qdisc, with our programs, or these alone. */
 	if ((programs & ~device->attached) || (wanted & ~device->kind) ||
 	    (wanted && (look->verify || !device->has_clsact))) {
@@ -484,6 +529,8 @@ static void settle_device(struct look *look, struct cv_fastpath_device *device)
 		device->filtered =
 			(wanted & CV_FP_DEVICE_ENDPOINT) && is_filtered(fastpath, device);
 	}
+	if (device->kind != before)
+		look->changed = true;
 }
 
 /* Devices that are gone, or of no interest any more. */
@@ -506,16 +553,10 @@ static void forget_devices(struct cv_fastpath *fastpath)
 
 void cv_devices_refresh(struct cv_fastpath *fastpath)
 {
-	struct look look = {.fastpath = fastpath};
-	struct timespec now;
+	struct look look = {.fastpath = fastpath, .now_s = now_s()};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	look.verify = now.tv_sec - fastpath->verified >=
+	look.verify = look.now_s - fastpath->verified >=
 		      (fastpath->in_doubt ? DOUBT_PERIOD_S : VERIFY_PERIOD_S);
-	if (look.verify) {
-		fastpath->verified = now.tv_sec;
-		fastpath->in_doubt = false;
-	}
 	for (size_t i = 0; i < fastpath->device_count; i++) {
 		fastpath->devices[i].wanted = 0;
 		fastpath->devices[i].seen = false;
@@ -527,6 +568,10 @@ void cv_devices_refresh(struct cv_fastpath *fastpath)
 	    cv_qdisc_for_each(fastpath->nl, mark_qdisc, &look)) {
 		cv_fastpath_say(fastpath, LOG_ERR, "cannot look at the network's devices");
 		return;
+	}
+	if (look.verify) {
+		fastpath->verified = look.now_s;
+		fastpath->in_doubt = false;
 	}
 	for (size_t i = 0; i < fastpath->device_count; i++) {
 		if (fastpath->devices[i].seen)

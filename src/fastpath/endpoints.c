@@ -17,6 +17,7 @@
 #include <bpf/bpf.h>
 
 #include "fastpath/devices.h"
+#include "fastpath/sweep.h"
 #include "net/link.h"
 
 static struct cv_fastpath_known_endpoint *find(const struct cv_fastpath *fastpath, int ifindex)
@@ -148,18 +149,17 @@ void cv_endpoints_refresh(struct cv_fastpath *fastpath)
 		judge(fastpath, &fastpath->endpoints[i]);
 }
 
+static bool has_owner(const void *key, void *data)
+{
+	__be32 address;
+
+	memcpy(&address, key, sizeof(address));
+	return owner_of(data, address) != NULL;
+}
+
 void cv_endpoints_sweep(struct cv_fastpath *fastpath)
 {
-	int map = fastpath->programs.map[CV_MAP_ENDPOINTS];
-	__be32 key, last, *previous = NULL;
-
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		if (owner_of(fastpath, key))
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key))
-			return;
-	}
+	cv_sweep(fastpath->programs.map[CV_MAP_ENDPOINTS], sizeof(__be32), has_owner, fastpath);
 }
 
 /* ---- what the daemon says ------------------------------------------------------------------ */

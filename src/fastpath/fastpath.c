@@ -191,11 +191,11 @@ static bool find_maps(struct cv_fastpath *fastpath)
 }
 
 /* Programs and maps; what cannot be pinned is no reason to be slow. 0, or -errno with why. */
-static int load(struct cv_fastpath *fastpath, char *why, size_t size)
+static int load(struct cv_fastpath *fastpath, const char *run_dir, char *why, size_t size)
 {
-	bool can_pin = !cv_pins_open(fastpath->run_dir, &fastpath->pins, why, size);
+	bool can_pin = !cv_pins_open(run_dir, &fastpath->pins, why, size);
 	bool were_lost = find_maps(fastpath);
-	char no_pins[CV_FASTPATH_PROBLEM_MAX * 2];
+	char no_pins[CV_FASTPATH_PROBLEM_MAX * 3];
 	int err;
 
 	snprintf(no_pins, sizeof(no_pins), "%s", can_pin ? "" : why);
@@ -229,8 +229,7 @@ int cv_fastpath_create(const struct cv_fastpath_options *options, struct cv_fast
 	fastpath->log = options->log;
 	cv_pins_init(&fastpath->pins);
 	fastpath->handle = cv_pins_handle(options->run_dir);
-	snprintf(fastpath->run_dir, sizeof(fastpath->run_dir), "%s", options->run_dir);
-	err = load(fastpath, why, size);
+	err = load(fastpath, options->run_dir, why, size);
 	if (err) {
 		cv_fastpath_destroy(fastpath);
 		return err;
@@ -405,14 +404,13 @@ int cv_fastpath_switch_off(const char *run_dir, struct cv_nl *nl, unsigned int *
 	struct cv_pins pins;
 	int err = find_instance(run_dir, nl, &pins);
 
-	*ret_removed = 0;
-	if (err)
-		return err;
+	/* Whatever the pins are like: programs act, pins do not. */
 	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
 	cv_lookup_delete(nl, cv_pins_handle(run_dir));
-	cv_pins_remove_all_but(&pins, CV_FP_MAP_DEVICES);
+	if (!err)
+		cv_pins_remove_all_but(&pins, CV_FP_MAP_DEVICES);
 	cv_pins_close(&pins);
-	return 0;
+	return err;
 }
 
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed)
@@ -420,13 +418,11 @@ int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_r
 	struct cv_pins pins;
 	int err = find_instance(run_dir, nl, &pins);
 
-	*ret_removed = 0;
-	if (err)
-		return err;
 	*ret_removed = cv_devices_detach(nl, &pins, run_dir);
 	if (cv_lookup_delete(nl, cv_pins_handle(run_dir)))
 		(*ret_removed)++;
-	err = cv_devices_remove_qdiscs(nl, &pins);
+	if (!err)
+		err = cv_devices_remove_qdiscs(nl, &pins);
 	if (err) {
 		cv_pins_close(&pins);
 		return err;

@@ -48,14 +48,15 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath);
 /*
  * Detach the programs that an earlier daemon has left, for one that has no fast path. Their qdiscs
  * stay, and the pin that tells who made them: to remove the qdisc of a device costs it packets (the
- * kernel stops its queues, seen up to 6.18). 0 or -errno; *ret_removed: how many programs.
+ * kernel stops its queues, seen up to 6.18). 0 or -errno; *ret_removed: how many programs, whatever
+ * became of the pins.
  */
 int cv_fastpath_switch_off(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed);
 
 /*
  * Remove everything an instance has left: programs, qdiscs that we made, pins. For a run directory
- * without daemon. 0 or -errno; *ret_removed: how many things there were. -EPERM: who may not use
- * eBPF has detached the programs, and left the rest.
+ * without daemon. 0 or -errno; *ret_removed: how many things there were. On an error, as for who
+ * may not use eBPF (-EPERM), the programs are detached, and the rest is left.
  */
 int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_removed);
 

@@ -30,9 +30,9 @@ const struct cv_image *cv_image_get(unsigned int i)
 {
 	static struct cv_image images[CV_IMAGES];
 
-	images[0] = (struct cv_image){cv_image_both, cv_image_both_size, true, true};
-	images[1] = (struct cv_image){cv_image_conntrack, cv_image_conntrack_size, false, true};
-	images[2] = (struct cv_image){cv_image_casts, cv_image_casts_size, true, false};
-	images[3] = (struct cv_image){cv_image_plain, cv_image_plain_size, false, false};
+	images[0] = (struct cv_image){cv_image_both, cv_image_both_size, true};
+	images[1] = (struct cv_image){cv_image_conntrack, cv_image_conntrack_size, true};
+	images[2] = (struct cv_image){cv_image_casts, cv_image_casts_size, false};
+	images[3] = (struct cv_image){cv_image_plain, cv_image_plain_size, false};
 	return &images[i];
 }

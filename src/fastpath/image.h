@@ -13,7 +13,6 @@
 struct cv_image {
 	const unsigned char *bytes;
 	size_t size;
-	bool casts;	/* reads the kernel's objects through typed pointers (bpf/kernel.h) */
 	bool conntrack; /* asks conntrack (bpf/conntrack.h) */
 };
 

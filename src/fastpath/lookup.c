@@ -44,24 +44,36 @@ bool cv_lookup_delete(struct cv_nl *nl, unsigned int handle)
 	       !cv_link_delete(nl, link.index);
 }
 
-/* The index of our own device, made if need be; 0: it does not serve. */
-static __u32 find_parked(struct cv_fastpath *fastpath)
+/* The index of our own device, made if need be; 0: it does not serve, and why (size bytes). */
+static __u32 find_parked(struct cv_fastpath *fastpath, char *why, size_t size)
 {
 	char name[IFNAMSIZ];
 	struct cv_link link;
-	int index;
+	int index, err = 0;
 
 	name_parked(fastpath->handle, name);
 	index = cv_link_get(fastpath->nl, name, &link) ? make_parked(fastpath, name) : link.index;
-	if (index > 0 && (cv_sysctl_read_ipv4(name, "forwarding") == 1 ||
-			  !cv_sysctl_write_ipv4(name, "forwarding", 1)))
+	if (index <= 0) {
+		snprintf(why, size, "the device %s cannot be made: %s", name, strerror(-index));
+		return 0;
+	}
+	if (cv_sysctl_read_ipv4(name, "forwarding") != 1)
+		err = cv_sysctl_write_ipv4(name, "forwarding", 1);
+	if (!err)
 		return (__u32)index;
-	if (fastpath->config.lookup_ifindex != 0)
-		cv_fastpath_say(fastpath, LOG_WARNING,
-				"the fast path cannot ask for routes: net.ipv4.conf.%s."
-				"forwarding cannot be set; the engine carries everything",
-				name);
+	snprintf(why, size, "net.ipv4.conf.%s.forwarding cannot be set: %s", name, strerror(-err));
 	return 0;
+}
+
+/* Once, until it is another problem, or there was none meanwhile. */
+static void tell(struct cv_fastpath *fastpath, const char *problem)
+{
+	if (*problem && strcmp(problem, fastpath->no_lookup) != 0)
+		cv_fastpath_say(fastpath, LOG_WARNING,
+				"the fast path cannot ask for routes: %s; the engine carries "
+				"everything",
+				problem);
+	snprintf(fastpath->no_lookup, sizeof(fastpath->no_lookup), "%s", problem);
 }
 
 /*
@@ -71,11 +83,13 @@ static __u32 find_parked(struct cv_fastpath *fastpath)
 void cv_lookup_choose(struct cv_fastpath *fastpath)
 {
 	__u32 before = fastpath->config.lookup_ifindex, chosen = 0;
+	char problem[CV_FASTPATH_PROBLEM_MAX] = "";
 
 	if (cv_sysctl_read_ipv4("lo", "forwarding") == 1)
 		chosen = 1;
 	else if (fastpath->tunnel_count)
-		chosen = find_parked(fastpath);
+		chosen = find_parked(fastpath, problem, sizeof(problem));
+	tell(fastpath, problem);
 	if (chosen == before)
 		return;
 	fastpath->config.lookup_ifindex = chosen;

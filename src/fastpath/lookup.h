@@ -8,7 +8,11 @@
 
 #include "fastpath/state.h"
 
-/* Choose it, as the host is set up now, while there is a tunnel; let it go while there is none. */
+/*
+ * Choose it, as the host is set up now. One of our own is made only while there is a tunnel, and
+ * deleted once another device serves, or no tunnel is left. Where there is none, no_lookup says
+ * why.
+ */
 void cv_lookup_choose(struct cv_fastpath *fastpath);
 
 /* Delete the one that is our own, of the instance with this handle. True if there was one. */

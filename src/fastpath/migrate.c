@@ -2,7 +2,6 @@
 /* Entries from one map to another. */
 #include "fastpath/migrate.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

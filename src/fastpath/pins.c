@@ -11,15 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
-#endif
+#include "net/namespace.h"
 
 static const char mount_point[] = "/sys/fs/bpf";
 static const char parent[] = "/sys/fs/bpf/culvert";
@@ -41,24 +38,11 @@ unsigned int cv_pins_handle(const char *run_dir)
 	return (unsigned int)(sum ^ sum >> 32) | 1;
 }
 
-static int netns_cookie(uint64_t *ret_cookie)
-{
-	socklen_t length = sizeof(*ret_cookie);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &length) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
 /* No dots: the BPF file system keeps names with dots for itself. */
 static int name_directory(const char *run_dir, char *ret_path)
 {
 	uint64_t cookie = 0;
-	int err = netns_cookie(&cookie);
+	int err = cv_namespace_cookie(&cookie);
 
 	if (err)
 		return err;
@@ -84,10 +68,10 @@ static int mount_file_system(char *why, size_t size)
 	if (!mount("bpf", mount_point, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return 0;
 	err = -errno;
-	snprintf(
-		why, size,
-		"no BPF file system at %s, and it cannot be mounted: %s; mount it, or let culvertd",
-		mount_point, strerror(-err));
+	snprintf(why, size,
+		 "no BPF file system at %s, and it cannot be mounted: %s; `mount -t bpf bpf %s`, "
+		 "or give culvertd CAP_SYS_ADMIN",
+		 mount_point, strerror(-err), mount_point);
 	return err;
 }
 
@@ -98,37 +82,87 @@ void cv_pins_init(struct cv_pins *pins)
 }
 
 /*
- * A BPF file system that was mounted without a mode lets everybody make directories in it: who owns
- * ours could put other maps in the place of our pins.
+ * A BPF file system that was mounted without a mode lets everybody make directories and links in
+ * it: who owns ours could put other maps in the place of our pins, or have us unlink files that
+ * are no pins. So it is judged by what was opened. A descriptor; -EPERM: it is not ours; -errno.
  */
-static int check_owner(const char *path, char *why, size_t size)
+static int open_ours(int at, const char *name, const char *path, char *why, size_t size)
 {
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int err = fd < 0 ? -errno : 0;
 	struct stat st;
 
-	if (lstat(path, &st))
-		return -errno;
-	if (S_ISDIR(st.st_mode) && (st.st_uid == geteuid() || st.st_uid == 0) &&
-	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
-		return 0;
-	snprintf(why, size, "%s is, or can be changed by, somebody else's; remove it", path);
-	return -EPERM;
+	if (err == -ELOOP || err == -ENOTDIR) {
+		snprintf(why, size, "%s is not a directory; remove it", path);
+		return -EPERM;
+	}
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (err) {
+		snprintf(why, size, "cannot open %s: %s", path, strerror(-err));
+	} else if ((st.st_uid != geteuid() && st.st_uid != 0) ||
+		   (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		err = -EPERM;
+		snprintf(why, size,
+			 "%s belongs to another user, or others may write in it; remove it", path);
+	}
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
-static int open_directory(struct cv_pins *pins)
+/* 0, or -errno with why. */
+static int make(int at, const char *name, const char *path, char *why, size_t size)
 {
-	pins->dir = open(pins->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return pins->dir < 0 ? -errno : 0;
+	int err;
+
+	if (!mkdirat(at, name, 0700) || errno == EEXIST)
+		return 0;
+	err = -errno;
+	snprintf(why, size, "cannot make %s: %s", path, strerror(-err));
+	return err;
+}
+
+/* Open pins->path. 0; -EPERM: it, or what it is in, is not ours; -errno; with why. */
+static int open_directory(struct cv_pins *pins, bool is_made, char *why, size_t size)
+{
+	const char *name = pins->path + sizeof(parent);
+	int err = is_made ? make(AT_FDCWD, parent, parent, why, size) : 0;
+	int dir;
+
+	if (err)
+		return err;
+	dir = open_ours(AT_FDCWD, parent, parent, why, size);
+	if (dir < 0)
+		return dir;
+	if (is_made)
+		err = make(dir, name, pins->path, why, size);
+	if (!err) {
+		pins->dir = open_ours(dir, name, pins->path, why, size);
+		err = pins->dir < 0 ? pins->dir : 0;
+	}
+	if (err)
+		pins->dir = -1;
+	close(dir);
+	return err;
 }
 
 int cv_pins_find(const char *run_dir, struct cv_pins *ret_pins)
 {
+	char why[CV_PINS_PATH_MAX * 2];
 	int err;
 
 	cv_pins_init(ret_pins);
 	err = name_directory(run_dir, ret_pins->path);
 	if (err)
 		return err;
-	return is_mounted() ? open_directory(ret_pins) : -ENOENT;
+	if (!is_mounted())
+		return -ENOENT;
+	err = open_directory(ret_pins, false, why, sizeof(why));
+	/* Nothing of ours is pinned in what is somebody else's. */
+	return err == -EPERM ? -ENOENT : err;
 }
 
 int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_t size)
@@ -145,23 +179,7 @@ int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_
 		return err;
 	}
 	err = mount_file_system(why, size);
-	if (err)
-		return err;
-	if ((mkdir(parent, 0700) && errno != EEXIST) ||
-	    (mkdir(ret_pins->path, 0700) && errno != EEXIST)) {
-		err = -errno;
-		snprintf(why, size, "cannot make %s: %s", ret_pins->path, strerror(-err));
-		return err;
-	}
-	err = check_owner(parent, why, size);
-	if (!err)
-		err = check_owner(ret_pins->path, why, size);
-	if (err)
-		return err;
-	err = open_directory(ret_pins);
-	if (err)
-		snprintf(why, size, "cannot open %s: %s", ret_pins->path, strerror(-err));
-	return err;
+	return err ? err : open_directory(ret_pins, true, why, size);
 }
 
 void cv_pins_close(struct cv_pins *pins)
@@ -263,12 +281,17 @@ int cv_pins_remove(const struct cv_pins *pins, const char *name)
 static int for_each_pinned(const struct cv_pins *pins, int (*cb)(const char *name, void *data),
 			   void *data)
 {
-	DIR *dir = opendir(pins->path);
+	int fd = openat(pins->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	int result = 0;
+	int result = -errno;
 
-	if (!dir)
-		return -errno;
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return result;
+	}
+	result = 0;
 	while (!result && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			result = cb(entry->d_name, data);
@@ -301,6 +324,7 @@ void cv_pins_for_each_sibling(const struct cv_pins *pins,
 	size_t cookie_length = own ? strcspn(++own, "-") + 1 : 0;
 	DIR *dir = own ? opendir(parent) : NULL;
 	const struct dirent *entry;
+	char why[CV_PINS_PATH_MAX * 2];
 	struct cv_pins sibling;
 
 	if (!dir)
@@ -310,7 +334,7 @@ void cv_pins_for_each_sibling(const struct cv_pins *pins,
 			continue;
 		cv_pins_init(&sibling);
 		snprintf(sibling.path, sizeof(sibling.path), "%s/%.64s", parent, entry->d_name);
-		if (!open_directory(&sibling))
+		if (!open_directory(&sibling, false, why, sizeof(why)))
 			cb(&sibling, data);
 		cv_pins_close(&sibling);
 	}

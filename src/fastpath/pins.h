@@ -36,12 +36,12 @@ void cv_pins_init(struct cv_pins *pins);
 
 /*
  * Open the directory, made if need be; the BPF file system is mounted where it belongs if nobody
- * has. 0, or -errno with one line in why (size bytes): then pins are as cv_pins_init leaves them.
- * cv_pins_close.
+ * has. 0, or -errno with one line in why (size bytes): then nothing can be pinned, and pins have
+ * their path alone. cv_pins_close.
  */
 int cv_pins_open(const char *run_dir, struct cv_pins *ret_pins, char *why, size_t size);
 
-/* The same, but only if it exists: -ENOENT. */
+/* The same, but only if it exists and is ours alone: -ENOENT. */
 int cv_pins_find(const char *run_dir, struct cv_pins *ret_pins);
 
 void cv_pins_close(struct cv_pins *pins);

@@ -10,10 +10,8 @@
 #include "fastpath/programs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -58,34 +56,47 @@ static bool is_pinned(enum cv_map map)
 	return map != CV_MAP_ENGINE && map != CV_MAP_CAPTURE;
 }
 
-/* libbpf's complaints are kept: the last one says why loading failed. */
-static __thread char last_words[256];
+/* Of libbpf's complaints the first says why loading failed; the others follow from it. */
+static __thread char first_words[256];
 
 static int listen_to_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || *first_words)
 		return 0;
-	vsnprintf(last_words, sizeof(last_words), format, args);
-	last_words[strcspn(last_words, "\n")] = '\0';
+	vsnprintf(first_words, sizeof(first_words), format, args);
+	first_words[strcspn(first_words, "\n")] = '\0';
 	return 0;
 }
 
 void cv_programs_listen(void)
 {
-	*last_words = '\0';
+	*first_words = '\0';
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(listen_to_libbpf);
 }
 
 static int complain(int err, const char *what, char *why, size_t size)
 {
-	if (err == -EPERM || err == -EACCES)
+	/* They begin with "libbpf: ". */
+	snprintf(why, size, "%s: %s%s%s", what, strerror(-err), *first_words ? "; " : "",
+		 first_words);
+	return err;
+}
+
+/* Why an image could not be loaded. */
+static int refuse(int err, char *why, size_t size)
+{
+	static const char what[] = "the kernel refuses the eBPF programs";
+
+	if (err == -EPERM)
 		snprintf(why, size,
 			 "%s: %s; it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root", what,
 			 strerror(-err));
+	else if (err == -EACCES) /* of the verifier, which allows less without it */
+		snprintf(why, size, "%s: %s, or CAP_PERFMON is missing%s%s", what, strerror(-err),
+			 *first_words ? "; " : "", first_words);
 	else
-		snprintf(why, size, "%s: %s%s%s", what, strerror(-err),
-			 *last_words ? "; libbpf: " : "", last_words);
+		complain(err, what, why, size);
 	return err;
 }
 
@@ -98,8 +109,8 @@ enum {
 };
 
 /*
- * A program of five instructions: r0 = bpf_fib_lookup(ctx, zeroed parameters, their size,
- * flags); return r0 + 4096, so that -EINVAL is a number of its own.
+ * A program: r0 = bpf_fib_lookup(ctx, parameters that are all but zero, their size, flags);
+ * return r0 + 4096, so that -EINVAL is a number of its own.
  */
 static bool takes_fib_flag(int flag)
 {
@@ -146,17 +157,13 @@ struct features {
 	uint32_t source;
 };
 
-static int set_features(struct bpf_object *object)
+static int set_features(struct bpf_object *object, const struct features *features)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
-	const struct features features = {
-		.skip_neigh = takes_fib_flag(FIB_SKIP_NEIGH),
-		.source = takes_fib_flag(FIB_SOURCE),
-	};
 
-	if (!map || bpf_map__value_size(map) < sizeof(features))
+	if (!map || bpf_map__value_size(map) < sizeof(*features))
 		return -EINVAL;
-	return bpf_map__set_initial_value(map, &features, bpf_map__value_size(map));
+	return bpf_map__set_initial_value(map, features, bpf_map__value_size(map));
 }
 
 /* ---- opening, loading ----------------------------------------------------------------- */
@@ -178,9 +185,10 @@ static void take_up(struct bpf_map *map, const struct cv_pins *pins)
 	close(fd);
 }
 
-static int prepare(struct cv_programs *programs, const struct cv_pins *pins, char *why, size_t size)
+static int prepare(struct cv_programs *programs, const struct cv_pins *pins,
+		   const struct features *features, char *why, size_t size)
 {
-	int err = set_features(programs->object);
+	int err = set_features(programs->object, features);
 
 	if (err)
 		return complain(err, "the eBPF image has no features", why, size);
@@ -250,6 +258,7 @@ static void pin_all(const struct cv_programs *programs, struct cv_pins *pins, ch
 {
 	int err = 0;
 
+	cv_programs_listen();
 	for (unsigned int i = 0; i < CV_MAP_MAX && !err; i++) {
 		if (is_pinned(i))
 			err = pin_map(programs, pins, i);
@@ -265,7 +274,8 @@ static void pin_all(const struct cv_programs *programs, struct cv_pins *pins, ch
 
 /* Load one of the images. */
 static int load(struct cv_programs *programs, const struct cv_pins *pins,
-		const struct cv_image *image, char *why, size_t size)
+		const struct cv_image *image, const struct features *features, char *why,
+		size_t size)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "culvert");
 	int err;
@@ -273,19 +283,21 @@ static int load(struct cv_programs *programs, const struct cv_pins *pins,
 	programs->object = bpf_object__open_mem(image->bytes, image->size, &options);
 	if (!programs->object)
 		return complain(-errno, "cannot read the eBPF programs", why, size);
-	err = prepare(programs, pins, why, size);
-	if (!err) {
-		err = bpf_object__load(programs->object);
-		if (err)
-			complain(err, "the kernel refuses the eBPF programs", why, size);
-	}
-	return err;
+	err = prepare(programs, pins, features, why, size);
+	if (err)
+		return err;
+	err = bpf_object__load(programs->object);
+	return err ? refuse(err, why, size) : 0;
 }
 
 /* The image that can most of those that the kernel takes; why: what it says of the last one. */
 static int load_best(struct cv_programs *programs, const struct cv_pins *pins, char *why,
 		     size_t size)
 {
+	const struct features features = {
+		.skip_neigh = takes_fib_flag(FIB_SKIP_NEIGH),
+		.source = takes_fib_flag(FIB_SOURCE),
+	};
 	int err = -ENOENT;
 
 	for (unsigned int i = 0; i < CV_IMAGES && err; i++) {
@@ -294,7 +306,7 @@ static int load_best(struct cv_programs *programs, const struct cv_pins *pins, c
 		cv_programs_fini(programs);
 		*why = '\0';
 		cv_programs_listen();
-		err = load(programs, pins, image, why, size);
+		err = load(programs, pins, image, &features, why, size);
 		programs->asks_conntrack = image->conntrack;
 		/* Nothing of this is in the image: the next one would fare alike. */
 		if (err == -EPERM || err == -ENOMEM)

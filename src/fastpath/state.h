@@ -46,6 +46,8 @@ struct cv_fastpath_device {
 	bool seen;			/* while refreshing: it exists */
 	bool has_clsact;		/* while refreshing */
 	char shaper[CV_QDISC_KIND_MAX]; /* kind of a foreign root qdisc, "": none */
+	uint32_t refused;		/* kinds whose programs could not be attached, … */
+	time_t refused_s;		/* … and when, CLOCK_MONOTONIC */
 	bool filtered; /* an endpoint's: by foreign filters that would be bypassed */
 	char problem[CV_FASTPATH_PROBLEM_MAX];
 };
@@ -59,7 +61,6 @@ struct cv_fastpath_address {
 struct cv_fastpath {
 	struct cv_nl *nl;
 	void (*log)(int priority, const char *text);
-	char run_dir[256];
 	unsigned int handle;
 	bool ready;
 	bool settled;	 /* ready, and what an earlier daemon has left is swept */
@@ -69,8 +70,9 @@ struct cv_fastpath {
 	struct cv_programs programs;
 	pthread_mutex_t lock; /* of config: the engine's workers bump its generation, too */
 	struct cv_fp_config config;
-	uint64_t bumped_ns;		      /* for a remote, last */
-	uint64_t slots[CV_FP_SLOTS / 64 + 1]; /* taken ones */
+	char no_lookup[CV_FASTPATH_PROBLEM_MAX]; /* why routes cannot be asked for; "": they can */
+	uint64_t bumped_ns;			 /* for a remote, last */
+	uint64_t slots[CV_FP_SLOTS / 64 + 1];	 /* taken ones */
 
 	struct cv_fastpath_tunnel *tunnels;
 	size_t tunnel_count;

@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 
 #include "fastpath/devices.h"
+#include "fastpath/sweep.h"
 
 static uint32_t take_slot(struct cv_fastpath *fastpath)
 {
@@ -125,6 +126,12 @@ static void resolve_dev(struct cv_fastpath_tunnel *tunnel)
 		tunnel->dev = (int)if_nametoindex(tunnel->config.dev);
 }
 
+static void say_no_lookup(const struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
+{
+	snprintf(tunnel->problem, sizeof(tunnel->problem), "routes cannot be asked for: %.96s",
+		 fastpath->no_lookup);
+}
+
 /* Bring the maps in line with the tunnel as it is now. */
 void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
@@ -134,8 +141,11 @@ void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel 
 
 	resolve_dev(tunnel);
 	device = cv_devices_find(fastpath, tunnel->config.ifindex);
-	if (!device)
+	if (!device) {
+		set_problem(tunnel, "its device is missing");
+		remove_from_maps(fastpath, tunnel);
 		return;
+	}
 	if (!address &&
 	    cv_programs_look(&fastpath->programs, device->ifindex, &namespace, &address))
 		address = 0;
@@ -156,7 +166,7 @@ void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel 
 	else if (tunnel->config.dev[0] && !tunnel->dev)
 		set_problem(tunnel, "its underlay device is missing");
 	else if (!fastpath->config.lookup_ifindex)
-		set_problem(tunnel, "routes cannot be asked for");
+		say_no_lookup(fastpath, tunnel);
 	else
 		set_problem(tunnel, "");
 	/* Inner packets come to the program with or without an entry; without, they pass. */
@@ -221,43 +231,32 @@ static bool is_in_map(const struct cv_fastpath_tunnel *tunnel)
 	return tunnel && tunnel->in_map;
 }
 
-/* Entries that an earlier daemon left and nobody has set again. */
-static void sweep_tunnels(struct cv_fastpath *fastpath)
+static bool tunnel_stays(const void *key, void *data)
 {
-	int map = fastpath->programs.map[CV_MAP_TUNNELS];
-	__u32 key, last, *previous = NULL;
-
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		if (is_in_map(cv_fastpath_find_tunnel(fastpath, (int)key)))
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key))
-			return;
-	}
-}
-
-static void sweep_pairs(struct cv_fastpath *fastpath)
-{
-	int map = fastpath->programs.map[CV_MAP_PAIRS];
-	struct cv_fp_pair key, last, *previous = NULL;
-	const struct cv_fastpath_tunnel *tunnel;
 	__u32 ifindex;
 
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		last = key;
-		tunnel = NULL;
-		if (!bpf_map_lookup_elem(map, &key, &ifindex))
-			tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
-		if (is_in_map(tunnel) && tunnel->config.remote == key.remote &&
-		    tunnel->config.local == key.local)
-			previous = &last;
-		else if (bpf_map_delete_elem(map, &key))
-			return;
-	}
+	memcpy(&ifindex, key, sizeof(ifindex));
+	return is_in_map(cv_fastpath_find_tunnel(data, (int)ifindex));
+}
+
+static bool pair_stays(const void *key, void *data)
+{
+	struct cv_fastpath *fastpath = data;
+	const struct cv_fastpath_tunnel *tunnel;
+	struct cv_fp_pair pair;
+	__u32 ifindex;
+
+	memcpy(&pair, key, sizeof(pair));
+	if (bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_PAIRS], &pair, &ifindex))
+		return false;
+	tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
+	return is_in_map(tunnel) && tunnel->config.remote == pair.remote &&
+	       tunnel->config.local == pair.local;
 }
 
 void cv_tunnels_sweep(struct cv_fastpath *fastpath)
 {
-	sweep_pairs(fastpath);
-	sweep_tunnels(fastpath);
+	cv_sweep(fastpath->programs.map[CV_MAP_PAIRS], sizeof(struct cv_fp_pair), pair_stays,
+		 fastpath);
+	cv_sweep(fastpath->programs.map[CV_MAP_TUNNELS], sizeof(__u32), tunnel_stays, fastpath);
 }

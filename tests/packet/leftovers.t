@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -24,6 +25,7 @@ import culvert
 import holders
 import net
 import tap
+from bpfmap import Map
 from culvert import Culvertd
 
 culvert.need_programs()
@@ -283,6 +285,108 @@ def a_small_memlock_limit_is_no_harm():
         tap.equal(d.log().count("the fast path is not available"), 1, "by the engine, said once")
 
 
+# No sysctl can be set.
+FIXED = ["unshare", "-m", "sh", "-c",
+         "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"", "-"]
+
+
+def without_a_look_up_device_the_engine_carries():
+    c, d = start(b), start(a, wrapper=FIXED)
+    for each in (c, d):
+        tunnel(each)
+    tap.ok(reaches() and fast(d)["tx_packets"] == 0, "the engine carries", d.log)
+    reason = json.loads(d.cli("-j", "tunnel", "show", "tun0").stdout)[0]["fastpath"]["reason"]
+    tap.ok(reason.startswith("routes cannot be asked for: net.ipv4.conf.cvlook")
+           and "Read-only file system" in reason, "tunnel show says why", reason)
+    a.ip("link set eth1 down", "link set eth1 up")
+    d.cli("status")
+    tap.equal(d.log().count("cannot ask for routes"), 1, "the log does, once")
+
+
+def what_is_half_attached_goes():
+    """The kernel refuses the second of an endpoint's two programs."""
+    blocked = f"filter add dev pod0 egress prio {0xc3} protocol ip handle 7 bpf bytecode 1,6\\ 0\\ 0\\ 0,"
+    d = start(a)
+    a.run("tc qdisc add dev pod0 clsact")
+    a.run(f"tc {blocked} classid 1:1")
+    tunnel(d)
+    d.cli("endpoint", "add", "pod0", "ip", "192.168.10.9", "bypass", "on")
+    shown = d.cli("endpoint", "show", "pod0").stdout
+    tap.ok("no program can be attached to pod0" in shown, "endpoint show says so", shown)
+    tap.equal([each for each in ours(a) if each[0] == "pod0"], [], "no program stays on it")
+    config = Map(d, "cv_config")
+    generations = []
+    for number in range(4):
+        a.ip(f"link set eth1 alias {number}")  # a reason to look at the devices
+        d.cli("status")
+        time.sleep(0.2)
+        generations.append(struct.unpack_from("QI", config.get(bytes(4)))[1])
+    config.close()
+    tap.equal(len(set(generations)), 1, "nor is everything asked for again, again and again")
+    a.run(f"tc filter del dev pod0 egress prio {0xc3}")
+    d.cli("endpoint", "del", "pod0")
+    d.cli("endpoint", "add", "pod0", "ip", "192.168.10.9", "bypass", "on")
+    tap.equal(sorted(each[2] for each in ours(a) if each[0] == "pod0"), ["endpoint_in", "endpoint_out"],
+              "once it can be, both are attached")
+    d.cli("endpoint", "del", "pod0")
+    a.run("tc qdisc del dev pod0 clsact")
+
+
+def devices_that_went_meanwhile_are_forgotten():
+    a.ip("link add gone0 type veth peer name gone0x", "link set gone0 up", "link set gone0x up",
+         "addr add 192.168.12.1/24 dev gone0")
+    d = start(a)
+    tunnel(d)
+    with a:
+        index = struct.pack("I", socket.if_nametoindex("gone0"))
+    devices_map = Map(d, "cv_devices")
+    tap.ok(index in devices_map.keys(), "a network card is listed")
+    d.stop(signal.SIGKILL)
+    a.ip("link del gone0")
+    tap.ok(index in devices_map.keys(), "it goes while no daemon is there")
+    d.start()
+    tap.ok(index not in devices_map.keys() and len(devices_map.keys()) >= 2,
+           "the next start forgets it, and it alone", devices_map.keys())
+    devices_map.close()
+
+
+def captures(daemon):
+    """What two captures at once say on standard error."""
+    running = [daemon.node.spawn([os.path.join(culvert.BUILD, "culvert"), "--run-dir", daemon.run_dir,
+                                  "capture", "-w", "/dev/null"], stderr=subprocess.PIPE)
+               for _ in range(2)]
+    holders.wait_for(lambda: json.loads(daemon.cli("-j", "status").stdout)["capture"]["capturers"] == 2)
+    said = []
+    for each in running:
+        each.send_signal(signal.SIGINT)
+        said.append(each.communicate(timeout=10)[1])
+    return [text.decode() if isinstance(text, bytes) else text for text in said]
+
+
+def every_capturer_is_told():
+    """perf rings count as locked memory."""
+    d = start(a, wrapper=["prlimit", "--memlock=0:0", "setpriv", "--bounding-set", "-ipc_lock",
+                          "--inh-caps", "-ipc_lock"])
+    tunnel(d)
+    said = captures(d)
+    count = [text.count("only the engine's packets are captured") for text in said]
+    tap.ok(count in ([1, 1], [0, 0]), "of two captures both say that the fast path's are missing, "
+           "or none does where they are not", said)
+    tap.note(f"{count[0]} times")
+
+
+def purge_says_what_to_do():
+    d = start(a)
+    d.stop()
+    done = a.run([CULVERTD, "--purge", "--run-dir", d.run_dir, "--fastpath", "off"], check=False)
+    tap.equal((done.returncode, done.stderr.count("\n")), (2, 1), "not with --fastpath")
+    os.chown(d.run_dir, 12345, 0)
+    done = purge(d, check=False)
+    os.chown(d.run_dir, 0, 0)
+    tap.equal(done.returncode, 1, "a run directory of another user is refused")
+    tap.ok("belongs to user 12345; be that user" in done.stderr, "and said to be one", done.stderr)
+
+
 def two_in_one_namespace():
     one, two, c = start(a), start(a), start(b)
     tunnel(one)
@@ -406,5 +510,7 @@ def packet(source, destination, protocol, payload, number=0, fragment=0):
 tap.main([
     purge_leaves_nothing, deleting_leaves_nothing, pins_that_were_lost_are_no_harm,
     without_pins_it_works, without_bpf_the_engine_carries, a_small_memlock_limit_is_no_harm,
+    without_a_look_up_device_the_engine_carries, what_is_half_attached_goes,
+    devices_that_went_meanwhile_are_forgotten, every_capturer_is_told, purge_says_what_to_do,
     two_in_one_namespace, two_with_one_run_directory, drops_have_names,
 ], after=clean_up)

@@ -5,6 +5,7 @@
  * one. Skipped where eBPF is refused.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -277,6 +279,59 @@ static void test_pins(void **state)
 	assert_int_equal(access(pins->path, F_OK), -1);
 }
 
+/* No purge, whoever starts it, touches what is in there. */
+static void nothing_is_ours(const char *run_dir, const char *file)
+{
+	struct cv_pins pins;
+	char why[256] = "";
+
+	assert_int_equal(cv_pins_find(run_dir, &pins), -ENOENT);
+	cv_pins_remove_all_but(&pins, "none");
+	assert_int_equal(cv_pins_purge(&pins), 0);
+	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(cv_pins_open(run_dir, &pins, why, sizeof(why)), -EPERM);
+	assert_non_null(strstr(why, "remove it"));
+	assert_int_equal(pins.dir, -1);
+	cv_pins_close(&pins);
+	assert_int_equal(access(file, F_OK), 0);
+}
+
+/* Where everybody may write beside ours, a link or somebody's directory may wait for our purge. */
+static void test_foreign_pins(void **state)
+{
+	char run_dir[64], why[256], real[] = "/tmp/culvert-unit-XXXXXX", file[256];
+	struct cv_pins *pins = *state;
+	int fd;
+
+	need_ebpf();
+	snprintf(run_dir, sizeof(run_dir), "/culvert-unit-foreign-%d", (int)getpid());
+	if (geteuid() != 0 || cv_pins_open(run_dir, pins, why, sizeof(why)))
+		skip();
+	assert_int_equal(rmdir(pins->path), 0);
+	assert_non_null(mkdtemp(real));
+	snprintf(file, sizeof(file), "%s/precious", real);
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(symlink(real, pins->path), 0);
+	nothing_is_ours(run_dir, file);
+	assert_int_equal(unlink(pins->path) | unlink(file) | rmdir(real), 0);
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(mkdir(pins->path, 0700), 0);
+		snprintf(file, sizeof(file), "%s/precious", pins->path);
+		fd = make(BPF_MAP_TYPE_HASH, "precious", 8, ENTRIES);
+		assert_int_equal(bpf_obj_pin(fd, file), 0);
+		close(fd);
+		if (i == 0)
+			assert_int_equal(chown(pins->path, 65534, 0), 0);
+		else
+			assert_int_equal(chmod(pins->path, 0770), 0);
+		nothing_is_ours(run_dir, file);
+		assert_int_equal(unlink(file) | rmdir(pins->path), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_misfits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pins, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_foreign_pins, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
