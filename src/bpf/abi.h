@@ -58,6 +58,14 @@
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
 
+/* What the running kernel has; the loader finds out before it loads (fastpath/programs.c). */
+#define CV_FP_FEATURES_SECTION ".rodata.features"
+
+struct cv_fp_features {
+	__u32 skip_neigh; /* BPF_FIB_LOOKUP_SKIP_NEIGH (6.3; Debian's 6.1 has it) */
+	__u32 source;	  /* BPF_FIB_LOOKUP_SRC (6.7) */
+};
+
 enum {
 	CV_FP_TUNNELS_MAX = 1024,
 	CV_FP_ADDRESSES_MAX = 16384,

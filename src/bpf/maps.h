@@ -68,12 +68,8 @@ struct {
 	__type(value, __u32);
 } cv_capture SEC(".maps");
 
-/* What the running kernel has; the loader finds out (fastpath/programs.c). */
-struct cv_fp_features {
-	__u32 skip_neigh; /* BPF_FIB_LOOKUP_SKIP_NEIGH (6.3; Debian's 6.1 has it) */
-	__u32 source;	  /* BPF_FIB_LOOKUP_SRC (6.7) */
-};
-const volatile struct cv_fp_features cv_features SEC(".rodata");
+/* A section of its own: the compiler puts its own tables into .rodata. */
+const volatile struct cv_fp_features cv_features SEC(CV_FP_FEATURES_SECTION);
 
 CV_INLINE const struct cv_fp_config *cv_config(void)
 {

@@ -60,6 +60,8 @@ static void sort_unique(struct address_list *list)
 {
 	size_t kept = 0;
 
+	if (!list->count)
+		return;
 	qsort(list->items, list->count, sizeof(*list->items), compare_addresses);
 	for (size_t i = 0; i < list->count; i++) {
 		if (!kept || list->items[kept - 1].address != list->items[i].address)
@@ -71,9 +73,10 @@ static void sort_unique(struct address_list *list)
 static bool list_has(const struct cv_fastpath_address *items, size_t count,
 		     const struct cv_fastpath_address *item)
 {
-	const struct cv_fastpath_address *found =
-		bsearch(&item->address, items, count, sizeof(*items), compare_addresses);
+	const struct cv_fastpath_address *found = NULL;
 
+	if (count)
+		found = bsearch(&item->address, items, count, sizeof(*items), compare_addresses);
 	return found && found->kind == item->kind;
 }
 

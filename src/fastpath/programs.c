@@ -151,19 +151,13 @@ static bool takes_fib_flag(int flag)
 	return takes;
 }
 
-/* As src/bpf/maps.h has it: the only thing in .rodata. */
-struct features {
-	uint32_t skip_neigh;
-	uint32_t source;
-};
-
-static int set_features(struct bpf_object *object, const struct features *features)
+static int set_features(struct bpf_object *object, const struct cv_fp_features *features)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
+	struct bpf_map *map = bpf_object__find_map_by_name(object, CV_FP_FEATURES_SECTION);
 
-	if (!map || bpf_map__value_size(map) < sizeof(*features))
+	if (!map || bpf_map__value_size(map) != sizeof(*features))
 		return -EINVAL;
-	return bpf_map__set_initial_value(map, features, bpf_map__value_size(map));
+	return bpf_map__set_initial_value(map, features, sizeof(*features));
 }
 
 /* ---- opening, loading ----------------------------------------------------------------- */
@@ -186,7 +180,7 @@ static void take_up(struct bpf_map *map, const struct cv_pins *pins)
 }
 
 static int prepare(struct cv_programs *programs, const struct cv_pins *pins,
-		   const struct features *features, char *why, size_t size)
+		   const struct cv_fp_features *features, char *why, size_t size)
 {
 	int err = set_features(programs->object, features);
 
@@ -274,7 +268,7 @@ static void pin_all(const struct cv_programs *programs, struct cv_pins *pins, ch
 
 /* Load one of the images. */
 static int load(struct cv_programs *programs, const struct cv_pins *pins,
-		const struct cv_image *image, const struct features *features, char *why,
+		const struct cv_image *image, const struct cv_fp_features *features, char *why,
 		size_t size)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "culvert");
@@ -294,7 +288,7 @@ static int load(struct cv_programs *programs, const struct cv_pins *pins,
 static int load_best(struct cv_programs *programs, const struct cv_pins *pins, char *why,
 		     size_t size)
 {
-	const struct features features = {
+	const struct cv_fp_features features = {
 		.skip_neigh = takes_fib_flag(FIB_SKIP_NEIGH),
 		.source = takes_fib_flag(FIB_SOURCE),
 	};
