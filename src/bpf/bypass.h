@@ -327,23 +327,12 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 			      ip->total_length + (__u64)(segments - 1) * headers);
 }
 
-/* The checksum of a header with options, which may not be in one piece. */
-static __attribute__((noinline)) int are_options_whole(struct __sk_buff *skb, __u32 header_length)
-{
-	__u8 header[CV_IPV4_HEADER_MAX];
-
-	if (header_length <= CV_IPV4_HEADER_MIN || header_length > sizeof(header) ||
-	    bpf_skb_load_bytes(skb, ETH_HLEN, header, header_length))
-		return 0;
-	return cv_ipv4_checksum_ok(header, header_length);
-}
-
 CV_INLINE bool cv_header_whole(struct __sk_buff *skb, const struct cv_ipv4 *ip,
 			       const struct cv_ipv4_header *header)
 {
 	if (ip->header_length == CV_IPV4_HEADER_MIN)
 		return cv_header_ok(header);
-	return are_options_whole(skb, ip->header_length);
+	return cv_packet_options_idle(skb, ETH_HLEN, ip->header_length);
 }
 
 CV_INLINE int cv_send_from_endpoint(struct __sk_buff *skb, struct cv_scene *scene)

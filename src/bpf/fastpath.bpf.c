@@ -344,7 +344,9 @@ int cv_tunnel_in(struct __sk_buff *skb)
 	}
 	if (skb->protocol != cv_htons(ETH_P_IP) || !config || !config->endpoints ||
 	    !cv_packet_header(skb, 0, &header) || cv_ipv4_parse(&header, skb->len, &ip) ||
-	    ip.ttl <= 1)
+	    ip.ttl <= 1 ||
+	    (ip.header_length != CV_IPV4_HEADER_MIN &&
+	     !cv_packet_options_idle(skb, 0, ip.header_length)))
 		return CV_PASS;
 	endpoint = endpoint_of_engine(skb, config, &ip);
 	if (!endpoint || !cv_make_link_header(skb))

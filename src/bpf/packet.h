@@ -60,6 +60,27 @@ CV_INLINE bool cv_packet_header(struct __sk_buff *skb, __u32 offset,
 	return true;
 }
 
+/*
+ * Whether a header with options has the right checksum and no option that a router would look at:
+ * "no operation" alone. The stack records, refuses and answers all others, malformed ones too.
+ */
+static __attribute__((noinline)) int cv_packet_options_idle(struct __sk_buff *skb, __u32 offset,
+							    __u32 header_length)
+{
+	__u8 header[CV_IPV4_HEADER_MAX], least = CV_IPV4_OPTION_NOP;
+
+	if (header_length <= CV_IPV4_HEADER_MIN || header_length > sizeof(header) ||
+	    bpf_skb_load_bytes(skb, offset, header, header_length))
+		return 0;
+	for (__u32 at = CV_IPV4_HEADER_MIN; at < header_length && at < sizeof(header); at++) {
+		CV_BYTES_COUNTER(at);
+		if (header[at] > least)
+			return 0;
+		least = header[at]; /* nothing comes behind "end of options" */
+	}
+	return cv_ipv4_checksum_ok(header, header_length);
+}
+
 /* Length of one packet, or of the largest of a super-packet, from the inner header on. */
 CV_INLINE bool cv_packet_segment(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
 				 __u32 *ret_headers, __u32 *ret_length)

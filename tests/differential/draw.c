@@ -260,11 +260,6 @@ static bool is_peer(uint32_t address)
 	return false;
 }
 
-static bool is_endpoint(int64_t address)
-{
-	return address >= (POD_NET | 2) && address <= (POD_NET | ENDPOINT_LAST);
-}
-
 static bool is_answered_by_kernel(uint32_t address)
 {
 	return address == POD_NET || address == UNDER(0) || (address & ~0xffU) == NET(33) ||
@@ -287,8 +282,6 @@ static bool is_answered_by_kernel(uint32_t address)
  *   protocols other than TCP, UDP and ICMP, for which RTM_GETROUTE takes no ports; and
  *   fragments, whose ports the kernel does not read, nor the engine those of packets that the
  *   kernel fragmented after it had chosen, while endpoints' fragments go the way of their flow;
- * - options but "no operation" of packets from and to an endpoint: the kernel records routes and
- * time in them as it forwards, and answers bad ones; past the stack nobody does;
  * - what is too big for a tunnel's device and, at less, for a path (tun20 to .9): past the stack an
  *   endpoint is told of the path at once, through it first of the device;
  * - options in packets that are fragmented: the engine leaves out those that are not to be copied
@@ -333,8 +326,6 @@ static void keep_comparable(struct spec *spec)
 		value[F_OUTER_DESTINATION] = NET(32) | 1;
 	if (is_answered_by_kernel((uint32_t)value[F_INNER_DESTINATION]))
 		value[F_INNER_DESTINATION] = NET(32) | 1;
-	if ((from_pod && host <= ENDPOINT_LAST) || is_endpoint(value[F_INNER_DESTINATION]))
-		value[F_INNER_OPTION] = CV_IPV4_OPTION_NOP;
 	if (value[F_DIRECTION] == DIRECTION_IN) {
 		if ((value[F_OUTER_DESTINATION] & ~0xffLL) != UNDER(0) && value[F_DATA] > 1000)
 			value[F_DATA] = 1000;
