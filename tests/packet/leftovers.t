@@ -355,7 +355,7 @@ def captures(daemon):
     running = [daemon.node.spawn([os.path.join(culvert.BUILD, "culvert"), "--run-dir", daemon.run_dir,
                                   "capture", "-w", "/dev/null"], stderr=subprocess.PIPE)
                for _ in range(2)]
-    holders.wait_for(lambda: json.loads(daemon.cli("-j", "status").stdout)["capture"]["capturers"] == 2)
+    net.wait_for(lambda: json.loads(daemon.cli("-j", "status").stdout)["capture"]["capturers"] == 2)
     said = []
     for each in running:
         each.send_signal(signal.SIGINT)
