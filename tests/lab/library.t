@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """lab/lab.py, as a packet test uses it: a pair with culvertd on n1, the test itself as its peer.
 
     p1 10.244.1.2 ── n1 192.168.100.1 (culvertd, tun0) ── n2 192.168.100.2 (this test)

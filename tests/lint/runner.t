@@ -126,6 +126,24 @@ test_file no-build.t <<'T'
 # tests/run: needs=build/cobol
 echo 1..1; echo ok 1 - a
 T
+# Each waits for the other.
+for pair in one:other other:one; do
+	test_file "${pair%:*}.t" <<T
+# tests/run: parallel
+touch $dir/${pair%:*}.runs
+for i in \$(seq 100); do [ -e $dir/${pair#*:}.runs ] && break; sleep 0.05; done
+[ -e $dir/${pair#*:}.runs ] || echo -n "not "
+echo ok 1 - beside ${pair#*:}; sleep 0.5; rm $dir/${pair%:*}.runs; echo 1..1
+T
+done
+test_file alone.t <<T
+[ -z "\$(ls $dir/*.runs 2>/dev/null)" ] || echo -n "not "
+echo ok 1 - alone; sleep 0.2; ls $dir/*.runs >/dev/null 2>&1 && echo -n "not "
+echo ok 2 - until its end; echo 1..2
+T
+mkdir "$dir/bin"
+printf '#!/bin/sh\necho 2\n' >"$dir/bin/nproc"
+chmod +x "$dir/bin/nproc"
 echo 'not a program' >"$dir/plain.t"
 
 check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
@@ -175,4 +193,8 @@ check "so does what runs long alone" \
 	lists "build/gcc build/next packet/lifecycle.long.t" --long --filter packet/lifecycle
 check "each those of its own" \
 	lists "build/gcc build/asan packet/sanitized.t" --filter packet/sanitized
+PATH=$dir/bin:$PATH
+check "parallel ones run beside each other, others alone" \
+	runs 0 "4 passed, 0 failed" one.t alone.t other.t
+check "in any order" runs 0 "6 passed, 0 failed" alone.t one.t alone.t other.t
 echo "1..$count"

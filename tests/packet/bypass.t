@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 Endpoints past the host's stack: which flows go that way, and that those which the host translates
 do not. The network is that of cluster.py:

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 Fragments, packets that are too big, and ICMP errors of flows that go past the host's stack: they
 come back without conntrack, and complete. The network is that of cluster.py:

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 Pods and strangers that send in another's name: not past the host's stack, and without an effect on
 the flows of others. The network is that of cluster.py:

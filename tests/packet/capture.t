@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine
+# tests/run: modes=fastpath long-modes=engine parallel
 """
 culvert capture, with a real daemon and tshark as the reader (shapes.Pair):
 

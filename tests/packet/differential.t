@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 The differential test, the ten seconds of it that run every time; differential.long.t has the
 100,000 packets. SEED= runs the same packets again.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 #
 # culvert endpoint, against a real daemon without a fast path: what works, what is refused and
 # how, and that endpoints outlive the daemon and follow their devices.

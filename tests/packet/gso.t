@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,endpoints long-modes=engine,mixed
+# tests/run: modes=fastpath,endpoints long-modes=engine,mixed parallel
 """
 Super-packets that have to go on: out of devices that cannot cut what came out of a tunnel, into a
 second tunnel, and with every single offload missing somewhere (shapes.Line, and one node more).

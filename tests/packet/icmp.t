@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel
 """
 ICMP errors beyond RFC 2003's own list: forged ones, the rate limit, what is never
 answered, senders on this host, gateways of a tunnel with remote any.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 #
 # Segmenting and coalescing against the kernel's own, in a namespace that is removed at
 # the end; kernel_offload.c says how.

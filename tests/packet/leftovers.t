@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=300
+# tests/run: timeout=300 parallel
 """
 What the fast path leaves behind (nothing), whose things it touches (its own), and what it does where
 it may not do all of it.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,endpoints long-modes=engine,mixed
+# tests/run: modes=fastpath,endpoints long-modes=engine,mixed parallel
 """
 Super-packets and unfilled checksums, which are normal input on both sides: every
 combination of offloads at the pods and on the underlay, with the bytes compared

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=engine,fastpath,endpoints
+# tests/run: modes=engine,fastpath,endpoints parallel
 """
 RFC 6040, tunnelling of explicit congestion notification: both modes of the ingress,
 the whole table of the egress with its counters, and the DSCP beside them (RFC 2983).

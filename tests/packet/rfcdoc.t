@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """doc/rfc.md and the tests agree: what it names exists, and it says something of every row."""
 
 import ast

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: needs=build/asan
+# tests/run: needs=build/asan parallel
 #
 # culvert and culvertd as built with ASan and UBSan go through cli.t, daemon.t and carrier.t again:
 # a leak or an error makes their exit codes wrong.

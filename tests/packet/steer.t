@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=240
+# tests/run: timeout=240 parallel
 """
 The routing table steers the next packet: what the fast path remembers never outlives a change. Each of
-thousands of changes is made, and as soon as `ip` has made it, two numbered packets are sent, one from
+a thousand changes is made, and as soon as `ip` has made it, two numbered packets are sent, one from
 the host and one from an endpoint. Each must take the way that the routes say now: to the right
 neighbour, with the right outer addresses, or nowhere. With culvertd, and without.
 
@@ -28,7 +28,7 @@ import net
 import tap
 
 culvert.need_programs()
-COUNT = int(os.environ.get("STEER_COUNT", "1000"))
+COUNT = int(os.environ.get("STEER_COUNT", "400"))
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
 ENGINE_S = 0.1  # in which the engine deals with a packet, on a busy machine, too
 SEED = int(os.environ.get("STEER_SEED", "1"))

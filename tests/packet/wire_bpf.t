@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """The packet core inside the kernel: tests/bpf/wire_all.c is compiled for eBPF, accepted
 by the verifier and run on packets (BPF_PROG_TEST_RUN), whose answers are known from
 plain Python. No network, no map, nothing attached: the programs end with this process.
