@@ -47,23 +47,43 @@ static json_t *counters_to_json(const struct cv_counters *counters)
 		"drops", drops_to_json(counters), "events", events_to_json(counters));
 }
 
-/* no_fastpath: NULL when it is on. */
-static json_t *fastpath_to_json(const struct cv_commands *commands, const char *no_fastpath)
+/* What the fast path does, for all tunnels alike. */
+struct in_force {
+	json_t *underlays;
+	json_int_t endpoints;
+	json_int_t bypassed; /* of these, those whose packets go past the host's stack */
+};
+
+static void find_in_force(const struct cv_commands *commands, struct in_force *ret)
 {
 	char names[UNDERLAYS_MAX][IFNAMSIZ];
-	json_t *underlays = json_array();
+	struct cv_endpoint_status endpoint;
 	size_t count = 0;
 
+	*ret = (struct in_force){.underlays = json_array()};
 	if (commands->fastpath)
 		count = cv_fastpath_underlays(commands->fastpath, names, UNDERLAYS_MAX);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(underlays, json_string(names[i]));
-	return json_pack("{s:s, s:s?, s:o}", "state", no_fastpath ? "off" : "on", "reason",
-			 no_fastpath, "underlays", underlays);
+		json_array_append_new(ret->underlays, json_string(names[i]));
+	count = cv_endpoint_set_count(commands->endpoints);
+	ret->endpoints = (json_int_t)count;
+	for (size_t i = 0; i < count; i++) {
+		cv_endpoint_set_status(commands->endpoints, i, &endpoint);
+		if (endpoint.wanted && endpoint.in_force)
+			ret->bypassed++;
+	}
 }
 
-static json_t *status_to_json(const struct cv_commands *commands,
-			      const struct cv_tunnel_status *status)
+/* no_fastpath: NULL when it is on. */
+static json_t *fastpath_to_json(const struct in_force *in_force, const char *no_fastpath)
+{
+	return json_pack("{s:s, s:s?, s:O, s:I, s:I}", "state", no_fastpath ? "off" : "on",
+			 "reason", no_fastpath, "underlays", in_force->underlays, "endpoints",
+			 in_force->endpoints, "bypassed", in_force->bypassed);
+}
+
+static json_t *status_to_json(const struct cv_tunnel_status *status,
+			      const struct in_force *in_force)
 {
 	json_t *json = json_pack("{s:o}", "config", cv_tunnel_config_to_json(status->config));
 
@@ -75,7 +95,7 @@ static json_t *status_to_json(const struct cv_commands *commands,
 	json_object_set_new(json, "state", json_string(status->active ? "active" : "suspended"));
 	if (!status->active)
 		json_object_set_new(json, "reason", json_string(status->reason));
-	json_object_set_new(json, "fastpath", fastpath_to_json(commands, status->no_fastpath));
+	json_object_set_new(json, "fastpath", fastpath_to_json(in_force, status->no_fastpath));
 	return json;
 }
 
@@ -125,7 +145,9 @@ static void add_counters(json_t *tunnel, const struct cv_commands *commands,
 static json_t *show(const struct cv_commands *commands, const struct cv_request *request)
 {
 	json_t *tunnels = json_array();
+	struct in_force in_force;
 
+	find_in_force(commands, &in_force);
 	for (size_t i = 0; i < cv_tunnel_set_count(commands->set); i++) {
 		struct cv_tunnel_status status;
 		json_t *tunnel;
@@ -134,11 +156,12 @@ static json_t *show(const struct cv_commands *commands, const struct cv_request 
 					      &request->filter))
 			continue;
 		cv_tunnel_set_status(commands->set, i, &status);
-		tunnel = status_to_json(commands, &status);
+		tunnel = status_to_json(&status, &in_force);
 		if (request->counters)
 			add_counters(tunnel, commands, &status);
 		json_array_append_new(tunnels, tunnel);
 	}
+	json_decref(in_force.underlays);
 	return json_pack("{s:o}", "tunnels", tunnels);
 }
 
@@ -149,8 +172,10 @@ static json_t *status(const struct cv_commands *commands)
 	bool bypass = cv_endpoint_set_default_bypass(commands->endpoints);
 	struct cv_fastpath_share share = {.local_packets = 0};
 	struct cv_counters counters;
+	struct in_force in_force;
 	json_t *json;
 
+	find_in_force(commands, &in_force);
 	cv_engine_counters(commands->engine, &counters);
 	if (commands->fastpath)
 		cv_fastpath_counters(commands->fastpath, 0, &counters, &share);
@@ -160,9 +185,9 @@ static json_t *status(const struct cv_commands *commands)
 		"tunnels", (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
 		*kernel_tunnel ? kernel_tunnel : NULL, "counters", counters_to_json(&counters));
 	json_object_set_new(json, "capture", cv_capturers_status(commands->capturers));
-	json_object_set_new(json, "fastpath", fastpath_to_json(commands, no_fastpath));
-	json_object_set_new(json, "endpoints",
-			    json_integer((json_int_t)cv_endpoint_set_count(commands->endpoints)));
+	json_object_set_new(json, "fastpath", fastpath_to_json(&in_force, no_fastpath));
+	json_decref(in_force.underlays);
+	json_object_set_new(json, "endpoints", json_integer(in_force.endpoints));
 	json_object_set_new(json, "default_bypass", json_string(bypass ? "on" : "off"));
 	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
 	return json;

@@ -80,6 +80,9 @@ static void print_fastpath(const json_t *fastpath, const char *indent)
 	{
 		printf("%s%s", i ? ", " : "", json_string_value(name));
 	}
+	if (number(fastpath, "endpoints"))
+		printf("; bypass in force for %lld of %lld endpoints", number(fastpath, "bypassed"),
+		       number(fastpath, "endpoints"));
 	putchar('\n');
 }
 

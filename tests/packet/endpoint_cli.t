@@ -74,7 +74,7 @@ is "-j" "$(jq -c '.[1]' "$TMP/out")" "{\"dev\":\"tap0\",\"addresses\":[\"10.244.
 \"in_force\":false,\"reason\":\"there is no fast path: switched off by --fastpath off\"}"
 run culvert -j status
 is "status -j" "$(jq -c '[.endpoints, .default_bypass, .local_packets, .fastpath]' "$TMP/out")" \
-	'[3,"on",0,{"state":"off","reason":"switched off by --fastpath off","underlays":[]}]'
+	'[3,"on",0,{"state":"off","reason":"switched off by --fastpath off","underlays":[],"endpoints":3,"bypassed":0}]'
 run culvert status
 ok "status says how the fast path is" has "$OUT" "
 fast path: off: switched off by --fastpath off
@@ -87,7 +87,7 @@ ok "tunnel show says how the fast path is" has "$OUT" "
     path: fast rx 0 tx 0 (endpoints rx 0 tx 0), engine rx 0 tx 0, handed over in 0 out 0"
 run culvert -j tunnel
 is "in JSON, too" "$(jq -c '.[0].fastpath' "$TMP/out")" \
-	'{"state":"off","reason":"switched off by --fastpath off","underlays":[]}'
+	'{"state":"off","reason":"switched off by --fastpath off","underlays":[],"endpoints":3,"bypassed":0}'
 run culvert -j -s tunnel
 is "and the paths" "$(jq -c '.[0].paths | keys + (.fast | keys)' "$TMP/out")" \
 	"[\"engine\",\"fast\",\"handed_over\",\"rx_bytes\",\"rx_endpoint_packets\",\"rx_packets\",\
@@ -206,19 +206,23 @@ ok "and tunnels are as they were" has "$(culvert tunnel)" "tun0: ip/ip remote 19
 if [ "$(culvert -j status | jq -r .fastpath.state)" = on ]; then
 	culvert endpoint add veth0 ip 10.244.1.2
 	shows "in force as wanted" "veth0 ip 10.244.1.2 bypass on (default)"
-	ok "tunnel show says so" has "$(culvert tunnel)" "    fast path: on; network cards eth0"
+	ok "tunnel show says so" has "$(culvert tunnel)" \
+		"    fast path: on; network cards eth0; bypass in force for 1 of 1 endpoints"
 	ip link add veth3 type veth peer name pod3
 	tc qdisc add dev veth3 ingress
 	culvert endpoint add veth3 ip 10.244.1.3
 	run culvert endpoint show veth3
 	ok "a foreign qdisc keeps an endpoint from it" \
 		has "$OUT" "bypass off (in force; wanted on): the device has a foreign qdisc (ingress)"
+	ok "tunnel show counts it" has "$(culvert tunnel)" "; bypass in force for 1 of 2 endpoints"
 	tc qdisc del dev veth3 ingress
 	run culvert endpoint show veth3
 	is "and no longer, as soon as it is gone" "$OUT" "veth3 ip 10.244.1.3 bypass on (default)"
 	culvert endpoint default bypass off
 	shows "the default turns all of them" "veth0 ip 10.244.1.2 bypass off (default)" \
 		"veth3 ip 10.244.1.3 bypass off (default)"
+	is "tunnel show says so, in JSON" "$(culvert -j tunnel | jq -c '.[0].fastpath')" \
+		'{"state":"on","reason":null,"underlays":["eth0"],"endpoints":2,"bypassed":0}'
 	culvert endpoint default bypass on
 	culvert endpoint del veth0
 	culvert endpoint del veth3
