@@ -294,9 +294,11 @@ CV_INLINE int cv_leave_for_endpoint(struct __sk_buff *skb, struct cv_scene *scen
 				    const struct cv_ipv4 *ip, const struct cv_exit *exit)
 {
 	struct cv_fp_counters *counters = cv_counters(CV_FP_SLOT_NONE);
+	struct cv_packet_size size;
 
+	cv_packet_measure(skb, ETH_HLEN, ip, &size);
 	if (counters)
-		counters->local_packets += cv_packet_segments(skb);
+		counters->local_packets += size.segments;
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_LOCAL, CV_DROP_NONE);
 	return cv_hand_to_endpoint(exit->way.oif, exit->by_peer, ip->destination);
 }
@@ -310,7 +312,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 		.way = &exit->way,
 		.destination = exit->destination,
 	};
-	__u32 headers, segment, segments = cv_packet_segments(skb);
+	struct cv_packet_size size;
 	__u8 drop;
 
 	scene->tunnel = exit->tunnel;
@@ -320,11 +322,10 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 	drop = cv_check_departure(&departure, ip);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (!cv_packet_segment(skb, ETH_HLEN, ip, &headers, &segment) ||
-	    !cv_fits(skb, &exit->way, ip, segment))
+	if (!cv_packet_measure(skb, ETH_HLEN, ip, &size) ||
+	    !cv_fits(skb, &exit->way, ip, size.largest))
 		return cv_to_engine(skb, scene);
-	return cv_encapsulate(skb, scene, &departure, ip, segments,
-			      ip->total_length + (__u64)(segments - 1) * headers);
+	return cv_encapsulate(skb, scene, &departure, ip, &size);
 }
 
 CV_INLINE bool cv_header_whole(struct __sk_buff *skb, const struct cv_ipv4 *ip,

@@ -343,9 +343,9 @@ CV_INLINE void cv_count_in(const struct cv_scene *scene, __u32 segments, __u64 b
 CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 			      const struct cv_inbound *in, __u8 tos, __u8 ttl, bool to_endpoint)
 {
-	__u32 headers = 0, segment = 0, segments = cv_packet_segments(skb);
+	struct cv_packet_size size;
 
-	cv_packet_segment(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in->inner, &headers, &segment);
+	cv_packet_measure(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in->inner, &size);
 	cv_capture_packet(skb, scene,
 			  to_endpoint ? CV_FP_VERDICT_TO_ENDPOINT : CV_FP_VERDICT_TO_DEVICE,
 			  CV_DROP_NONE);
@@ -353,8 +353,7 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				CV_DECAPSULATE_FLAGS) ||
 	    !cv_rewrite(skb, ETH_HLEN, &in->inner, tos, ttl))
 		return false;
-	cv_count_in(scene, segments, in->inner.total_length + (__u64)(segments - 1) * headers,
-		    to_endpoint);
+	cv_count_in(scene, size.segments, cv_packet_bytes(&in->inner, &size), to_endpoint);
 	cv_count_ecn(scene, in->ecn_note);
 	return true;
 }

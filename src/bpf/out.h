@@ -69,7 +69,7 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 segments, __u64 
  */
 CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 			     const struct cv_departure *departure, const struct cv_ipv4 *ip,
-			     __u32 segments, __u64 bytes)
+			     const struct cv_packet_size *size)
 {
 	struct bpf_redir_neigh neighbour = {.nh_family = CV_AF_INET};
 	struct cv_ipv4_header outer;
@@ -77,7 +77,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	__be16 id = 0;
 
 	if (!departure->ipip->pmtudisc && !ip->dont_fragment)
-		id = cv_next_ids(departure->destination, segments);
+		id = cv_next_ids(departure->destination, size->segments);
 	drop = cv_ipip_build_outer(&outer, departure->ipip, ip, departure->way->source,
 				   departure->destination, id, ip->total_length);
 	if (drop)
@@ -87,7 +87,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
-	cv_count_out(scene, segments, bytes);
+	cv_count_out(scene, size->segments, cv_packet_bytes(ip, size));
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
 	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);
@@ -98,9 +98,9 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
  * path takes. A packet out of a tunnel that goes into the next one is the engine's.
  */
 CV_INLINE bool cv_fits(const struct __sk_buff *skb, const struct cv_fp_way *way,
-		       const struct cv_ipv4 *ip, __u32 segment)
+		       const struct cv_ipv4 *ip, __u32 largest)
 {
-	return segment + CV_IPIP_OVERHEAD <= way->mtu &&
+	return largest + CV_IPIP_OVERHEAD <= way->mtu &&
 	       ip->total_length + CV_IPIP_OVERHEAD <= CV_IPV4_LENGTH_MAX &&
 	       !cv_skb_is_encapsulated(skb);
 }
@@ -145,11 +145,10 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 				 const struct cv_fp_tunnel *tunnel, unsigned long dst)
 {
 	struct cv_departure departure = {.ipip = &tunnel->ipip};
-	__u32 headers, segment, segments = cv_packet_segments(skb);
 	struct cv_ipv4_header header;
+	struct cv_packet_size size;
 	struct cv_fp_way way;
 	struct cv_ipv4 ip = {0};
-	__u64 bytes;
 	__u8 drop;
 
 	if (skb->protocol != cv_htons(ETH_P_IP) || !cv_packet_header(skb, 0, &header))
@@ -168,15 +167,13 @@ CV_INLINE int cv_send_from_stack(struct __sk_buff *skb, struct cv_scene *scene,
 	drop = cv_check_departure(&departure, &ip);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (!cv_packet_segment(skb, 0, &ip, &headers, &segment) ||
-	    !cv_fits(skb, &way, &ip, segment))
+	if (!cv_packet_measure(skb, 0, &ip, &size) || !cv_fits(skb, &way, &ip, size.largest))
 		return cv_to_engine(skb, scene);
-	bytes = ip.total_length + (__u64)(segments - 1) * headers;
 	if (!cv_make_link_header(skb))
 		return cv_to_engine(skb, scene);
 	scene->offset = ETH_HLEN;
 	cv_forget_route(skb);
-	return cv_encapsulate(skb, scene, &departure, &ip, segments, bytes);
+	return cv_encapsulate(skb, scene, &departure, &ip, &size);
 }
 
 #endif

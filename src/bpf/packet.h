@@ -81,34 +81,45 @@ static __attribute__((noinline)) int cv_packet_options_idle(struct __sk_buff *sk
 	return cv_ipv4_checksum_ok(header, header_length);
 }
 
-/* Length of one packet, or of the largest of a super-packet, from the inner header on. */
-CV_INLINE bool cv_packet_segment(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
-				 __u32 *ret_headers, __u32 *ret_length)
+/* What a packet or super-packet is on the wire. */
+struct cv_packet_size {
+	__u32 headers;	/* bytes of a super-packet's that each of its packets has; else 0 */
+	__u32 largest;	/* bytes of its largest packet, from the inner header on */
+	__u32 segments; /* packets */
+};
+
+/* False: a super-packet of a protocol that is not cut here; counted as the kernel counts it. */
+CV_INLINE bool cv_packet_measure(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip,
+				 struct cv_packet_size *ret)
 {
+	__u32 size = skb->gso_size, segments = skb->gso_segs;
 	__u8 data_offset;
 
-	*ret_headers = 0;
-	*ret_length = ip->total_length;
-	if (!skb->gso_size)
+	ret->headers = 0;
+	ret->largest = ip->total_length;
+	ret->segments = segments ? segments : 1;
+	if (!size)
 		return true;
-	*ret_headers = CV_IPV4_HEADER_MIN + CV_UDP_HEADER;
 	if (ip->protocol == CV_IPV4_PROTO_TCP) {
 		if (bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN + 12, &data_offset, 1))
 			return false;
-		*ret_headers = CV_IPV4_HEADER_MIN + (data_offset >> 4) * 4U;
-	} else if (ip->protocol != CV_IPV4_PROTO_UDP) {
+		ret->headers = CV_IPV4_HEADER_MIN + (data_offset >> 4) * 4U;
+	} else if (ip->protocol == CV_IPV4_PROTO_UDP) {
+		ret->headers = CV_IPV4_HEADER_MIN + CV_UDP_HEADER;
+	} else {
 		return false;
 	}
-	*ret_length = *ret_headers + skb->gso_size;
+	ret->largest = ret->headers + size;
+	/* Those that virtual machines send nobody has counted. */
+	if (!segments && ip->total_length > ret->headers)
+		ret->segments = (ip->total_length - ret->headers + size - 1) / size;
 	return true;
 }
 
-/* Packets on the wire. */
-CV_INLINE __u32 cv_packet_segments(const struct __sk_buff *skb)
+/* Bytes of all its packets, from the inner headers on. */
+CV_INLINE __u64 cv_packet_bytes(const struct cv_ipv4 *ip, const struct cv_packet_size *size)
 {
-	__u32 segments = skb->gso_segs;
-
-	return segments ? segments : 1;
+	return ip->total_length + (__u64)(size->segments - 1) * size->headers;
 }
 
 #endif

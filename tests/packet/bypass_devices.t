@@ -13,6 +13,7 @@ to which some tests add endpoints of other kinds at n1.
 """
 
 import fcntl
+import json
 import os
 import select
 import socket
@@ -27,7 +28,7 @@ from bpfmap import Map
 from cluster import (
     A, B, C, PORT, Cluster, Seen, Server, client, echo_over, ping, tcp_works, udp_works,
 )
-from packets import header, udp
+from packets import header, tcp, udp
 
 culvert.need_programs()
 lab = Cluster(policy="drop")
@@ -276,6 +277,60 @@ def tap_device():
            "tap: the machine ends, and so does the endpoint")
 
 
+def tap_super_packets():
+    """A virtual machine's super-packets, which the kernel has not counted: by what they hold."""
+    with lab.n1:
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", b"tap1", 0x5002))  # with a vnet header
+        fcntl.ioctl(fd, 0x400454D0, 3)  # TUNSETOFFLOAD: checksums, TCP segments
+    mac = b"\x02\0\0\0\0\x98"
+    vm = "10.244.1.98"
+    lab.n1.ip("link set tap1 up mtu 1480", f"route add {vm}/32 dev tap1",
+              f"neigh add {vm} lladdr {mac.hex(':')} dev tap1")
+    lab.d1.cli("endpoint", "add", "tap1", "ip", vm)
+    wire = lab.r.wire("left")
+    lab.n1.offloads("eth0", False)
+    lab.d1.cli("tunnel", "change", "tun0", "nopmtudisc")
+    for target in (B, A):
+        for data, count in ((4500, 5), (4000, 4), (1001, 2)):
+            frame = lab.n1.mac("tap1") + mac + b"\x08\x00"
+            syn = tcp(vm, target, sport=data, dport=9999, flags="S", ip={"ttl": 64})
+            os.write(fd, bytes(10) + frame + syn)
+            time.sleep(0.2)
+            wire.drain()
+            packet = tcp(vm, target, bytes(data), sport=data, dport=9999, ip={"ttl": 64, "flags": 0})
+            seen, shown_before = Seen(lab), counters()
+            # NEEDS_CSUM, GSO_TCPV4, 1000 bytes of data in each.
+            os.write(fd, struct.pack("=BBHHHH", 1, 1, 54, 1000, 34, 16) + frame + packet)
+            name = f"tap: a super-packet of {data} bytes to {target}"
+            if target == A:
+                tap.ok(net.wait_for(lambda seen=seen, count=count: seen.rose()[0][2] == count + 1, 1),
+                       f"{name} counts as {count} packets, and its answer as one", seen.rose)
+                continue
+            outers = [header(wire.expect(lambda p: p[9] == 4, 1) or bytes(40)) for _ in range(count)]
+            tap.equal([len(each.payload) for each in outers],
+                      [min(1000, data - i * 1000) + 40 for i in range(count)], f"{name} arrives")
+            tap.equal(len({each.id for each in outers}), count, "… each with its own identification")
+            now = counters()
+            tap.equal((now["tx_packets"] - shown_before["tx_packets"],
+                       now["tx_bytes"] - shown_before["tx_bytes"]),
+                      (count, data + count * 40), "… and is counted as what it holds")
+            following = tcp(vm, B, b"x", sport=data, dport=9999, ip={"ttl": 64, "flags": 0})
+            os.write(fd, bytes(10) + frame + following)
+            after = header(wire.expect(lambda p: p[9] == 4, 1) or bytes(40))
+            tap.ok(after.id not in {each.id for each in outers}, "… what follows has another one", after.id)
+    lab.d1.cli("tunnel", "change", "tun0", "pmtudisc")
+    lab.n1.offloads("eth0", True)
+    wire.close()
+    os.close(fd)
+
+
+def counters():
+    """Those of the fast path of n1's tunnel."""
+    shown_now = json.loads(lab.d1.cli("-j", "-s", "tunnel", "show", "tun0").stdout)[0]
+    return shown_now["paths"]["fast"]
+
+
 def near_veth():
     """A veth whose other end is in the host's own namespace: no way straight into another."""
     lab.n1.ip("link add near0 type veth peer name near1", "link set near0 up",
@@ -364,8 +419,8 @@ def the_end():
 
 tap.main(
     [
-        root_qdisc, ingress_qdisc, foreign_filters, their_clsact, bridge, tap_device, near_veth,
-        addresses, changed, the_end, lab.clean_end,
+        root_qdisc, ingress_qdisc, foreign_filters, their_clsact, bridge, tap_device, tap_super_packets,
+        near_veth, addresses, changed, the_end, lab.clean_end,
     ],
     lab.before,
     lab.after,
