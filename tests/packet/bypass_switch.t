@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 Bypass switched off and on under traffic, connections that are older than it, and flow entries that
 get lost. The network is that of cluster.py:
