@@ -167,28 +167,44 @@ static void run_part(struct run *run, int fd, const struct part *part, unsigned 
 	assert_that(run, !failed && compared > count / 2, name);
 }
 
-void wire_random(struct run *run, unsigned int count, const char *path)
+/* One program, loaded by itself: old kernels' verifiers refuse some. */
+static void run_program(struct run *run, const struct part *part, unsigned int count,
+			const char *path)
 {
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	struct bpf_program *program;
+	char name[128];
+	int rc = -ENOENT;
 
 	if (!object) {
 		assert_that(run, false, "the object of the packet formats can be read");
 		return;
 	}
 	bpf_object__for_each_program(program, object)
+	{
 		bpf_program__set_type(program, BPF_PROG_TYPE_SCHED_CLS);
-	if (bpf_object__load(object)) {
-		assert_that(run, false, "the programs of the packet formats can be loaded");
-		bpf_object__close(object);
-		return;
+		bpf_program__set_autoload(program,
+					  !strcmp(bpf_program__name(program), part->program));
 	}
-	for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		program = bpf_object__find_program_by_name(object, parts[i].program);
-		if (program)
-			run_part(run, bpf_program__fd(program), &parts[i], count);
-		else
-			assert_that(run, false, parts[i].program);
+	program = bpf_object__find_program_by_name(object, part->program);
+	if (program)
+		rc = bpf_object__load(object);
+	if (!rc) {
+		run_part(run, bpf_program__fd(program), part, count);
+	} else if (getenv("GUEST_KERNEL")) {
+		snprintf(name, sizeof(name), "%s # SKIP the verifier of this kernel refuses it",
+			 part->program);
+		assert_that(run, true, name);
+	} else {
+		snprintf(name, sizeof(name), "%s can be loaded: %s", part->program, strerror(-rc));
+		assert_that(run, false, name);
 	}
 	bpf_object__close(object);
+}
+
+/* What the fast path itself loads is core.c's; these are all formats, each in a program. */
+void wire_random(struct run *run, unsigned int count, const char *path)
+{
+	for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		run_program(run, &parts[i], count, path);
 }

@@ -26,13 +26,16 @@ import tap  # noqa: E402
 
 KERNELS = ("6.1", "6.12")
 # What talks to the kernel most, and CULVERT_MODE. {BUILD} is the tree of what was built. On a
-# machine that does nothing else, all of it takes some six minutes.
+# machine that does nothing else, all of it takes some eleven minutes.
 TESTS = [
     ("{BUILD}/tests/unit/net_tun_test", ""),
     ("tests/packet/kernel_offload.t", ""),
     ("tests/packet/rfc2003.t", "fastpath"),
     ("tests/packet/nbma.t", "fastpath"),
     ("tests/packet/strangers.t", "endpoints"),
+    ("tests/packet/differential.t", ""),
+    ("tests/packet/bypass_fragments.t", ""),
+    ("tests/packet/capture.t", "fastpath"),
 ]
 GUEST_LIMIT_S = 1140
 TEST_LIMIT_S = 600

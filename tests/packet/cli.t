@@ -224,10 +224,11 @@ example() {
 	awk -v n="$1" '/^.Bd -literal/ { inside = ++count == n; next } /^.Ed/ { inside = 0 } inside' \
 		"$ROOT/doc/culvert.8"
 }
-# A capture goes on until it is told to stop, and what shows it needs no window here.
+# A capture goes on until it is told to stop, and what shows it needs no window here. Told once: a second
+# signal, as `timeout` sends it to its process group, sometimes stops LeakSanitizer's search for ever.
 example_culvert() {
 	if [ "$1" = capture ]; then
-		timeout --preserve-status --signal INT 1 "$BUILD/culvert" --run-dir "$RUN" "$@"
+		timeout --foreground --preserve-status --signal INT 1 "$BUILD/culvert" --run-dir "$RUN" "$@"
 	else
 		culvert "$@"
 	fi
