@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 #
 # tests/run itself: each way in which a test can end is counted as what it is, named, and
 # reflected in the exit status and in the last line.
@@ -192,7 +193,7 @@ check "what is filtered brings the builds that it needs" \
 check "so does what runs long alone" \
 	lists "build/gcc build/next packet/lifecycle.long.t" --long --filter packet/lifecycle
 check "each those of its own" \
-	lists "build/gcc build/asan packet/sanitized.t" --filter packet/sanitized
+	lists "build/gcc build/asan packet/sanitized.t" --filter 'packet/sanitized\.t'
 PATH=$dir/bin:$PATH
 check "parallel ones run beside each other, others alone" \
 	runs 0 "4 passed, 0 failed" one.t alone.t other.t
