@@ -3,6 +3,9 @@
 What the benchmarks measure between two nodes of a lab: one TCP stream (iperf3), 64-byte UDP packets
 per second that arrive while the sender sends as fast as it can (udp.c), and round trips of 64-byte
 UDP packets. A path is (node and address of the server, address of the client, which is always a1-pod).
+
+Client and server have a processor each, where there are two (BENCH_PIN=0: where the scheduler puts them): which of
+them share one by chance moved single figures by a third, the same for every path.
 """
 
 import contextlib
@@ -40,6 +43,14 @@ NAMES = {
 }
 
 
+def on_processor(which, words):
+    """The command on the first processor (which: 0), or on the last (-1)."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2 or os.environ.get("BENCH_PIN", "1") == "0":
+        return words
+    return ["taskset", "-c", str(processors[which]), *words]
+
+
 def straighten(lab, far):
     """Take the router's bridges out of the way to a1 and to the node at the far end."""
     for port, bridge, address in (
@@ -53,6 +64,8 @@ def straighten(lab, far):
 @contextlib.contextmanager
 def server(lab, node, command, says):
     """A server on a node for the time of a measurement, once it has said that it is ready."""
+    if node != "k1":  # a machine with one processor of its own
+        command = on_processor(-1, command)
     child = lab.spawn(node, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         for line in child.stdout:
@@ -74,7 +87,8 @@ def measure_tcp(lab, where, seconds, back=False):
     send = ["iperf3", "-J", "-c", remote, "-B", local, "-p", str(TCP_PORT),
             "-t", str(max(1, round(seconds)))]
     with server(lab, node, listen, "Server listening"):
-        done = lab.try_run("a1-pod", send + (["-R"] if back else []), timeout=seconds + 60)
+        done = lab.try_run("a1-pod", on_processor(0, send + (["-R"] if back else [])),
+                           timeout=seconds + 60)
     result = json.loads(done.stdout or "{}")
     if done.returncode or "error" in result:
         raise CommandFailed(f"iperf3 to {remote}: {result.get('error', done.stderr)}")
@@ -90,7 +104,7 @@ def measure_tcp_back(lab, where, seconds):
 def udp(lab, mode, local, remote, seconds):
     """Run the client side of udp.c; its result."""
     words = [UDP, "-s", str(PACKET_BYTES), "-b", local, mode, remote, str(UDP_PORT), f"{seconds:g}"]
-    return json.loads(lab.run("a1-pod", words, timeout=seconds + 60))
+    return json.loads(lab.run("a1-pod", on_processor(0, words), timeout=seconds + 60))
 
 
 def measure_pps(lab, where, seconds):
