@@ -3,7 +3,8 @@
  * Reaching into a packet. Headers are copied to the stack by whole words: the formats of
  * wire/ then work on them as in user space, and the copy is what was checked.
  *
- * Only headers without options are read here; others are the engine's.
+ * Only headers without options are worked on here; of options all that is asked is whether a router
+ * would look at them.
  */
 #ifndef CV_BPF_PACKET_H
 #define CV_BPF_PACKET_H

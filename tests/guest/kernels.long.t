@@ -26,7 +26,7 @@ import tap  # noqa: E402
 
 KERNELS = ("6.1", "6.12")
 # What talks to the kernel most: program, CULVERT_MODE, and what of it, if not all. {BUILD} is the
-# tree of what was built. On a machine that does nothing else, all of it takes some nine minutes.
+# tree of what was built.
 TESTS = [
     ("{BUILD}/tests/unit/net_tun_test", "", ""),
     ("tests/packet/kernel_offload.t", "", ""),

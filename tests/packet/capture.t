@@ -52,7 +52,7 @@ class Capture:
         self.process = lab.n1.spawn(
             [os.path.join(BUILD, "culvert"), "--run-dir", DAEMON.run_dir, *options, "capture",
              *words], stdout=stdout, stderr=subprocess.PIPE)
-        wait(lambda: state()["capturers"] > before or self.process.poll() is not None)
+        net.wait_for(lambda: state()["capturers"] > before or self.process.poll() is not None)
 
     @classmethod
     def end_all(cls):
@@ -73,16 +73,6 @@ class Capture:
 def state():
     """What the daemon says of captures."""
     return json.loads(DAEMON.cli("-j", "status").stdout)["capture"]
-
-
-def wait(condition, timeout=5):
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def tshark(*fields, file=FILE):
@@ -233,7 +223,7 @@ def lines():
     tap.ok(re.fullmatch(
         rf"\d\d:\d\d:\d\d\.\d{{6}} tun0 {PATH} out (192.168.100.1 > 192.168.100.2: )?"
         rf"10.244.1.2.4000 > 10.244.2.2.5000 udp, length 128: .*\n", line), line.strip())
-    tap.ok(wait(lambda: capture.process.poll() is not None), "-c 1 ends by itself")
+    tap.ok(net.wait_for(lambda: capture.process.poll() is not None), "-c 1 ends by itself")
     code, _, err = capture.end()
     tap.equal((code, summary(err)), (0, (1, 0)), "… and says so")
 
@@ -272,7 +262,7 @@ def nothing_when_off():
         tap.equal(state()["capturers"], 1, "somebody does")
         lab.outer_of(udp(POD, FAR))
         capture.end(number)
-        tap.ok(wait(lambda: state() == {"capturers": 0, "snap": 0}),
+        tap.ok(net.wait_for(lambda: state() == {"capturers": 0, "snap": 0}),
                f"off again after {signal.Signals(number).name}", str(state()))
 
 
@@ -285,7 +275,7 @@ def five_are_too_many():
     tap.equal(state()["capturers"], 4, "the four go on")
     for capture in captures:
         capture.end()
-    tap.ok(wait(lambda: state()["capturers"] == 0), "all have ended")
+    tap.ok(net.wait_for(lambda: state()["capturers"] == 0), "all have ended")
 
 
 def slow_reader():
@@ -328,7 +318,7 @@ def ends():
     tap.equal(head, b"\x0a\x0d\x0d\x0a", "a pipe has the file's head at once")
     capture.process.stdout.close()
     capture.process.stdout = None
-    tap.ok(wait(lambda: capture.process.poll() is not None), "who reads the pipe goes: it ends")
+    tap.ok(net.wait_for(lambda: capture.process.poll() is not None), "who reads the pipe goes: it ends")
     code, _, err = capture.end(None)
     tap.equal((code, err.count("\n")), (0, 1), "… quietly")
     capture = Capture("tun0", "-w", "/dev/full")
@@ -369,7 +359,7 @@ def bare_protocol():
         tap.equal((result["format"], result["snap"]), (1, SNAP_MAX), "the answer says the format")
         tap.ok(stream.endswith(b"\x10\0\0\0\3\0\0\0" + bytes(16)) and len(answer) < 1000,
                "the stream ends with what was lost: nothing")
-    tap.ok(wait(lambda: state()["capturers"] == 0), "nobody is left")
+    tap.ok(net.wait_for(lambda: state()["capturers"] == 0), "nobody is left")
     done = DAEMON.cli("-j", "status")
     tap.equal(done.returncode, 0, "the daemon goes on")
 
