@@ -19,7 +19,8 @@
  *   packet in mid-flow is the stack's, which picks a flow up in the middle, but for FIN and RST:
  *   those "ct state invalid drop" then costs; and UDP is, if any flow between the two
  *   addresses is known to be the stack's.
- * - Other protocols, and flows that begin with IPv4 options: the stack's.
+ * - Other protocols, flows that begin with IPv4 options, and packets with options that a router
+ *   would look at: the stack's.
  *
  * Where bypass is switched off, a TCP flow goes over to the stack with the next packet of the
  * end that opened it (but for FIN and RST), so that conntrack sees it in the direction that
