@@ -62,11 +62,11 @@ endif
 CV_CPPFLAGS := -Isrc -D_GNU_SOURCE= -DCV_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CV_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(HARDEN_C) $(SAN_C) -pthread
 CV_LDFLAGS := $(HARDEN_LD) $(SAN_LD) -pthread -Wl,--as-needed $(LDFLAGS)
-LIBS := -lmnl -levent -ljansson -lsystemd -lbpf -lpcap
+LIBS := -lmnl -levent -ljansson -lsystemd -lbpf -lpcap -lyaml -lnftables -lmd
 TEST_LIBS := -lcmocka
 # One of each library, to say what to do before the compiler complains.
 HEADERS := libmnl/libmnl.h event2/event.h jansson.h systemd/sd-daemon.h bpf/libbpf.h \
-	pcap/pcap.h
+	pcap/pcap.h yaml.h nftables/libnftables.h sha256.h
 
 # ---- sources -------------------------------------------------------------------
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resources: what each kind has, decoded and with its defaults. Immutable once made, and counted:
+ * files, snapshots and decisions share them.
+ *
+ * Kinds of projectcalico.org/v3 have Calico's fields and defaults
+ * (https://docs.tigera.io/calico/latest/reference/resources); what Calico has no word for is of
+ * culvert/v1.
+ */
+#ifndef CV_MODEL_RESOURCE_H
+#define CV_MODEL_RESOURCE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/types.h>
+
+#include "net/prefix.h"
+#include "tunnel/config.h"
+
+enum cv_kind {
+	CV_KIND_IP_POOL,
+	CV_KIND_NODE,
+	CV_KIND_BLOCK_AFFINITY,
+	CV_KIND_IP_RESERVATION,
+	CV_KIND_FELIX_CONFIGURATION,
+	CV_KIND_TUNNEL,
+	CV_KIND_WORKLOAD,
+	CV_KIND_MAX
+};
+
+/* Where a resource, or what is said of it, stands. */
+struct cv_origin {
+	const char *file;	   /* as the caller named it; owned by the resource */
+	unsigned int line, column; /* from 1; of its first line */
+};
+
+struct cv_label {
+	char *name, *value; /* owned by the resource */
+};
+
+enum cv_ipip_mode {
+	CV_IPIP_NEVER,
+	CV_IPIP_ALWAYS,
+	CV_IPIP_CROSS_SUBNET,
+};
+
+enum cv_allowed_use {
+	CV_USE_WORKLOAD = 1 << 0,
+	CV_USE_TUNNEL = 1 << 1,
+	CV_USE_LOAD_BALANCER = 1 << 2,
+};
+
+struct cv_ip_pool {
+	struct cv_prefix cidr;
+	enum cv_ipip_mode ipip_mode; /* Never, as Calico's default */
+	bool nat_outgoing;	     /* false */
+	uint8_t block_size;	     /* 26; 20 … 32, and not shorter than the cidr */
+	bool disabled;
+	bool disable_bgp_export;
+	bool manual;	       /* assignmentMode: Manual */
+	uint32_t allowed_uses; /* set of enum cv_allowed_use; Workload and Tunnel */
+	char *node_selector;   /* "all()"; parses (model/selector.h) */
+};
+
+struct cv_node {
+	__be32 address;	       /* bgp.ipv4Address; 0: not given */
+	uint8_t prefix_length; /* of address; 32 if it was given without one */
+	bool has_prefix;       /* it was given with one */
+	__be32 tunnel_address; /* bgp.ipv4IPIPTunnelAddr; 0: not given */
+	uint32_t as_number;    /* bgp.asNumber; 0: not given */
+};
+
+enum cv_affinity_state {
+	CV_AFFINITY_CONFIRMED,
+	CV_AFFINITY_PENDING,
+	CV_AFFINITY_PENDING_DELETION,
+};
+
+struct cv_block_affinity {
+	struct cv_prefix cidr;
+	char *node;
+	enum cv_affinity_state state; /* confirmed, where it is not given */
+	bool deleted;
+};
+
+struct cv_ip_reservation {
+	struct cv_prefix *cidrs; /* reservedCIDRs */
+	size_t count;
+};
+
+enum cv_nat_exclusions {
+	CV_NAT_EXCLUDE_POOLS,		/* IPPoolsOnly */
+	CV_NAT_EXCLUDE_POOLS_AND_HOSTS, /* IPPoolsAndHostIPs */
+};
+
+/* "default", and "node.NAME", which wins field by field. */
+struct cv_felix_configuration {
+	bool has_ipip_enabled, ipip_enabled;
+	uint32_t ipip_mtu;	 /* bytes; 0: not given, follow the underlay */
+	char *mtu_iface_pattern; /* POSIX extended regular expression; NULL: not given */
+	uint16_t nat_port_first, nat_port_last; /* 0, 0: not given */
+	__be32 nat_outgoing_address;		/* 0: not given */
+	bool has_nat_exclusions;
+	enum cv_nat_exclusions nat_exclusions;
+	struct cv_prefix *external_nodes; /* externalNodesList; addresses are /32 */
+	size_t external_count;
+	bool has_external_nodes;
+	int device_route_protocol; /* 0: not given */
+};
+
+/* A permanent `culvert tunnel add`. */
+struct cv_tunnel_resource {
+	struct cv_tunnel_config config; /* named as the resource */
+	char *node;			/* whose; NULL: every node's that has this store */
+	bool up;			/* true; the device is set up */
+	struct cv_prefix *addresses;	/* of the device */
+	size_t address_count;
+	struct cv_prefix *routes; /* into the device */
+	size_t route_count;
+};
+
+/* "These addresses live on this node, behind this device." */
+struct cv_workload {
+	char *node;
+	char device[IFNAMSIZ];	     /* "": not given: the node's own routing knows */
+	struct cv_prefix *addresses; /* single ones are /32 */
+	size_t count;
+};
+
+struct cv_resource {
+	enum cv_kind kind;
+	unsigned int references;
+	char *name;
+	char *text; /* canonical: compact JSON, keys in the schema's order, without what only a
+		       server writes (uid, managedFields …); what `get`, `diff` and the digest show
+		     */
+	struct cv_origin origin;
+	struct cv_label *labels; /* sorted by name */
+	size_t label_count;
+	union {
+		struct cv_ip_pool pool;
+		struct cv_node node;
+		struct cv_block_affinity affinity;
+		struct cv_ip_reservation reservation;
+		struct cv_felix_configuration *felix; /* owned */
+		struct cv_tunnel_resource *tunnel;    /* owned */
+		struct cv_workload workload;
+	};
+};
+
+/* Take a part of the ownership, and give it back; the last one frees. NULL is fine. */
+struct cv_resource *cv_resource_get(struct cv_resource *resource);
+void cv_resource_put(struct cv_resource *resource);
+
+/* "IPPool", "Node", …, as manifests have it; "projectcalico.org/v3" or "culvert/v1". */
+const char *cv_kind_name(enum cv_kind kind);
+const char *cv_kind_api_version(enum cv_kind kind);
+
+/*
+ * What people type: any case, plural, Calico's short forms ("ippools", "pool", "bgpnode" no;
+ * "node", "nodes", "felixconfig"). 0 or -EINVAL with what was probably meant.
+ */
+int cv_kind_parse(const char *word, enum cv_kind *ret_kind, struct cv_error *error);
+
+/* For qsort: by kind, then by name. */
+int cv_resource_compare(const struct cv_resource *a, const struct cv_resource *b);
+
+/* A Node's label, or NULL. */
+const char *cv_resource_label(const struct cv_resource *resource, const char *name);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A snapshot: all resources of a store at one moment, checked against each other. Immutable.
+ *
+ * Errors (nothing is taken): the same kind and name twice; pools that overlap; a node's address
+ * that another node has; a prefix that two nodes own (BlockAffinity, Workload; a Workload within a
+ * block of another node is a borrowed address: /32 only); a block that is longer or shorter than
+ * its pool's blockSize allows (it may be larger than a block: a whole pod CIDR; never larger than
+ * the pool). Warnings: a block or workload in no pool, or of a node that there is not; a pool's
+ * blockSize …
+ */
+#ifndef CV_MODEL_SNAPSHOT_H
+#define CV_MODEL_SNAPSHOT_H
+
+#include "model/manifest.h"
+#include "model/resource.h"
+
+enum {
+	CV_SNAPSHOT_DIGEST_MAX = 65 /* SHA-256 in hexadecimal */
+};
+
+struct cv_snapshot {
+	unsigned int references;
+	struct cv_resource **resources; /* sorted by cv_resource_compare; a reference each */
+	size_t count;
+	size_t first[CV_KIND_MAX + 1];	    /* of each kind, in resources */
+	struct cv_resource **pools_by_cidr; /* sorted by cidr; not counted */
+	struct cv_messages warnings;
+	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of all canonical texts, in their order */
+};
+
+/*
+ * Make a snapshot of count resources, in any order; takes references of its own. 0, or -EINVAL,
+ * -EEXIST (twice) with both places in error, or -ENOMEM. cv_snapshot_put.
+ */
+int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
+		       struct cv_snapshot **ret_snapshot, struct cv_error *error);
+struct cv_snapshot *cv_snapshot_get(struct cv_snapshot *snapshot);
+void cv_snapshot_put(struct cv_snapshot *snapshot);
+
+/*
+ * Whether one may become the other: what Calico calls immutable (a pool's cidr, its blockSize while
+ * it has blocks) stays. 0 or -EINVAL.
+ */
+int cv_snapshot_check_change(const struct cv_snapshot *before, const struct cv_snapshot *after,
+			     struct cv_error *error);
+
+/* NULL: there is none. */
+struct cv_resource *cv_snapshot_find(const struct cv_snapshot *snapshot, enum cv_kind kind,
+				     const char *name);
+
+/* The resources of a kind: *ret_count of them, sorted by name. */
+struct cv_resource *const *cv_snapshot_kind(const struct cv_snapshot *snapshot, enum cv_kind kind,
+					    size_t *ret_count);
+
+/* The pool that an address, or a whole prefix, is in; NULL: none. */
+const struct cv_resource *cv_snapshot_pool_of(const struct cv_snapshot *snapshot, __be32 address);
+const struct cv_resource *cv_snapshot_pool_of_prefix(const struct cv_snapshot *snapshot,
+						     const struct cv_prefix *prefix);
+
+/* FelixConfiguration "default" with "node.NAME" over it. Pointers in it are the snapshot's. */
+void cv_snapshot_felix(const struct cv_snapshot *snapshot, const char *node,
+		       struct cv_felix_configuration *ret_felix);
+
+/* Who owns what, for one pass over all of it: confirmed affinities and workloads, sorted by prefix.
+ */
+struct cv_claim {
+	struct cv_prefix prefix;
+	const struct cv_resource *resource; /* BlockAffinity or Workload */
+	const struct cv_resource *node;	    /* NULL: there is no such Node */
+	const struct cv_resource *pool;	    /* NULL: in none */
+};
+
+/* The caller frees *ret_claims. 0 or -ENOMEM. */
+int cv_snapshot_claims(const struct cv_snapshot *snapshot, struct cv_claim **ret_claims,
+		       size_t *ret_count);
+
+#endif

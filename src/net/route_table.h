@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries of the main IPv4 routing table: listed, added, replaced, deleted, many at a time. */
+#ifndef CV_NET_ROUTE_TABLE_H
+#define CV_NET_ROUTE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/netlink.h"
+#include "net/prefix.h"
+
+/* One route with at most one next hop. What the kernel tells one route from another by is
+ * (prefix, metric), with TOS 0. */
+struct cv_table_route {
+	struct cv_prefix prefix;
+	uint8_t type;	  /* RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, … */
+	uint8_t protocol; /* RTPROT_* */
+	uint8_t scope;	  /* RT_SCOPE_*; of a wanted route: chosen by this module */
+	bool onlink;	  /* RTNH_F_ONLINK */
+	uint32_t metric;
+	int oif;	/* 0: none */
+	__be32 gateway; /* 0: on link, or none */
+	__be32 source;	/* RTA_PREFSRC; 0: none */
+	bool multipath; /* listed only: several next hops, or a nexthop object; oif and gateway say
+			   nothing */
+};
+
+/*
+ * Call cb for every route of the main table (protocol 0: of every protocol; else of this one
+ * alone, which the kernel filters by itself). A non-zero return of cb stops and is returned. The
+ * list is complete before the first call: cb may use nl. 0 or -errno.
+ */
+int cv_route_table_for_each(struct cv_nl *nl, uint8_t protocol,
+			    int (*cb)(const struct cv_table_route *route, void *data), void *data);
+
+enum cv_route_verb {
+	CV_ROUTE_ADD,	  /* fails with -EEXIST where anybody's route has the prefix and metric */
+	CV_ROUTE_REPLACE, /* of ours: one step, no packet meets no route */
+	CV_ROUTE_DELETE,  /* with all of its attributes, so that nobody else's is meant */
+};
+
+struct cv_route_change {
+	enum cv_route_verb verb;
+	struct cv_table_route route;
+	int result; /* out: 0 or the kernel's -errno */
+};
+
+/*
+ * Make changes in this order, many to a system call. Returns 0 if all were tried (each has its
+ * result), or -errno: the socket broke. *ret_failed: how many have a result other than 0.
+ */
+int cv_route_table_change(struct cv_nl *nl, struct cv_route_change *changes, size_t count,
+			  size_t *ret_failed);
+
+/* Add or delete an IPv4 address of a device. 0; -EEXIST, -EADDRNOTAVAIL; -errno. */
+int cv_address_add(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
+int cv_address_delete(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From resources and facts to what the kernel should have: the decisions, and nothing else. */
+#ifndef CV_ROUTING_DECIDE_H
+#define CV_ROUTING_DECIDE_H
+
+#include "routing/intent.h"
+
+struct cv_decide_input {
+	struct cv_snapshot *snapshot;
+	const struct cv_facts *facts;
+	const char *node_name;
+	const struct cv_detect *detect;
+	struct cv_nl *nl;	 /* to ask whether nodes are on link */
+	const char *pool_device; /* its name */
+	bool keep_device;	 /* keep the pool device though no pool encapsulates */
+};
+
+/* 0 or -ENOMEM. cv_intent_fini frees. */
+int cv_decide(const struct cv_decide_input *input, struct cv_intent *ret_intent);
+void cv_intent_fini(struct cv_intent *intent);
+
+/* The decision for an address: that of the longest claimed prefix it is in; NULL: nobody's. */
+const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __be32 address);
+
+/* The peer with this address, or of this name; NULL. */
+const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address);
+const struct cv_peer_intent *cv_intent_peer_named(const struct cv_intent *intent, const char *name);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our routes in the kernel's main table, made and kept as they are wanted. Ours are those that
+ * have our protocol number; nobody else's is touched.
+ */
+#ifndef CV_ROUTING_ROUTES_H
+#define CV_ROUTING_ROUTES_H
+
+#include "net/route_table.h"
+
+struct cv_routes;
+
+struct cv_routes_report {
+	size_t added, replaced, deleted,
+		repaired;	 /* repaired: were gone or changed though we had made them */
+	size_t failed;		 /* tried again at the next call */
+	char first_failure[256]; /* "10.244.1.0/24 via …: File exists", or "" */
+};
+
+/* NULL and errno. */
+struct cv_routes *cv_routes_create(struct cv_nl *nl);
+void cv_routes_destroy(struct cv_routes *routes); /* The kernel's routes stay. NULL is fine. */
+
+/*
+ * Make the kernel's routes of this protocol the wanted ones (sorted by prefix, then metric). The
+ * difference is taken from what was made last, unless look is true: then from what the kernel
+ * has (to be called after notices of routes or links, and the first time). Order: what is replaced
+ * or new first, what goes last, so that no packet meets a hole; a more specific route is there
+ * before the blackhole or guard that would catch its packets … and goes after.
+ * wanted routes keep their order of (prefix, metric). When the protocol differs from the last
+ * call's, those of the former are deleted last. 0 or -errno (the socket); single failures are in
+ * the report.
+ */
+int cv_routes_apply(struct cv_routes *routes, const struct cv_table_route *wanted, size_t count,
+		    uint8_t protocol, bool look, struct cv_routes_report *ret_report);
+
+/* Delete all routes of a protocol: for --purge. 0 or -errno; *ret_count: how many there were. */
+int cv_routes_purge(struct cv_nl *nl, uint8_t protocol, size_t *ret_count);
+
+#endif

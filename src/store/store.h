@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where resources live. This is the store of files: a directory of YAML and JSON files
+ * (*.yaml, *.yml, *.json; names that begin with a dot are not looked at), watched.
+ *
+ * What `apply` brings is kept in one file of ours, CV_STORE_FILE, replaced as a whole: written
+ * aside, fsync, rename, fsync of the directory. So an apply or a delete is all or nothing, also
+ * across a crash. All other files are somebody's own and never written.
+ */
+#ifndef CV_STORE_STORE_H
+#define CV_STORE_STORE_H
+
+#include <stdbool.h>
+
+#include "model/snapshot.h"
+#include "tunnel/error.h"
+
+#define CV_STORE_FILE "applied.yaml"
+
+struct cv_store;
+
+struct cv_store_options {
+	const char *directory; /* absolute; copied. It need not exist: then there is nothing, and
+				  the first apply makes it */
+	void (*log)(int priority, const char *text); /* LOG_* of syslog(3) */
+};
+
+/*
+ * Open and read everything. Broken files are no failure: the store is then empty, or as its last
+ * good state was, and cv_store_problem says why. 0 or -errno (no inotify, no memory). The caller
+ * owns *ret_store.
+ */
+int cv_store_create(const struct cv_store_options *options, struct cv_store **ret_store,
+		    struct cv_error *error);
+void cv_store_destroy(struct cv_store *store);
+
+/*
+ * A descriptor that is readable when the directory may have changed; call cv_store_refresh some
+ * 50 ms after that (editors write in steps), and every 30 s in any case.
+ */
+int cv_store_fd(const struct cv_store *store);
+
+/*
+ * Look again, at files whose stat(2) changed alone. 1: there is another snapshot, 0: nothing has
+ * changed or what is new is broken, which is logged once and told by cv_store_problem.
+ */
+int cv_store_refresh(struct cv_store *store);
+
+/* The last good state; never NULL. Valid until the store changes; cv_snapshot_get to keep it. */
+struct cv_snapshot *cv_store_snapshot(const struct cv_store *store);
+
+/* Why the directory as it is now is not what is in force, "FILE:LINE:COLUMN: …"; NULL: it is. */
+const char *cv_store_problem(const struct cv_store *store);
+
+/* Warnings of all files, of their last good reading. */
+const struct cv_messages *cv_store_warnings(const struct cv_store *store);
+
+enum cv_store_action {
+	CV_STORE_CREATED,
+	CV_STORE_CONFIGURED,
+	CV_STORE_UNCHANGED,
+	CV_STORE_DELETED,
+};
+
+struct cv_store_change {
+	enum cv_store_action action;
+	struct cv_resource *before, *after; /* a reference each; NULL where there is none */
+};
+
+struct cv_store_changes {
+	struct cv_store_change *items;
+	size_t count;
+};
+void cv_store_changes_fini(struct cv_store_changes *changes);
+
+/*
+ * Create or change these resources, or with dry_run say only what would become of each. A resource
+ * that lives in somebody's own file is refused (-EPERM, with file and line) unless it is the same.
+ * 0, or -EINVAL, -EEXIST, -ENOSPC, -EROFS … and nothing has changed. While the directory is broken
+ * nothing is applied (-EUCLEAN, naming the problem).
+ */
+int cv_store_apply(struct cv_store *store, struct cv_resource *const *resources, size_t count,
+		   bool dry_run, struct cv_store_changes *ret_changes, struct cv_error *error);
+
+/* Delete by kind and name. -ENOENT: there is none of them; otherwise as cv_store_apply. */
+struct cv_store_name {
+	enum cv_kind kind;
+	const char *name;
+};
+int cv_store_delete(struct cv_store *store, const struct cv_store_name *names, size_t count,
+		    bool dry_run, struct cv_store_changes *ret_changes, struct cv_error *error);
+
+#endif
