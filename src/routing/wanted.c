@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
