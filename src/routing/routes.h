@@ -17,8 +17,9 @@ struct cv_routes_report {
 	char first_failure[256]; /* "10.244.1.0/24 via …: File exists", or "" */
 };
 
-/* NULL and errno. */
-struct cv_routes *cv_routes_create(struct cv_nl *nl);
+/* former: the protocol number of routes that an earlier daemon has made, 0: of none. NULL and
+ * errno. */
+struct cv_routes *cv_routes_create(struct cv_nl *nl, uint8_t former);
 void cv_routes_destroy(struct cv_routes *routes); /* The kernel's routes stay. NULL is fine. */
 
 /*

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node agent's loop: look, decide, act.
+ *
+ * Order of acting, so that no packet is lost on the way: who may send is known before anybody is
+ * told to send another way; the device has its address before routes lead into it; routes
+ * are replaced one by one in a single step each (routing/routes.h); NAT comes last, as a flow that
+ * was not translated stays so.
+ */
+#include "agent/node.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/node_state.h"
+#include "agent/owned.h"
+#include "routing/nat.h"
+
+enum {
+	/* A pool device that no pool needs any longer stays so long, for what others still send. */
+	LINGER_S = 60,
+};
+
+struct cv_node_agent {
+	char *run_dir;
+	char name[64];
+	char pool_device[IFNAMSIZ];
+	struct cv_detect detect;
+	struct cv_nl *nl;
+	struct cv_tunnel_set *tunnels;
+	struct cv_store *store;
+	struct cv_routes *routes;
+	struct cv_nat *nat;
+	struct cv_node_state state;
+	bool state_behind; /* the file could not be written */
+	struct cv_facts facts;
+	struct cv_intent intent;
+	struct cv_node_report report;
+	int64_t needed_us; /* when some pool last needed the pool device; 0: never */
+	bool is_idle;	   /* there never was a resource: nothing of ours is anywhere */
+	/* What the log has, so that it hears of news only. */
+	char told_device[CV_ERROR_TEXT_MAX];
+	char told_route[256];
+	char told_nat[CV_ERROR_TEXT_MAX];
+	char told_self[CV_ERROR_TEXT_MAX];
+	char told_digest[CV_SNAPSHOT_DIGEST_MAX];
+};
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Log a problem when it is news, and its end. */
+static void tell(const char *what, char *told, size_t size, const char *problem)
+{
+	if (!strncmp(told, problem, size - 1))
+		return;
+	if (*problem)
+		cv_log(LOG_WARNING, "%s: %s", what, problem);
+	else
+		cv_log(LOG_NOTICE, "%s: all is well again", what);
+	snprintf(told, size, "%s", problem);
+}
+
+/* ---- looking and deciding ------------------------------------------------------------ */
+
+static bool is_ours(int ifindex, void *data)
+{
+	return cv_tunnel_set_has_device(data, ifindex);
+}
+
+static uint8_t protocol_of(const struct cv_node_agent *node)
+{
+	return node->intent.protocol ? node->intent.protocol : CV_ROUTE_PROTOCOL;
+}
+
+static int look(struct cv_node_agent *node)
+{
+	struct cv_facts facts;
+	int rc = cv_facts_read(node->nl, is_ours, node->tunnels, protocol_of(node), &facts);
+
+	if (rc)
+		return rc;
+	cv_facts_fini(&node->facts);
+	node->facts = facts;
+	return 0;
+}
+
+static int decide(struct cv_node_agent *node)
+{
+	const struct cv_decide_input input = {
+		.snapshot = cv_store_snapshot(node->store),
+		.facts = &node->facts,
+		.node_name = node->name,
+		.detect = &node->detect,
+		.nl = node->nl,
+		.pool_device = node->pool_device,
+		.keep_device =
+			node->needed_us && now_us() - node->needed_us < (int64_t)LINGER_S * 1000000,
+	};
+	struct cv_intent intent;
+	int rc = cv_decide(&input, &intent);
+
+	if (rc)
+		return rc;
+	cv_intent_fini(&node->intent);
+	node->intent = intent;
+	return 0;
+}
+
+static bool is_encapsulating(const struct cv_intent *intent)
+{
+	return intent->has_device && intent->overlay.encapsulated.count;
+}
+
+/* ---- acting ------------------------------------------------------------------------------ */
+
+static void save_state(struct cv_node_agent *node, const struct cv_node_state *state)
+{
+	struct cv_error error;
+	int rc;
+
+	if (!node->state_behind && !memcmp(&node->state, state, sizeof(*state)))
+		return;
+	node->state = *state;
+	rc = cv_node_state_save(node->run_dir, state, &error);
+	if (rc && !node->state_behind)
+		cv_log(LOG_ERR, "%s (will be tried again)", error.text);
+	node->state_behind = rc != 0;
+}
+
+static void act_on_device(struct cv_node_agent *node)
+{
+	struct cv_node_report *report = &node->report;
+	struct cv_node_state state = node->state;
+	struct cv_error problem = {.text = ""}, other = {.text = ""};
+
+	if (cv_owned_apply(node->tunnels, &node->intent, node->pool_device, &problem)) {
+		/* Devices have come or gone; routes of resources may lead into them. */
+		if (!look(node))
+			decide(node);
+	}
+	if (node->intent.has_device)
+		cv_tunnel_set_owners(node->tunnels, node->pool_device, &node->intent.owners);
+	cv_owned_configure(node->tunnels, node->nl, &node->intent, &node->facts, node->pool_device,
+			   &state.address, &other);
+	save_state(node, &state);
+	snprintf(report->device_problem, sizeof(report->device_problem), "%s",
+		 problem.text[0] ? problem.text : other.text);
+	tell("devices", node->told_device, sizeof(node->told_device), report->device_problem);
+}
+
+/* The routes with the pool device's index; without a device, those that do not need it. */
+static struct cv_table_route *resolve(const struct cv_node_agent *node, size_t *ret_count)
+{
+	const struct cv_intent *intent = &node->intent;
+	struct cv_table_route *routes = calloc(intent->route_count + 1, sizeof(*routes));
+	int ifindex = cv_node_pool_ifindex(node);
+
+	*ret_count = 0;
+	for (size_t i = 0; routes && i < intent->route_count; i++) {
+		const struct cv_table_route *route = &intent->routes[i];
+
+		if (route->oif == CV_OIF_POOL_DEVICE && !ifindex)
+			continue;
+		routes[*ret_count] = *route;
+		if (route->oif == CV_OIF_POOL_DEVICE)
+			routes[*ret_count].oif = ifindex;
+		++*ret_count;
+	}
+	return routes;
+}
+
+static void log_routes(const struct cv_routes_report *report)
+{
+	if (report->repaired)
+		cv_log(LOG_NOTICE, "routes: %zu of ours had gone or were changed, and are mended",
+		       report->repaired);
+	if (report->added + report->replaced + report->deleted > report->repaired)
+		cv_log(LOG_INFO, "routes: %zu added, %zu replaced, %zu deleted", report->added,
+		       report->replaced, report->deleted);
+}
+
+static void act_on_routes(struct cv_node_agent *node, bool is_look)
+{
+	struct cv_routes_report report = {.added = 0};
+	struct cv_node_state state = node->state;
+	struct cv_table_route *routes;
+	uint8_t protocol = protocol_of(node);
+	size_t count;
+	int rc = -ENOMEM;
+
+	routes = resolve(node, &count);
+	if (routes && (count || node->state.protocol)) {
+		/* Routes of a former number are looked for as long as the file names it. */
+		state.protocol = state.protocol ? state.protocol : protocol;
+		save_state(node, &state);
+		rc = cv_routes_apply(node->routes, routes, count, protocol, is_look, &report);
+	} else if (routes) {
+		rc = 0;
+	}
+	free(routes);
+	if (rc)
+		snprintf(report.first_failure, sizeof(report.first_failure), "%s", strerror(-rc));
+	if (!rc && !report.failed && state.protocol) {
+		state.protocol = count ? protocol : 0;
+		save_state(node, &state);
+	}
+	node->report.routes_failed = rc ? count : report.failed;
+	node->report.routes_repaired += report.repaired;
+	memcpy(node->report.route_failure, report.first_failure,
+	       sizeof(node->report.route_failure));
+	log_routes(&report);
+	tell("routes", node->told_route, sizeof(node->told_route), report.first_failure);
+}
+
+static void act_on_nat(struct cv_node_agent *node, bool is_look)
+{
+	struct cv_node_state state = node->state;
+	struct cv_error error = {.text = ""};
+	int rc = 0;
+
+	if (!node->intent.nat.wanted && !node->state.nat)
+		return;
+	if (node->intent.nat.wanted) {
+		state.nat = true;
+		save_state(node, &state);
+	}
+	rc = cv_nat_apply(node->nat, &node->intent.nat, is_look, &error);
+	if (rc < 0) {
+		snprintf(node->report.nat_problem, sizeof(node->report.nat_problem), "%s",
+			 error.text);
+	} else {
+		node->report.nat_problem[0] = '\0';
+		state.nat = node->intent.nat.wanted;
+		save_state(node, &state);
+	}
+	if (rc > 0)
+		cv_log(LOG_INFO, "nat: table %s %s", CV_NAT_TABLE,
+		       node->intent.nat.wanted ? "made" : "removed");
+	node->report.nat_in_force = rc >= 0 && node->intent.nat.wanted;
+	tell("nat", node->told_nat, sizeof(node->told_nat), node->report.nat_problem);
+}
+
+/* ---- all ------------------------------------------------------------------------------------ */
+
+static void log_self(struct cv_node_agent *node)
+{
+	const struct cv_intent *intent = &node->intent;
+	const struct cv_self *self = &intent->self;
+	const struct cv_snapshot *snapshot = intent->snapshot;
+	char text[CV_PREFIX_TEXT_MAX];
+	struct cv_prefix address = {self->address, self->prefix_length};
+
+	tell("node", node->told_self, sizeof(node->told_self), self->problem);
+	if (!strcmp(node->told_digest, snapshot->digest))
+		return;
+	snprintf(node->told_digest, sizeof(node->told_digest), "%s", snapshot->digest);
+	if (snapshot->count)
+		cv_log(LOG_INFO,
+		       "store: %zu resources (digest %.12s); this node is %s%s%s; %zu other "
+		       "nodes, %zu prefixes",
+		       snapshot->count, snapshot->digest, self->name, self->address ? ", " : "",
+		       self->address ? cv_prefix_format(&address, text) : "", intent->peer_count,
+		       intent->decision_count);
+}
+
+static void reconcile(struct cv_node_agent *node, bool is_look)
+{
+	struct cv_node_report *report = &node->report;
+	int64_t begin_us = now_us();
+	int rc;
+
+	/* Who has no resources pays nothing for those who have. */
+	if (node->is_idle && !cv_store_snapshot(node->store)->count)
+		return;
+	node->is_idle = false;
+	rc = look(node);
+	if (!rc)
+		rc = decide(node);
+	if (rc) {
+		report->errors++;
+		cv_log(LOG_ERR, "cannot decide about routes: %s (will be tried again)",
+		       strerror(-rc));
+		return;
+	}
+	if (is_encapsulating(&node->intent))
+		node->needed_us = begin_us;
+	log_self(node);
+	act_on_device(node);
+	act_on_routes(node, is_look);
+	act_on_nat(node, is_look);
+	report->reconciles++;
+	report->errors +=
+		report->routes_failed || report->device_problem[0] || report->nat_problem[0];
+	report->last_us = now_us() - begin_us;
+	if (report->last_us > report->longest_us)
+		report->longest_us = report->last_us;
+}
+
+void cv_node_reconcile(struct cv_node_agent *node)
+{
+	reconcile(node, false);
+}
+
+void cv_node_refresh(struct cv_node_agent *node)
+{
+	reconcile(node, true);
+}
+
+void cv_node_store_changed(struct cv_node_agent *node)
+{
+	if (cv_store_refresh(node->store) > 0)
+		reconcile(node, false);
+}
+
+void cv_node_look(struct cv_node_agent *node)
+{
+	cv_store_refresh(node->store);
+	reconcile(node, true);
+}
+
+/* ---- beginning and end -------------------------------------------------------------------------
+ */
+
+static void host_name(char name[64])
+{
+	char text[65] = "";
+
+	if (gethostname(text, sizeof(text) - 1) || !*text)
+		snprintf(text, sizeof(text), "localhost");
+	/* As Calico and Kubernetes do: names of nodes are lower case. */
+	for (char *p = text; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	snprintf(name, 64, "%.63s", text);
+}
+
+static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,
+		      struct cv_error *error)
+{
+	const struct cv_store_options store = {
+		.directory = options->config_dir,
+		.log = cv_log_text,
+	};
+	int rc = cv_detect_parse(options->detect ? options->detect : "first-found", &node->detect,
+				 error);
+
+	if (!rc)
+		rc = cv_store_create(&store, &node->store, error);
+	if (!rc)
+		rc = cv_node_state_load(node->run_dir, &node->state, error);
+	if (rc)
+		return rc;
+	node->routes = cv_routes_create(node->nl, node->state.protocol);
+	node->nat = cv_nat_create(node->state.nat);
+	if (!node->routes || !node->nat)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	return 0;
+}
+
+int cv_node_create(const struct cv_node_options *options, struct cv_node_agent **ret_node,
+		   struct cv_error *error)
+{
+	struct cv_node_agent *node = calloc(1, sizeof(*node));
+	int rc = -ENOMEM;
+
+	if (node)
+		node->run_dir = strdup(options->run_dir);
+	if (!node || !node->run_dir) {
+		cv_node_destroy(node);
+		return cv_error_set(error, rc, "out of memory");
+	}
+	if (options->name)
+		snprintf(node->name, sizeof(node->name), "%s", options->name);
+	else
+		host_name(node->name);
+	snprintf(node->pool_device, sizeof(node->pool_device), "%s",
+		 options->pool_device ? options->pool_device : CV_NODE_POOL_DEVICE);
+	node->nl = options->nl;
+	node->tunnels = options->tunnels;
+	rc = open_parts(node, options, error);
+	if (!rc)
+		rc = look(node);
+	if (!rc)
+		rc = decide(node);
+	if (rc) {
+		if (!error->text[0])
+			cv_error_set(error, rc, "cannot read the host's network: %s",
+				     strerror(-rc));
+		cv_node_destroy(node);
+		return rc;
+	}
+	node->is_idle = !node->state.protocol && !node->state.nat && !node->state.address;
+	reconcile(node, true);
+	*ret_node = node;
+	return 0;
+}
+
+void cv_node_destroy(struct cv_node_agent *node)
+{
+	if (!node)
+		return;
+	cv_routes_destroy(node->routes);
+	cv_nat_destroy(node->nat);
+	if (node->intent.snapshot)
+		cv_intent_fini(&node->intent);
+	cv_facts_fini(&node->facts);
+	cv_store_destroy(node->store);
+	cv_detect_fini(&node->detect);
+	free(node->run_dir);
+	free(node);
+}
+
+/* ---- looking at it
+ * ---------------------------------------------------------------------------------- */
+
+int cv_node_fd(const struct cv_node_agent *node)
+{
+	return cv_store_fd(node->store);
+}
+
+struct cv_store *cv_node_store(const struct cv_node_agent *node)
+{
+	return node->store;
+}
+
+const struct cv_intent *cv_node_intent(const struct cv_node_agent *node)
+{
+	return &node->intent;
+}
+
+const struct cv_facts *cv_node_facts(const struct cv_node_agent *node)
+{
+	return &node->facts;
+}
+
+const struct cv_node_report *cv_node_report(const struct cv_node_agent *node)
+{
+	return &node->report;
+}
+
+const char *cv_node_pool_device(const struct cv_node_agent *node)
+{
+	return node->pool_device;
+}
+
+int cv_node_pool_ifindex(const struct cv_node_agent *node)
+{
+	return cv_tunnel_set_ifindex(node->tunnels, node->pool_device);
+}
+
+/* ---- purge
+ * --------------------------------------------------------------------------------------------- */
+
+int cv_node_purge(const char *run_dir, struct cv_nl *nl, void (*tell_line)(const char *text),
+		  struct cv_error *error)
+{
+	struct cv_node_state state = {.protocol = 0};
+	char text[64];
+	size_t count = 0;
+	int rc = cv_node_state_load(run_dir, &state, error);
+
+	if (!rc && state.protocol) {
+		rc = cv_routes_purge(nl, state.protocol, &count);
+		if (rc)
+			return cv_error_set(error, rc, "cannot delete the routes of pools: %s",
+					    strerror(-rc));
+		if (count) {
+			snprintf(text, sizeof(text), "deleted %zu routes", count);
+			tell_line(text);
+		}
+	}
+	if (!rc && state.nat) {
+		rc = cv_nat_purge(error);
+		if (rc > 0)
+			tell_line("deleted nftables table ip " CV_NAT_TABLE);
+	}
+	return rc < 0 ? rc : 0;
+}

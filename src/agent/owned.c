@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tunnels of resources are kept by comparing what is wanted with what the set has under the
+ * resources' names; a person's tunnel of the same name is left alone, and said.
+ */
+#include "agent/owned.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/route_table.h"
+
+struct wanted {
+	struct cv_tunnel_config *configs;
+	size_t count;
+};
+
+static void note(struct cv_error *problem, const struct cv_error *error)
+{
+	if (!problem->text[0])
+		*problem = *error;
+}
+
+/* ---- what is wanted --------------------------------------------------------------------- */
+
+static bool is_here(const struct cv_tunnel_resource *tunnel, const struct cv_intent *intent)
+{
+	return !tunnel->node || !strcmp(tunnel->node, intent->self.name);
+}
+
+static void want_pool_device(const struct cv_intent *intent, const char *name,
+			     struct cv_tunnel_config *config)
+{
+	cv_tunnel_config_init(config);
+	snprintf(config->name, sizeof(config->name), "%s", name);
+	snprintf(config->owner, sizeof(config->owner), "%s", CV_TUNNEL_OWNER_POOLS);
+	config->local = intent->self.address;
+	config->mtu = intent->mtu;
+}
+
+static int make_wanted(const struct cv_intent *intent, const char *pool_device,
+		       struct wanted *ret_wanted)
+{
+	size_t count;
+	struct cv_resource *const *tunnels =
+		cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &count);
+
+	*ret_wanted = (struct wanted){.configs = calloc(count + 1, sizeof(*ret_wanted->configs))};
+	if (!ret_wanted->configs)
+		return -ENOMEM;
+	if (intent->has_device)
+		want_pool_device(intent, pool_device, &ret_wanted->configs[ret_wanted->count++]);
+	for (size_t i = 0; i < count; i++) {
+		struct cv_tunnel_config *config = &ret_wanted->configs[ret_wanted->count];
+
+		if (!is_here(tunnels[i]->tunnel, intent))
+			continue;
+		*config = tunnels[i]->tunnel->config;
+		snprintf(config->owner, sizeof(config->owner), "Tunnel %s", config->name);
+		ret_wanted->count++;
+	}
+	return 0;
+}
+
+static const struct cv_tunnel_config *find(const struct wanted *wanted, const char *name)
+{
+	for (size_t i = 0; i < wanted->count; i++) {
+		if (!strcmp(wanted->configs[i].name, name))
+			return &wanted->configs[i];
+	}
+	return NULL;
+}
+
+/* ---- making it so -------------------------------------------------------------------------- */
+
+static int change(struct cv_tunnel_set *set, enum cv_tunnel_verb verb,
+		  const struct cv_tunnel_config *config, struct cv_error *error)
+{
+	const struct cv_tunnel_change change = {
+		.verb = verb,
+		.patch = {.config = *config,
+			  .given = verb == CV_TUNNEL_DELETE ? CV_TUNNEL_NAME : UINT32_MAX},
+	};
+	size_t index;
+
+	return cv_tunnel_set_apply(set, config->owner, &change, 1, &index, error);
+}
+
+/* From the last to the first: a deletion moves those behind it. */
+static bool delete_unwanted(struct cv_tunnel_set *set, const struct wanted *wanted,
+			    struct cv_error *problem)
+{
+	bool changed = false;
+
+	for (size_t i = cv_tunnel_set_count(set); i-- > 0;) {
+		struct cv_tunnel_config config = *cv_tunnel_set_config(set, i);
+		const struct cv_tunnel_config *want = find(wanted, config.name);
+		struct cv_error error;
+
+		if (!config.owner[0] || (want && !strcmp(want->owner, config.owner)))
+			continue;
+		if (change(set, CV_TUNNEL_DELETE, &config, &error))
+			note(problem, &error);
+		else
+			changed = true;
+	}
+	return changed;
+}
+
+bool cv_owned_apply(struct cv_tunnel_set *set, const struct cv_intent *intent,
+		    const char *pool_device, struct cv_error *problem)
+{
+	struct wanted wanted;
+	bool changed;
+
+	if (make_wanted(intent, pool_device, &wanted)) {
+		cv_error_set(problem, -ENOMEM, "out of memory");
+		return false;
+	}
+	changed = delete_unwanted(set, &wanted, problem);
+	for (size_t i = 0; i < wanted.count; i++) {
+		const struct cv_tunnel_config *have =
+			cv_tunnel_set_find(set, wanted.configs[i].name);
+		struct cv_error error;
+
+		if (have && !strcmp(have->owner, wanted.configs[i].owner) &&
+		    cv_tunnel_config_equal(have, &wanted.configs[i]))
+			continue;
+		if (change(set, have ? CV_TUNNEL_REPLACE : CV_TUNNEL_ADD, &wanted.configs[i],
+			   &error))
+			note(problem, &error);
+		else
+			changed |= !have;
+	}
+	free(wanted.configs);
+	return changed;
+}
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+static bool has_address(const struct cv_facts *facts, int ifindex, const struct cv_prefix *address)
+{
+	for (size_t i = 0; i < facts->address_count; i++) {
+		const struct cv_fact_address *have = &facts->addresses[i];
+
+		if (have->ifindex == ifindex && have->address.address == address->address &&
+		    have->address.length == address->length)
+			return true;
+	}
+	return false;
+}
+
+static int set_up(struct cv_nl *nl, const struct cv_facts *facts, int ifindex)
+{
+	const struct cv_fact_interface *interface = cv_facts_interface(facts, ifindex);
+
+	return interface && interface->flags & IFF_UP ? 0 : cv_link_set_up(nl, ifindex, true);
+}
+
+static int give(struct cv_nl *nl, const struct cv_facts *facts, int ifindex,
+		const struct cv_prefix *address)
+{
+	int rc;
+
+	if (has_address(facts, ifindex, address))
+		return 0;
+	rc = cv_address_add(nl, ifindex, address);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+static void configure_pool_device(struct cv_nl *nl, const struct cv_intent *intent,
+				  const struct cv_facts *facts, const char *name, int ifindex,
+				  __be32 *address, struct cv_error *problem)
+{
+	struct cv_prefix wanted = cv_prefix_of(intent->tunnel_address, 32);
+	struct cv_prefix former = cv_prefix_of(*address, 32);
+	int rc = set_up(nl, facts, ifindex);
+
+	if (!rc && wanted.address)
+		rc = give(nl, facts, ifindex, &wanted);
+	/* Once the new one is there: what is sent meanwhile has a source. */
+	if (!rc && former.address && former.address != wanted.address &&
+	    has_address(facts, ifindex, &former))
+		rc = cv_address_delete(nl, ifindex, &former);
+	if (rc) {
+		struct cv_error error;
+
+		cv_error_set(&error, rc, "%s: cannot set it up with its address: %s", name,
+			     strerror(-rc));
+		note(problem, &error);
+		return;
+	}
+	*address = wanted.address;
+}
+
+static void configure_tunnel(struct cv_nl *nl, const struct cv_resource *resource,
+			     const struct cv_facts *facts, int ifindex, struct cv_error *problem)
+{
+	const struct cv_tunnel_resource *tunnel = resource->tunnel;
+	int rc = tunnel->up ? set_up(nl, facts, ifindex) : 0;
+
+	for (size_t i = 0; i < tunnel->address_count && !rc; i++)
+		rc = give(nl, facts, ifindex, &tunnel->addresses[i]);
+	if (rc) {
+		struct cv_error error;
+
+		cv_error_set(&error, rc, "Tunnel %s: cannot set its device up: %s", resource->name,
+			     strerror(-rc));
+		note(problem, &error);
+	}
+}
+
+void cv_owned_configure(struct cv_tunnel_set *set, struct cv_nl *nl, const struct cv_intent *intent,
+			const struct cv_facts *facts, const char *pool_device, __be32 *address,
+			struct cv_error *problem)
+{
+	size_t count;
+	struct cv_resource *const *tunnels =
+		cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &count);
+	const struct cv_tunnel_config *config = cv_tunnel_set_find(set, pool_device);
+	int ifindex = cv_tunnel_set_ifindex(set, pool_device);
+
+	if (intent->has_device && ifindex && config &&
+	    !strcmp(config->owner, CV_TUNNEL_OWNER_POOLS))
+		configure_pool_device(nl, intent, facts, pool_device, ifindex, address, problem);
+	else if (!intent->has_device)
+		*address = 0;
+	for (size_t i = 0; i < count; i++) {
+		config = cv_tunnel_set_find(set, tunnels[i]->name);
+		ifindex = cv_tunnel_set_ifindex(set, tunnels[i]->name);
+		if (ifindex && config && !strncmp(config->owner, "Tunnel ", 7) &&
+		    is_here(tunnels[i]->tunnel, intent))
+			configure_tunnel(nl, tunnels[i], facts, ifindex, problem);
+	}
+}
