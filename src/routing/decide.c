@@ -172,9 +172,10 @@ static const char *owner_of(const struct cv_claim *claim)
 							 : claim->resource->affinity.node;
 }
 
-static void count_path(struct cv_peer_intent *peer, enum cv_path path)
+static void count_path(struct cv_peer_intent *peer, enum cv_path path, enum cv_path_reason reason)
 {
-	peer->prefixes++;
+	if (!peer->prefixes++)
+		peer->reason = reason;
 	peer->tunnelled += path == CV_PATH_TUNNEL;
 	peer->direct += path == CV_PATH_DIRECT;
 	peer->underlay += path == CV_PATH_UNDERLAY;
@@ -203,7 +204,7 @@ static void decide_one(const struct cv_intent *intent, struct cv_decision *decis
 	else
 		decision->path = cv_decide_path(intent, claim->pool, peer, &decision->reason);
 	if (peer)
-		count_path(peer, decision->path);
+		count_path(peer, decision->path, decision->reason);
 }
 
 static int make_decisions(struct cv_intent *intent)
