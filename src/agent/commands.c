@@ -289,6 +289,15 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 	case CV_REQUEST_ENDPOINT_DEFAULT:
 		rc = cv_commands_endpoint_default(commands, request, peer, &result, error);
 		break;
+	case CV_REQUEST_APPLY:
+	case CV_REQUEST_DELETE:
+	case CV_REQUEST_GET:
+	case CV_REQUEST_DIFF:
+	case CV_REQUEST_TRACE:
+	case CV_REQUEST_DOCTOR:
+	case CV_REQUEST_METRICS:
+		rc = cv_error_set(error, -EOPNOTSUPP, "this culvertd has no resources");
+		break;
 	}
 	if (rc)
 		return rc;
