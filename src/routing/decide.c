@@ -250,7 +250,8 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 
 /* ---- the pool device ---------------------------------------------------------------- */
 
-static bool has_encapsulating_pool(const struct cv_snapshot *snapshot)
+/* keep_device: for a while, a pool that is Never now is enough. */
+static bool needs_device(const struct cv_snapshot *snapshot, bool keep_device)
 {
 	size_t count;
 	struct cv_resource *const *pools = cv_snapshot_kind(snapshot, CV_KIND_IP_POOL, &count);
@@ -259,7 +260,7 @@ static bool has_encapsulating_pool(const struct cv_snapshot *snapshot)
 		if (pools[i]->pool.ipip_mode != CV_IPIP_NEVER)
 			return true;
 	}
-	return false;
+	return count && keep_device;
 }
 
 /* The first address of our first block that may be a tunnel's. */
@@ -282,7 +283,7 @@ static void decide_device(const struct cv_decide_input *input, struct cv_intent 
 	const struct cv_resource *node = intent->self.node;
 
 	intent->has_device = intent->self.address && !cv_decide_is_ipip_off(&intent->felix) &&
-			     (has_encapsulating_pool(input->snapshot) || input->keep_device);
+			     needs_device(input->snapshot, input->keep_device);
 	if (!intent->has_device)
 		return;
 	intent->tunnel_address = node ? node->node.tunnel_address : 0;
