@@ -13,6 +13,7 @@ routes and NAT are culvertd's business. Pods have the second address of their no
 gateway is 169.254.1.1, as with Calico.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -137,7 +138,6 @@ class Zones:
                 node, "--config", self.config[name], "--node", name, *self.arguments,
                 mode=modes[name], endpoints=(("pod0", self.pod(name)),))
             # For a run directory and its own.
-            import atexit
             atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
 
     def manifest(self, mode="CrossSubnet", nat=True, names=NODES):
