@@ -14,14 +14,24 @@
  * memory. */
 char *cv_nat_script(const struct cv_nat_intent *nat);
 
-/*
- * Make the table as wanted, in one transaction; nat->wanted false: take it away if it is there. 0
- * or -errno with the reason in error.
- */
-int cv_nat_apply(const struct cv_nat_intent *nat, struct cv_error *error);
+struct cv_nat;
 
-/* Whether our table is still in the kernel with all that we put there: 1, 0, or -errno. */
-int cv_nat_is_intact(const struct cv_nat_intent *nat);
+/* exists: an earlier daemon has made the table (it is made anew). NULL without memory. */
+struct cv_nat *cv_nat_create(bool exists);
+void cv_nat_destroy(struct cv_nat *nat); /* The table stays. NULL is fine. */
+
+/*
+ * Make the table as wanted, in one transaction; wanted->wanted false: take it away. Nothing is done
+ * while what is wanted is what was made last; with look, the kernel is asked, too, whether somebody
+ * has changed or deleted it. 1: it was made (or removed), 0: nothing was to be done, or -errno with
+ * the reason in error.
+ */
+int cv_nat_apply(struct cv_nat *nat, const struct cv_nat_intent *wanted, bool look,
+		 struct cv_error *error);
+
+/* Remove the table, for --purge. 1 removed, 0 there was none, or -errno with the reason in error.
+ */
+int cv_nat_purge(struct cv_error *error);
 
 bool cv_nat_equal(const struct cv_nat_intent *a, const struct cv_nat_intent *b);
 
