@@ -314,6 +314,7 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 			rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
 	}
 	offer_again(set, tunnel);
+	cv_tunnel_accept_any_way(tunnel);
 	if (tunnel->active && !rc) {
 		keep_alias(set, tunnel, &link);
 		changed |= follow_mtu(set, tunnel, &link);

@@ -231,30 +231,18 @@ static int attach(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, b
 	return rc ? engine_error(rc, error) : 0;
 }
 
-/*
- * What its owner sends through a tunnel may be answered by another way: the kernel must not say it
- * came from the wrong side, where it is told to mind that for all devices (the larger of both
- * values counts). Who sent it has been judged by then.
- */
-static void accept_from_any_side(const char *name)
+void cv_tunnel_accept_any_way(const struct cv_tunnel *tunnel)
 {
 	enum {
+		NONE = 0,
 		LOOSE = 2
 	};
+	const char *name = tunnel->config.name;
+	int wanted = cv_sysctl_read_ipv4("all", "rp_filter") > 0 ? LOOSE : NONE;
 
-	if (cv_sysctl_read_ipv4(name, "rp_filter") != LOOSE)
-		(void)cv_sysctl_write_ipv4(name, "rp_filter", LOOSE);
-}
-
-/* 0 or -errno. */
-static int tell_engine(const struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
-		       const struct cv_owners *owners)
-{
-	int rc = cv_engine_tunnel_set_owners(host->engine, tunnel->ifindex, owners);
-
-	if (!rc && owners->peer_count)
-		accept_from_any_side(tunnel->config.name);
-	return rc;
+	if (tunnel->active && tunnel->owners.peer_count &&
+	    cv_sysctl_read_ipv4(name, "rp_filter") != wanted)
+		(void)cv_sysctl_write_ipv4(name, "rp_filter", wanted);
 }
 
 int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
@@ -277,7 +265,7 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 	rc = attach(tunnel, host, !found, mtu, queues, error);
 	if (rc)
 		goto close_all;
-	rc = tunnel->owners.peer_count ? tell_engine(tunnel, host, &tunnel->owners) : 0;
+	rc = cv_engine_tunnel_set_owners(host->engine, tunnel->ifindex, &tunnel->owners);
 	if (rc) {
 		cv_engine_tunnel_delete(host->engine, tunnel->ifindex);
 		cv_error_set(error, rc, "out of memory");
@@ -285,6 +273,7 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 	}
 	tunnel->active = true;
 	tunnel->reason.text[0] = '\0';
+	cv_tunnel_accept_any_way(tunnel);
 	cv_tunnel_offer(tunnel, host);
 	cv_carrier_hold(host->carrier, tunnel->ifindex, tunnel->spare);
 	return 0;
@@ -379,7 +368,7 @@ int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *hos
 		return 0;
 	rc = cv_owners_copy(owners, &copy);
 	if (!rc && tunnel->active) {
-		rc = tell_engine(tunnel, host, &copy);
+		rc = cv_engine_tunnel_set_owners(host->engine, tunnel->ifindex, &copy);
 		if (rc)
 			cv_owners_fini(&copy);
 	}
@@ -387,6 +376,7 @@ int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *hos
 		return rc;
 	cv_owners_fini(&tunnel->owners);
 	tunnel->owners = copy;
+	cv_tunnel_accept_any_way(tunnel);
 	/* After the engine: what that has said before, of others, holds no longer. */
 	if (tunnel->active && host->fastpath)
 		cv_fastpath_tunnel_owners(host->fastpath, tunnel->ifindex, &copy);

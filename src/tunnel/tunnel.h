@@ -80,4 +80,12 @@ int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		      const struct cv_owners *owners);
 
+/*
+ * What an owner sends through the tunnel may be answered by another way, and the kernel must not
+ * drop it as from the wrong side: who may send it has been judged by then. So the device of an
+ * active tunnel with owners has rp_filter 0; where it is on for all devices (the larger of both
+ * counts), 2, with which the kernel drops it all the same if the device has no address.
+ */
+void cv_tunnel_accept_any_way(const struct cv_tunnel *tunnel);
+
 #endif

@@ -404,16 +404,25 @@ static void local_changes_on_the_living_tunnel(void **state)
 }
 
 /* The kernel must not drop what has been let in, as its answer goes another way. */
-static void rp_filter_is_loose(void **state)
+static void rp_filter_lets_it_in(void **state)
 {
 	(void)state;
+	assert_int_equal(cv_sysctl_write_ipv4("default", "rp_filter", 1), 0);
 	must(want_device(CV_TUNNEL_ADD, "192.0.2.1", 0));
-	assert_int_not_equal(cv_sysctl_read_ipv4("pool0", "rp_filter"), 2);
+	assert_int_equal(cv_sysctl_read_ipv4("pool0", "rp_filter"), 1);
 	must(declare("pool0", FAR));
+	assert_int_equal(cv_sysctl_read_ipv4("pool0", "rp_filter"), 0);
+	assert_int_equal(cv_sysctl_write_ipv4("all", "rp_filter", 1), 0);
+	cv_tunnel_set_refresh(set);
 	assert_int_equal(cv_sysctl_read_ipv4("pool0", "rp_filter"), 2);
 	cv_sh("ip link del pool0");
 	cv_tunnel_set_refresh(set);
 	assert_int_equal(cv_sysctl_read_ipv4("pool0", "rp_filter"), 2);
+	/* Of no other tunnel. */
+	must(ask("", CV_TUNNEL_ADD, "tun0", FAR));
+	assert_int_equal(cv_sysctl_read_ipv4("tun0", "rp_filter"), 1);
+	assert_int_equal(cv_sysctl_write_ipv4("all", "rp_filter", 0), 0);
+	assert_int_equal(cv_sysctl_write_ipv4("default", "rp_filter", 0), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_test, end_test)
@@ -430,7 +439,7 @@ int main(void)
 		TEST(deleted_devices_come_again),
 		TEST(owners_outlive_devices),
 		TEST(local_changes_on_the_living_tunnel),
-		TEST(rp_filter_is_loose),
+		TEST(rp_filter_lets_it_in),
 	};
 
 	if (!cv_netns_available())
