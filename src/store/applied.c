@@ -18,9 +18,10 @@
 #include "store/replace.h"
 
 static const char preface[] =
-	"# What `culvert apply` brought. culvertd rewrites this file at each apply and delete: it\n"
-	"# may be edited, and takes effect at once, but order and comments may be lost. Resources\n"
-	"# in other files of this directory are never rewritten.\n";
+	"# What `culvert apply` brought. It may be edited, and takes effect at once; but culvertd\n"
+	"# writes it anew at each apply and delete: order, comments and what Culvert does not act "
+	"on\n"
+	"# may be lost. Other files of this directory are never written.\n";
 
 enum {
 	PREFACE_LINES = 3

@@ -173,36 +173,70 @@ void cv_documents_moved(const struct cv_document *documents, size_t count)
 
 /* ---- warnings ------------------------------------------------------------------------ */
 
-/* The document of a line of the text that begins there, or NULL. */
-static const struct cv_document *document_of(const struct cv_document *documents, size_t count,
-					     const char *text, size_t length, unsigned int line)
+static int by_line(const void *a, const void *b)
 {
+	const struct cv_document *const *one = a;
+	const struct cv_document *const *other = b;
+
+	return ((*one)->line > (*other)->line) - ((*one)->line < (*other)->line);
+}
+
+static int by_lines(const void *key, const void *element)
+{
+	const unsigned long *line = key;
+	const struct cv_document *const *document = element;
+
+	if (*line < (*document)->line)
+		return -1;
+	return *line >= (*document)->line + (*document)->lines;
+}
+
+/* Those of the documents that are cut from the text which begins there, by their lines in it. */
+static size_t index_lines(const struct cv_document *documents, size_t count, const char *text,
+			  size_t length, const struct cv_document **ret_index)
+{
+	size_t found = 0;
+
 	for (size_t i = 0; i < count; i++) {
-		if (documents[i].text >= text && documents[i].text <= text + length &&
-		    line >= documents[i].line && line < documents[i].line + documents[i].lines)
-			return &documents[i];
+		if (documents[i].text >= text && documents[i].text <= text + length)
+			ret_index[found++] = &documents[i];
 	}
-	return NULL;
+	if (found)
+		qsort(ret_index, found, sizeof(*ret_index), by_line);
+	return found;
+}
+
+static void warn(const struct cv_document *const *index, size_t count, const char *file,
+		 const char *warning, struct cv_messages *ret_warnings)
+{
+	size_t prefix = strlen(file);
+	const struct cv_document *const *document;
+	unsigned long line;
+	char *rest;
+
+	if (strncmp(warning, file, prefix) != 0 || warning[prefix] != ':')
+		return;
+	line = strtoul(warning + prefix + 1, &rest, 10);
+	document = bsearch(&line, index, count, sizeof(*index), by_lines);
+	if (document)
+		cv_messages_add(ret_warnings, "%s:%lu%s", file,
+				line - (*document)->line + (*document)->target, rest);
 }
 
 void cv_documents_warn(const struct cv_document *documents, size_t count, const char *text,
 		       size_t length, const char *file, const struct cv_messages *warnings,
 		       struct cv_messages *ret_warnings)
 {
-	size_t prefix = strlen(file);
+	const struct cv_document **index;
+	size_t found;
 
-	for (size_t i = 0; i < warnings->count; i++) {
-		const char *warning = warnings->texts[i];
-		const struct cv_document *document;
-		unsigned long line;
-		char *rest;
-
-		if (strncmp(warning, file, prefix) != 0 || warning[prefix] != ':')
-			continue;
-		line = strtoul(warning + prefix + 1, &rest, 10);
-		document = document_of(documents, count, text, length, (unsigned int)line);
-		if (document)
-			cv_messages_add(ret_warnings, "%s:%lu%s", file,
-					line - document->line + document->target, rest);
-	}
+	if (!warnings->count || !count)
+		return;
+	index = calloc(count, sizeof(*index));
+	if (!index)
+		return; /* as cv_messages_add without memory */
+	found = index_lines(documents, count, text, length, index);
+	for (size_t i = 0; i < warnings->count && found; i++)
+		warn(index, found, file, warnings->texts[i], ret_warnings);
+	free(index);
 }

@@ -418,6 +418,32 @@ static void places_are_those_of_the_file(void **state)
 			lines[i]);
 }
 
+static void warnings_go_with_their_documents(void **state)
+{
+	static const struct cv_store_name name = {CV_KIND_NODE, "b"};
+	char first[1024], again[1024];
+
+	(void)state;
+	world.store = world_open(world_path("conf"));
+	world_write("applied.yaml",
+		    NODE("b", "192.0.2.2/24") "    routeReflectorClusterID: 1.0.0.1\n" NODE(
+			    "a", "192.0.2.1/24") "    routeReflectorClusterID: 1.0.0.1\n");
+	world_settle();
+	assert_int_equal(cv_store_refresh(world.store), 1);
+	assert_int_equal(cv_store_warnings(world.store)->count, 2);
+	/* Copied, moved, and still known by their lines. */
+	assert_int_equal(world_apply(NODE("aa", "192.0.2.3/24"), false), 0);
+	assert_int_equal(cv_store_warnings(world.store)->count, 2);
+	assert_int_equal(world_delete(&name, 1, false), 0);
+	assert_int_equal(cv_store_warnings(world.store)->count, 1);
+	snprintf(first, sizeof(first), "%s", cv_store_warnings(world.store)->texts[0]);
+	cv_store_destroy(world.store);
+	world.store = world_open(world_path("conf"));
+	assert_int_equal(cv_store_warnings(world.store)->count, 1);
+	snprintf(again, sizeof(again), "%s", cv_store_warnings(world.store)->texts[0]);
+	assert_string_equal(first, again);
+}
+
 static void own_file_may_be_edited(void **state)
 {
 	char text[4096];
@@ -614,6 +640,7 @@ int main(void)
 		TEST(apply_makes_the_directory_and_the_file),
 		TEST(apply_and_delete_change_what_they_name),
 		TEST(places_are_those_of_the_file),
+		TEST(warnings_go_with_their_documents),
 		TEST(own_file_may_be_edited),
 		TEST(files_of_others_are_not_written),
 		TEST(bad_changes_change_nothing),
