@@ -331,19 +331,19 @@ static int choose_length(struct layout *layout, struct cv_error *error)
 	uint8_t shortest =
 		input->pool.length > BLOCK_FIRST_CHOICE ? input->pool.length : BLOCK_FIRST_CHOICE;
 	char text[CV_PREFIX_TEXT_MAX];
-	uint8_t length;
+	int length;
 
 	if (input->block_length) {
 		set_length(layout, input->block_length);
 	} else {
 		for (length = shortest; length <= BLOCK_CALICO; length++) {
-			set_length(layout, length);
+			set_length(layout, (uint8_t)length);
 			if (has_room(layout))
 				return 0;
 		}
 		length = shortest > BLOCK_CALICO ? shortest : BLOCK_CALICO;
 		for (; length <= BLOCK_LONGEST; length++) {
-			set_length(layout, length);
+			set_length(layout, (uint8_t)length);
 			if (layout->usable >= input->node_count)
 				return 0;
 		}
