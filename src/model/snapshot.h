@@ -38,7 +38,7 @@ struct cv_snapshot {
 	struct cv_claim *claims;	    /* what cv_snapshot_claims hands out */
 	size_t claim_count;
 	struct cv_messages warnings;
-	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of all kinds, names and canonical texts, sorted */
+	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of the resources' digests, in their order */
 };
 
 /*

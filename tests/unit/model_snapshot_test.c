@@ -558,8 +558,15 @@ static void test_digest(void **state)
 	assert_ptr_equal(other->resources[0], snapshot->resources[0]);
 	cv_snapshot_put(other);
 	cv_snapshot_put(snapshot);
-	/* Every text is. */
+	/* Every text is, and every name. */
 	resources[0]->text[strlen(resources[0]->text) - 1]++;
+	resources[0]->has_digest = false;
+	snapshot = make();
+	assert_string_not_equal(snapshot->digest, digest);
+	cv_snapshot_put(snapshot);
+	resources[0]->text[strlen(resources[0]->text) - 1]--;
+	resources[0]->name[0]++;
+	resources[0]->has_digest = false;
 	snapshot = make();
 	assert_string_not_equal(snapshot->digest, digest);
 	assert_ptr_equal(cv_snapshot_get(snapshot), snapshot);
