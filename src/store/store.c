@@ -248,6 +248,16 @@ int cv_store_refresh(struct cv_store *store)
 	return take_pending(store);
 }
 
+/* Without slashes at its end. NULL without memory. */
+static char *copy_path(const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	return strndup(path, length);
+}
+
 int cv_store_create(const struct cv_store_options *options, struct cv_store **ret_store,
 		    struct cv_error *error)
 {
@@ -264,7 +274,7 @@ int cv_store_create(const struct cv_store_options *options, struct cv_store **re
 				    rc == -EMFILE ? "; raise fs.inotify.max_user_instances" : "");
 	}
 	store->log = options->log;
-	store->path = strdup(options->directory);
+	store->path = copy_path(options->directory);
 	if (!store->path || asprintf(&store->own_file, "%s/%s", store->path, CV_STORE_FILE) < 0) {
 		store->own_file = NULL;
 		rc = cv_error_set(error, -ENOMEM, "out of memory");
