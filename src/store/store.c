@@ -228,8 +228,8 @@ int cv_store_refresh(struct cv_store *store)
 	struct cv_error error;
 	int rc;
 
-	cv_watch_drain(&store->watch);
 	cv_watch_follow(&store->watch, &store->directory);
+	cv_watch_drain(&store->watch);
 	rc = cv_directory_scan(&store->directory, -1, false, &error);
 	if (rc == -EAGAIN && is_deferred_too_long(store))
 		rc = cv_directory_scan(&store->directory, -1, true, &error);

@@ -183,6 +183,21 @@ static void half_a_file_is_not_taken(void **state)
 	assert_nodes("a b c");
 }
 
+static void file_that_has_just_been_written_may_grow(void **state)
+{
+	(void)state;
+	world_write("a.yaml", NODE("a", "192.0.2.1/24") NODE("b", "192.0.2.2/24"));
+	world.store = world_open(world_path("conf"));
+	world_settle();
+	/* Closed, but a second part may follow at once. */
+	world_write("a.yaml", NODE("a", "192.0.2.7/24"));
+	assert_int_equal(cv_store_refresh(world.store), 0);
+	assert_nodes("a b");
+	world_settle();
+	assert_int_equal(cv_store_refresh(world.store), 1);
+	assert_nodes("a");
+}
+
 static void what_must_not_change_keeps_the_last_good_state(void **state)
 {
 	(void)state;
@@ -254,6 +269,7 @@ static void swapped_directory_is_noticed(void **state)
 	assert_noticed(0);
 	assert_nodes("b");
 	assert_problem("conf is gone");
+	assert_false(world_is_readable(0));
 	assert_int_equal(rename(world_path("next"), world_path("conf")), 0);
 	assert_noticed(1);
 	assert_nodes("a");
@@ -288,6 +304,14 @@ static void linked_directory_is_noticed(void **state)
 	world_settle();
 	cv_store_refresh(world.store);
 	assert_int_equal(rename(world_path("link.new"), world_path("link")), 0);
+	assert_noticed(1);
+	assert_nodes("a");
+	/* What it points to goes and comes. */
+	assert_int_equal(rename(world_path("real/2"), world_path("real/3")), 0);
+	assert_noticed(0);
+	assert_problem("link is gone");
+	assert_false(world_is_readable(0));
+	assert_int_equal(rename(world_path("real/3"), world_path("real/2")), 0);
 	assert_noticed(1);
 	assert_nodes("a");
 }
@@ -741,6 +765,7 @@ int main(void)
 		TEST(what_is_no_file_is_a_problem_and_never_waited_for),
 		TEST(unchanged_files_are_not_parsed_again),
 		TEST(half_a_file_is_not_taken),
+		TEST(file_that_has_just_been_written_may_grow),
 		TEST(what_must_not_change_keeps_the_last_good_state),
 		TEST(each_way_to_edit_is_noticed),
 		TEST(directory_that_comes_later_is_noticed),
