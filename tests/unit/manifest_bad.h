@@ -14,6 +14,7 @@ struct manifest_bad {
 	const char *message;
 };
 
+/* clang-format off */
 #define BYTES(text)  text, sizeof(text) - 1
 #define CALICO(text) BYTES("apiVersion: projectcalico.org/v3\n" text)
 #define OF(version, kind, name, spec)                                                       \
@@ -27,6 +28,7 @@ struct manifest_bad {
 #define FELIX(spec)	  OF("projectcalico.org/v3", "FelixConfiguration", "default", spec)
 #define TUNNEL(spec)	  OF("culvert/v1", "Tunnel", "tun1", spec)
 #define WORKLOAD(spec)	  OF("culvert/v1", "Workload", "p", spec)
+/* clang-format on */
 
 static const struct manifest_bad manifest_bad[] = {
 
