@@ -130,16 +130,14 @@ void cv_ranges_fini(struct cv_ranges *ranges)
 	*ranges = (struct cv_ranges){0};
 }
 
-/* An empty set with room for capacity ranges. */
+/* An empty set with room for capacity ranges, one at least. */
 static int reserve(size_t capacity, struct cv_ranges *ret_ranges)
 {
-	struct cv_ranges ranges = {.capacity = capacity};
+	struct cv_ranges ranges = {.capacity = capacity ? capacity : 1};
 
-	if (capacity) {
-		ranges.items = calloc(capacity, sizeof(*ranges.items));
-		if (!ranges.items)
-			return -ENOMEM;
-	}
+	ranges.items = calloc(ranges.capacity, sizeof(*ranges.items));
+	if (!ranges.items)
+		return -ENOMEM;
 	*ret_ranges = ranges;
 	return 0;
 }
