@@ -77,7 +77,8 @@ static const struct {
 	{"found character that cannot start any token", "put the value in quotes"},
 	{"block sequence entries are not allowed in this context",
 	 "begin a list on a line of its own"},
-	{"control characters are not allowed", "write it as an escape in double quotes"},
+	{"found incompatible YAML document", "write %YAML 1.2, or delete the line"},
+	{"found invalid Unicode character escape code", "write the character itself"},
 };
 
 static const char *find_remedy(const char *problem)
@@ -113,22 +114,39 @@ static int fail_offset(const struct cv_yaml *yaml, const char *problem, struct c
 		       error);
 }
 
+/* Whether a place holds a tab. The mark counts characters. */
+static bool is_tab(const struct cv_yaml *yaml, const yaml_mark_t *mark)
+{
+	const char *p = yaml->text, *end = yaml->text + yaml->length;
+
+	for (size_t line = mark->line; line && p < end; p++)
+		line -= *p == '\n';
+	for (size_t column = mark->column; column && p < end; column--) {
+		do
+			p++;
+		while (p < end && ((unsigned char)*p & 0xc0) == 0x80);
+	}
+	return p < end && *p == '\t';
+}
+
 static int fail_parser(const struct cv_yaml *yaml, struct cv_error *error)
 {
 	const yaml_parser_t *parser = &yaml->parser;
 	const char *problem = parser->problem ? parser->problem : "broken YAML";
-	size_t at = parser->problem_mark.index;
+	const yaml_mark_t *mark = &parser->problem_mark;
+	const char *remedy = find_remedy(problem);
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return cv_error_set(error, -ENOMEM, "%.256s: no memory", yaml->file);
 	if (parser->error == YAML_READER_ERROR)
 		return fail_offset(yaml, problem, error);
-	/* The index counts characters; that it is the byte's is good enough to see a tab. */
-	if (at < yaml->length && yaml->text[at] == '\t')
-		return fail_mark(yaml, &parser->problem_mark, -EINVAL, "a tab",
-				 "YAML is indented with spaces alone", error);
-	return fail_mark(yaml, &parser->problem_mark, -EINVAL, problem, find_remedy(problem),
-			 error);
+	if (is_tab(yaml, mark))
+		return fail_mark(yaml, mark, -EINVAL, "a tab", "YAML is indented with spaces alone",
+				 error);
+	/* What is not closed is of interest where it was opened. */
+	if (parser->context && !strncmp(remedy, "close", 5))
+		mark = &parser->context_mark;
+	return fail_mark(yaml, mark, -EINVAL, problem, remedy, error);
 }
 
 /* ---- the tree -------------------------------------------------------------------- */
@@ -187,9 +205,10 @@ static int open_level(struct cv_yaml *yaml, enum cv_yaml_type type, const yaml_m
 	int rc;
 
 	if (expects_key(yaml))
-		return fail_mark(yaml, mark, -EINVAL, "a list or a mapping as a key",
-				 "write a word there; {{…}} of a template must be filled in first",
-				 error);
+		return fail_mark(
+			yaml, mark, -EINVAL, "a list or a mapping as a key",
+			"write a word there; the {{ }} of a template must be filled in first",
+			error);
 	if (yaml->depth == CV_YAML_DEPTH_MAX)
 		return fail_mark(yaml, mark, -E2BIG, "more than 64 levels deep",
 				 "no resource is like that", error);
