@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "agent/commands_endpoint.h"
+#include "agent/commands_resource.h"
 #include "agent/control.h"
 #include "agent/log.h"
+#include "agent/node_json.h"
 #include "agent/request.h"
+#include "agent/trace.h"
 #include "model/tunnel.h"
 
 enum {
@@ -190,6 +193,7 @@ static json_t *status(const struct cv_commands *commands)
 	json_object_set_new(json, "endpoints", json_integer(in_force.endpoints));
 	json_object_set_new(json, "default_bypass", json_string(bypass ? "on" : "off"));
 	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
+	cv_node_add_status(commands->node, commands->set, json);
 	return json;
 }
 
@@ -288,6 +292,25 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 		break;
 	case CV_REQUEST_ENDPOINT_DEFAULT:
 		rc = cv_commands_endpoint_default(commands, request, peer, &result, error);
+		break;
+	case CV_REQUEST_APPLY:
+		rc = cv_commands_apply(commands, request, peer, &result, error);
+		break;
+	case CV_REQUEST_DELETE:
+		rc = cv_commands_delete(commands, request, peer, &result, error);
+		break;
+	case CV_REQUEST_GET:
+		rc = cv_commands_get(commands, request, &result, error);
+		break;
+	case CV_REQUEST_DIFF:
+		rc = cv_commands_diff(commands, request, &result, error);
+		break;
+	case CV_REQUEST_TRACE:
+		rc = cv_trace(commands, &request->trace, &result, error);
+		break;
+	case CV_REQUEST_DOCTOR:
+	case CV_REQUEST_METRICS:
+		rc = cv_error_set(error, -EOPNOTSUPP, "not there yet");
 		break;
 	}
 	if (rc)

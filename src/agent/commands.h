@@ -4,6 +4,7 @@
 #define CV_AGENT_COMMANDS_H
 
 #include "agent/capture.h"
+#include "agent/node.h"
 #include "agent/server.h"
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
@@ -18,6 +19,9 @@ struct cv_commands {
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
+	struct cv_node_agent *node;
+	struct cv_nl *nl;
+	struct event_base *base;
 	const char *run_dir;
 	/* Called before every request: nobody is to be answered from before his own `ip link`. */
 	void (*catch_up)(void *context);

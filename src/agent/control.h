@@ -13,7 +13,9 @@
 
 enum {
 	CV_CONTROL_VERSION = 1,
-	CV_CONTROL_REQUEST_MAX = 1 << 20, /* bytes of a line, its newline included */
+	CV_CONTROL_REQUEST_MAX = 64 << 20, /* bytes of a line, its newline included */
+	CV_CONTROL_LINE_MAX = 1 << 20,	   /* of these, as many connections as there are may have;
+					      a longer one, one at a time */
 };
 
 /* ---- the stream behind the answer to `capture`, in the host's byte order ------------ */

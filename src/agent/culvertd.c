@@ -9,6 +9,7 @@
 
 #include "agent/control.h"
 #include "agent/daemon.h"
+#include "agent/node.h"
 #include "agent/purge.h"
 #include "engine/engine.h"
 #include "tunnel/holder.h"
@@ -19,12 +20,19 @@ enum {
 
 static const char usage[] =
 	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N]\n"
-	"                [--fastpath auto|off] [--foreground]\n"
+	"                [--fastpath auto|off] [--foreground] [--node NAME]\n"
+	"                [--address-detection METHOD] [--pool-device NAME]\n"
 	"       culvertd --purge [--run-dir DIR]\n"
 	"       culvertd --version | --help\n"
 	"\n"
 	"  --run-dir DIR  control socket and state (default " CV_CONTROL_RUN_DIR ")\n"
-	"  --config DIR   resources (default /etc/culvert); nothing is read from it yet\n"
+	"  --config DIR   resources, YAML or JSON files (default /etc/culvert)\n"
+	"  --node NAME    which Node this host is (default: its host name)\n"
+	"  --address-detection METHOD\n"
+	"                 how to find the address of a Node that has none: first-found (default),\n"
+	"                 interface=REGEX, skip-interface=REGEX, can-reach=ADDRESS, cidr=CIDR\n"
+	"  --pool-device NAME\n"
+	"                 the device that carries the pools (default " CV_NODE_POOL_DEVICE ")\n"
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
 	"  --fastpath off the engine carries everything (default: auto)\n"
 	"  --foreground   stay in the foreground, which it always does\n"
@@ -39,6 +47,9 @@ static const struct option long_options[] = {
 	{"fastpath", required_argument, NULL, 'F'},
 	{"foreground", no_argument, NULL, 'f'},
 	{"version", no_argument, NULL, 'V'},
+	{"node", required_argument, NULL, 'n'},
+	{"address-detection", required_argument, NULL, 'a'},
+	{"pool-device", required_argument, NULL, 'd'},
 	{"purge", no_argument, NULL, 'p'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -69,11 +80,56 @@ static int complain(const char *what, const char *word)
 	return EXIT_USAGE;
 }
 
+static bool has_options(const struct cv_daemon_options *options)
+{
+	return options->config_dir || options->workers || options->no_fastpath ||
+	       options->node_name || options->detect || options->pool_device || options->metrics;
+}
+
+/* 0, or the exit code. */
+static int take_option(struct cv_daemon_options *options, int option, char *value)
+{
+	struct cv_error error;
+
+	switch (option) {
+	case 'r':
+		options->run_dir = value;
+		return 0;
+	case 'c':
+		options->config_dir = value;
+		return 0;
+	case 'w':
+		if (parse_workers(value, &options->workers))
+			return complain("--workers takes a number from 0 to 8, not ", value);
+		return 0;
+	case 'F':
+		if (parse_fastpath(value, &options->no_fastpath))
+			return complain("--fastpath takes auto or off, not ", value);
+		return 0;
+	case 'n':
+		options->node_name = value;
+		return *value && strlen(value) < CV_NODE_NAME_MAX
+			       ? 0
+			       : complain("--node takes a name of at most 63 characters, not ",
+					  value);
+	case 'a':
+		options->detect = value;
+		return 0;
+	case 'd':
+		options->pool_device = value;
+		if (cv_tunnel_check_name(value, "--pool-device", &error))
+			return complain(error.text, "");
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct cv_daemon_options options = {.run_dir = CV_CONTROL_RUN_DIR};
 	bool purge = false;
-	int option;
+	int option, code;
 
 	/* How tunnel/carrier.c starts it; for nobody else, so it is not among the options. */
 	if (argc == 3 && !strcmp(argv[1], CV_HOLDER_OPTION))
@@ -82,21 +138,6 @@ int main(int argc, char **argv)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":Vh", long_options, NULL)) != -1) {
 		switch (option) {
-		case 'r':
-			options.run_dir = optarg;
-			break;
-		case 'c':
-			options.config_dir = optarg;
-			break;
-		case 'w':
-			if (parse_workers(optarg, &options.workers))
-				return complain("--workers takes a number from 0 to 8, not ",
-						optarg);
-			break;
-		case 'F':
-			if (parse_fastpath(optarg, &options.no_fastpath))
-				return complain("--fastpath takes auto or off, not ", optarg);
-			break;
 		case 'f':
 			break;
 		case 'p':
@@ -110,13 +151,17 @@ int main(int argc, char **argv)
 			return 0;
 		case ':':
 			return complain("a value is missing behind ", argv[optind - 1]);
-		default:
+		case '?':
 			return complain("unknown option ", argv[optind - 1]);
+		default:
+			code = take_option(&options, option, optarg);
+			if (code)
+				return code;
 		}
 	}
 	if (optind < argc)
 		return complain("unknown word ", argv[optind]);
-	if (purge && (options.config_dir || options.workers || options.no_fastpath))
+	if (purge && has_options(&options))
 		return complain("--purge goes with --run-dir only", "");
 	return purge ? cv_purge_run(options.run_dir) : cv_daemon_run(&options);
 }

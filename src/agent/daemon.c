@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@
 
 #include "agent/commands.h"
 #include "agent/log.h"
+#include "agent/node.h"
 #include "agent/rundir.h"
 #include "agent/server.h"
 #include "net/monitor.h"
@@ -37,7 +39,11 @@ enum {
 	REFRESH_REST = 4,
 	/* Whatever no notice tells of, and a state file that could not be written. */
 	REFRESH_PERIOD_S = 30,
+	/* Editors write files in steps. */
+	STORE_DELAY_MS = 50,
 };
+
+#define CONFIG_DIR "/etc/culvert"
 
 struct daemon {
 	struct cv_rundir rundir;
@@ -49,6 +55,7 @@ struct daemon {
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
+	struct cv_node_agent *node;
 	struct cv_commands commands;
 	struct cv_server *server;
 	int monitor;
@@ -61,6 +68,8 @@ struct daemon {
 	int64_t last_refresh_us;
 	bool is_second_look; /* that moment is one that can wait: nothing has changed */
 	struct event *period;
+	struct event *stored;	   /* the store may have changed */
+	struct event *store_delay; /* a moment after that */
 	struct event *watchdog;
 };
 
@@ -102,24 +111,42 @@ static int check_machine(struct cv_error *error)
 		strerror(errno));
 }
 
+/* A directory that is not there yet has no resources; the first `culvert apply` makes it. */
 static int check_config_dir(const char *path, struct cv_error *error)
 {
 	struct stat st;
 
-	if (!path)
-		return 0;
-	if (!stat(path, &st) && !S_ISDIR(st.st_mode))
-		return cv_error_set(
-			error, -ENOTDIR,
-			"configuration directory %s is not a directory; make it one, or "
-			"leave --config out",
-			path);
+	if (stat(path, &st))
+		return errno == ENOENT
+			       ? 0
+			       : cv_error_set(error, -errno,
+					      "cannot look at configuration directory %s: %s", path,
+					      strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return cv_error_set(error, -ENOTDIR,
+				    "configuration directory %s is not a directory; make it one, "
+				    "or give another --config",
+				    path);
 	if (access(path, R_OK | X_OK))
 		return cv_error_set(error, -errno,
-				    "cannot read configuration directory %s: %s; make it, or leave "
-				    "--config out",
+				    "cannot read configuration directory %s: %s; allow it, or give "
+				    "another --config",
 				    path, strerror(errno));
 	return 0;
+}
+
+/* Where it will be, whatever our working directory is then. The caller frees it. */
+static char *absolute(const char *path)
+{
+	char *here, *text = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	here = get_current_dir_name();
+	if (here && asprintf(&text, "%s/%s", here, path) < 0)
+		text = NULL;
+	free(here);
+	return text;
 }
 
 /*
@@ -156,7 +183,8 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 
 	(void)what;
 	if (number == SIGHUP) {
-		cv_log(LOG_INFO, "SIGHUP: there is no configuration to read again yet");
+		cv_log(LOG_INFO, "SIGHUP: looking at the store again");
+		cv_node_look(d->node);
 		return;
 	}
 	cv_log(LOG_INFO, "stopping, as %s came; the tunnels' devices stay",
@@ -214,6 +242,7 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->fastpath)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
+	cv_node_refresh(d->node);
 	took_us = now_us() - begin_us;
 	d->refresh_took_us = took_us < d->last_refresh_us ? took_us : d->last_refresh_us;
 	d->last_refresh_us = took_us;
@@ -234,6 +263,36 @@ static void catch_up(void *data)
 	note_changes(d, changes);
 	event_del(d->refresh);
 	on_refresh(-1, EV_TIMEOUT, d);
+}
+
+/* What no notice tells of. */
+static void on_period(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	on_refresh(fd, what, d);
+	cv_node_look(d->node);
+}
+
+static void on_stored(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval delay = {.tv_usec = STORE_DELAY_MS * 1000};
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	event_add(d->store_delay, &delay);
+}
+
+/* Only now is the descriptor read, and looked at again. */
+static void on_store_delay(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_node_store_changed(d->node);
+	event_add(d->stored, NULL);
 }
 
 static void on_held(evutil_socket_t fd, short what, void *data)
@@ -292,9 +351,12 @@ static int add_events(struct daemon *d)
 	}
 	d->changed = event_new(d->base, d->monitor, EV_READ | EV_PERSIST, on_changed, d);
 	d->refresh = evtimer_new(d->base, on_refresh, d);
-	d->period = event_new(d->base, -1, EV_PERSIST, on_refresh, d);
-	if (!d->changed || !d->refresh || !d->period || event_add(d->changed, NULL) ||
-	    event_add(d->period, &period))
+	d->period = event_new(d->base, -1, EV_PERSIST, on_period, d);
+	d->stored = event_new(d->base, cv_node_fd(d->node), EV_READ, on_stored, d);
+	d->store_delay = evtimer_new(d->base, on_store_delay, d);
+	if (!d->changed || !d->refresh || !d->period || !d->stored || !d->store_delay ||
+	    event_add(d->changed, NULL) || event_add(d->period, &period) ||
+	    event_add(d->stored, NULL))
 		return -ENOMEM;
 	return add_carrier(d) ? -ENOMEM : add_watchdog(d);
 }
@@ -373,7 +435,31 @@ static void create_carrier(struct daemon *d)
 		       strerror(-rc));
 }
 
-static int create_sets(struct daemon *d, struct cv_error *error)
+/* Before the fast path hands over: the engine must know who may send (engine/owners.h). */
+static int create_node(struct daemon *d, const struct cv_daemon_options *options,
+		       struct cv_error *error)
+{
+	struct cv_node_options node = {
+		.run_dir = d->rundir.path,
+		.name = options->node_name,
+		.detect = options->detect,
+		.pool_device = options->pool_device,
+		.nl = d->nl,
+		.tunnels = d->set,
+	};
+	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
+	int rc;
+
+	if (!config_dir)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	node.config_dir = config_dir;
+	rc = cv_node_create(&node, &d->node, error);
+	free(config_dir);
+	return rc;
+}
+
+static int create_sets(struct daemon *d, const struct cv_daemon_options *daemon_options,
+		       struct cv_error *error)
 {
 	const struct cv_tunnel_set_options options = {
 		.run_dir = d->rundir.path,
@@ -399,6 +485,8 @@ static int create_sets(struct daemon *d, struct cv_error *error)
 		return rc;
 	endpoint_options.tunnels = d->set;
 	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
+	if (!rc)
+		rc = create_node(d, daemon_options, error);
 	if (rc || !d->fastpath)
 		return rc;
 	cv_fastpath_teacher(d->fastpath, &teacher);
@@ -414,7 +502,8 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 	int rc = check_machine(error);
 
 	if (!rc)
-		rc = check_config_dir(options->config_dir, error);
+		rc = check_config_dir(options->config_dir ? options->config_dir : CONFIG_DIR,
+				      error);
 	if (!rc)
 		rc = cv_rundir_open(&d->rundir, options->run_dir, error);
 	if (!rc)
@@ -428,7 +517,7 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
 	else
 		create_fastpath(d);
-	rc = create_sets(d, error);
+	rc = create_sets(d, options, error);
 	if (rc)
 		return rc;
 	if (!d->fastpath)
@@ -446,6 +535,9 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		.set = d->set,
 		.capturers = d->capturers,
 		.endpoints = d->endpoints,
+		.node = d->node,
+		.nl = d->nl,
+		.base = d->base,
 		.run_dir = d->rundir.path,
 		.catch_up = catch_up,
 		.context = d,
@@ -464,6 +556,7 @@ static void stop(struct daemon *d)
 {
 	cv_server_destroy(d->server);
 	cv_capturers_destroy(d->capturers);
+	cv_node_destroy(d->node);
 	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
 	cv_carrier_destroy(d->carrier);
@@ -476,6 +569,8 @@ static void stop(struct daemon *d)
 	free_event(d->changed);
 	free_event(d->refresh);
 	free_event(d->period);
+	free_event(d->stored);
+	free_event(d->store_delay);
 	free_event(d->watchdog);
 	if (d->base)
 		event_base_free(d->base);

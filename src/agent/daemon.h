@@ -7,9 +7,13 @@
 
 struct cv_daemon_options {
 	const char *run_dir;
-	const char *config_dir; /* NULL: not given */
-	unsigned int workers;	/* 0: one per CPU */
-	bool no_fastpath;	/* the engine is to carry everything */
+	const char *config_dir;	 /* NULL: not given */
+	unsigned int workers;	 /* 0: one per CPU */
+	bool no_fastpath;	 /* the engine is to carry everything */
+	const char *node_name;	 /* NULL: the host's */
+	const char *detect;	 /* routing/self.h; NULL: first-found */
+	const char *pool_device; /* NULL: CV_NODE_POOL_DEVICE */
+	const char *metrics;	 /* ADDRESS:PORT to serve metrics at; NULL: nowhere */
 };
 
 /* Run until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it could not start (the log says

@@ -17,6 +17,10 @@
 
 #define CV_NODE_POOL_DEVICE "culvert0" /* the default of --pool-device */
 
+enum {
+	CV_NODE_NAME_MAX = 64 /* with its NUL */
+};
+
 struct cv_node_agent;
 
 struct cv_node_options {

@@ -15,7 +15,7 @@ enum {
 	STATE_VERSION = 1
 };
 
-static const struct cv_file state_file = {"pools.json", "what was made of pools"};
+static const struct cv_file state_file = {CV_NODE_STATE_FILE, "what was made of pools"};
 
 static int read_state(const json_t *root, void *data, struct cv_error *error)
 {

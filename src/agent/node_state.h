@@ -9,6 +9,8 @@
 
 #include "tunnel/error.h"
 
+#define CV_NODE_STATE_FILE "pools.json"
+
 struct cv_node_state {
 	uint8_t protocol; /* of our routes; 0: none were ever made */
 	bool nat;	  /* our table is there */

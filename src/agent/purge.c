@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "agent/log.h"
+#include "agent/node.h"
 #include "agent/rundir.h"
 #include "fastpath/fastpath.h"
 #include "net/netlink.h"
@@ -111,6 +112,19 @@ static int purge_holder(const struct purge *purge, struct cv_error *error)
 	return 0;
 }
 
+static void tell_text(const char *text)
+{
+	removed++;
+	printf("%s\n", text);
+}
+
+/* Routes lead into devices, so they go first. */
+static int purge_node(const struct purge *purge, struct cv_error *error)
+{
+	return purge->is_run_dir ? cv_node_purge(purge->rundir.path, purge->nl, tell_text, error)
+				 : 0;
+}
+
 static int purge_files(const struct purge *purge, struct cv_error *error)
 {
 	return purge->is_run_dir ? cv_rundir_remove(&purge->rundir, tell_path, error) : 0;
@@ -119,7 +133,8 @@ static int purge_files(const struct purge *purge, struct cv_error *error)
 static int run(struct purge *purge, struct cv_error *error)
 {
 	static int (*const steps[])(const struct purge *, struct cv_error *) = {
-		check_namespace, purge_fastpath, purge_holder, purge_devices, purge_files,
+		check_namespace, purge_node,	purge_fastpath,
+		purge_holder,	 purge_devices, purge_files,
 	};
 	int rc = cv_nl_create(&purge->nl);
 

@@ -11,6 +11,8 @@
 
 #include "agent/control.h"
 #include "agent/request_endpoint.h"
+#include "agent/request_resource.h"
+#include "model/nearest.h"
 
 /* ---- answers ------------------------------------------------------------------- */
 
@@ -34,6 +36,8 @@ static const struct {
 	{-EACCES, "not-permitted"},
 	{-ENOSPC, "no-space"},
 	{-ENOMEM, "no-memory"},
+	{-EUCLEAN, "store-broken"},
+	{-EROFS, "read-only"},
 };
 
 const char *cv_answer_code(int err)
@@ -84,48 +88,59 @@ char *cv_answer_error(const json_t *id, int err, const char *message, long index
 
 /* ---- requests ------------------------------------------------------------------ */
 
-int cv_request_check_members(struct cv_request_parser *p, const char *allowed_1,
-			     const char *allowed_2)
+static bool is_among(const char *const *words, const char *word)
 {
+	while (*words && strcmp(*words, word))
+		words++;
+	return *words;
+}
+
+int cv_request_check_members(struct cv_request_parser *p, const char *const *allowed)
+{
+	static const char *const always[] = {"version", "id", "command", NULL};
 	const char *key;
 	json_t *value;
 
 	json_object_foreach(p->root, key, value)
 	{
-		if (!strcmp(key, "version") || !strcmp(key, "id") || !strcmp(key, "command") ||
-		    (allowed_1 && !strcmp(key, allowed_1)) ||
-		    (allowed_2 && !strcmp(key, allowed_2)))
+		struct cv_nearest nearest;
+
+		if (is_among(always, key) || is_among(allowed, key))
 			continue;
-		return cv_error_set(p->error, -EINVAL, "unknown member \"%.64s\" of the request",
-				    key);
+		cv_nearest_init(&nearest, key);
+		for (const char *const *word = allowed; *word; word++)
+			cv_nearest_offer(&nearest, *word);
+		return cv_error_set(
+			p->error, -EINVAL, "unknown member \"%.64s\" of the request%s%s", key,
+			nearest.best ? "; did you mean " : "", nearest.best ? nearest.best : "");
 	}
 	return 0;
 }
 
-int cv_request_read_counters(struct cv_request_parser *p)
+int cv_request_read_bool(struct cv_request_parser *p, const char *name, bool *ret_value)
 {
-	const json_t *counters = json_object_get(p->root, "counters");
+	const json_t *value = json_object_get(p->root, name);
 
-	if (counters && !json_is_boolean(counters))
-		return cv_error_set(p->error, -EINVAL, "\"counters\" must be true or false");
-	p->request->counters = json_is_true(counters);
+	if (value && !json_is_boolean(value))
+		return cv_error_set(p->error, -EINVAL, "\"%s\" must be true or false", name);
+	*ret_value = json_is_true(value);
 	return 0;
 }
 
 static int parse_status(struct cv_request_parser *p)
 {
 	p->request->kind = CV_REQUEST_STATUS;
-	return cv_request_check_members(p, NULL, NULL);
+	return cv_request_check_members(p, CV_REQUEST_NO_MEMBERS);
 }
 
 static int parse_show(struct cv_request_parser *p)
 {
 	const json_t *tunnel = json_object_get(p->root, "tunnel");
-	int rc = cv_request_check_members(p, "tunnel", "counters");
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("tunnel", "counters"));
 
 	p->request->kind = CV_REQUEST_SHOW;
 	if (!rc)
-		rc = cv_request_read_counters(p);
+		rc = cv_request_read_bool(p, "counters", &p->request->counters);
 	if (rc)
 		return rc;
 	return tunnel ? cv_tunnel_patch_from_json(tunnel, &p->request->filter, p->error) : 0;
@@ -137,7 +152,7 @@ static int parse_capture(struct cv_request_parser *p)
 	const json_t *tunnel = json_object_get(p->root, "tunnel");
 	const json_t *snap = json_object_get(p->root, "snap");
 	json_int_t bytes = snap ? json_integer_value(snap) : CV_CONTROL_CAPTURE_SNAP_MAX;
-	int rc = cv_request_check_members(p, "tunnel", "snap");
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("tunnel", "snap"));
 
 	p->request->kind = CV_REQUEST_CAPTURE;
 	if (!rc && tunnel)
@@ -179,7 +194,7 @@ static int allocate_changes(struct cv_request_parser *p, size_t count)
 
 static int parse_one_change(struct cv_request_parser *p, enum cv_tunnel_verb verb)
 {
-	int rc = cv_request_check_members(p, "tunnel", NULL);
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("tunnel"));
 
 	if (!rc)
 		rc = allocate_changes(p, 1);
@@ -240,7 +255,7 @@ static int parse_batch(struct cv_request_parser *p)
 {
 	const json_t *changes = json_object_get(p->root, "changes");
 	size_t count = json_array_size(changes);
-	int rc = cv_request_check_members(p, "changes", NULL);
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("changes"));
 
 	p->request->batch = true;
 	if (rc)
@@ -295,6 +310,9 @@ static int parse_command(struct cv_request_parser *p)
 	if (!command)
 		command = find_command(cv_request_endpoint_commands, CV_REQUEST_ENDPOINT_COMMANDS,
 				       name);
+	if (!command)
+		command = find_command(cv_request_resource_commands, CV_REQUEST_RESOURCE_COMMANDS,
+				       name);
 	if (command)
 		return command->parse(p);
 	return cv_error_set(p->error, -EOPNOTSUPP, "unknown command \"%.64s\"", name);
@@ -315,6 +333,28 @@ static int take_id(json_t *root, json_t **ret_id)
 	return 0;
 }
 
+/*
+ * jansson makes an object of a hundred bytes of what may be two bytes of a line. What a long line
+ * is long by are texts, not items.
+ */
+static bool has_too_many_items(const char *line, size_t length)
+{
+	size_t items = 0;
+	bool in_string = false;
+
+	if (length < CV_CONTROL_LINE_MAX)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (line[i] == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += line[i] == '\\';
+		else
+			items += line[i] == ',' || line[i] == '[' || line[i] == '{';
+	}
+	return items > CV_REQUEST_ITEMS_MAX;
+}
+
 int cv_request_parse(const char *line, size_t length, struct cv_request *ret_request,
 		     json_t **ret_id, long *ret_index, struct cv_error *error)
 {
@@ -325,6 +365,10 @@ int cv_request_parse(const char *line, size_t length, struct cv_request *ret_req
 
 	*ret_id = json_null();
 	*ret_index = -1;
+	if (has_too_many_items(line, length))
+		return cv_error_set(error, -EBADMSG,
+				    "a request of more than %d items; manifests are sent as texts",
+				    CV_REQUEST_ITEMS_MAX);
 	parser.root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &json_error);
 	if (!parser.root)
 		return cv_error_set(error, -EBADMSG, "not JSON: %s", json_error.text);
@@ -334,7 +378,7 @@ int cv_request_parse(const char *line, size_t length, struct cv_request *ret_req
 		rc = cv_error_set(error, -EBADMSG, "\"id\" must be a number or a short string");
 	else
 		rc = parse_command(&parser);
-	json_decref(parser.root);
+	request.root = parser.root;
 	if (rc) {
 		cv_request_fini(&request);
 		*ret_index = parser.index;
@@ -347,6 +391,8 @@ int cv_request_parse(const char *line, size_t length, struct cv_request *ret_req
 void cv_request_fini(struct cv_request *request)
 {
 	free(request->changes);
-	request->changes = NULL;
-	request->count = 0;
+	free(request->resources.files);
+	free(request->resources.names);
+	json_decref(request->root);
+	*request = (struct cv_request){.kind = CV_REQUEST_STATUS};
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <jansson.h>
 
+#include "model/resource.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/error.h"
 #include "tunnel/plan.h"
@@ -19,6 +20,37 @@ enum cv_request_kind {
 	CV_REQUEST_ENDPOINT_SHOW,
 	CV_REQUEST_ENDPOINT_CHANGE, /* add, change, replace, del */
 	CV_REQUEST_ENDPOINT_DEFAULT,
+	CV_REQUEST_APPLY,
+	CV_REQUEST_DELETE,
+	CV_REQUEST_GET,
+	CV_REQUEST_DIFF,
+	CV_REQUEST_TRACE,
+	CV_REQUEST_DOCTOR,
+	CV_REQUEST_METRICS,
+};
+
+/* A manifest that came with a request. */
+struct cv_request_file {
+	const char *name; /* as the client calls it: for messages */
+	const char *text; /* not terminated by its length: it has no NUL inside, and one behind */
+	size_t length;
+};
+
+/* apply, delete, get, diff: what about. Strings are those of the request's `root`. */
+struct cv_request_resources {
+	struct cv_request_file *files; /* owned; apply and diff have at least one */
+	size_t file_count;
+	bool has_kind; /* get: of this kind alone; delete: by kind and names, without files */
+	enum cv_kind kind;
+	const char **names; /* owned; delete: at least one; get: at most one */
+	size_t name_count;
+	bool dry_run;
+};
+
+struct cv_request_trace {
+	__be32 to;
+	__be32 from;	       /* 0: not given */
+	char device[IFNAMSIZ]; /* that the packet comes in by; "": it is this host's own */
 };
 
 struct cv_request {
@@ -32,10 +64,18 @@ struct cv_request {
 	struct cv_endpoint_change endpoint; /* its patch filters what endpoint.show shows */
 	bool has_bypass;		    /* endpoint.default: to be set */
 	bool bypass;
+	struct cv_request_resources resources;
+	struct cv_request_trace trace;
+	const char *peer; /* doctor: a Node's name or an address; NULL: none is probed */
+	json_t *root;	  /* owned: keeps the strings above */
 };
 
 enum {
-	CV_REQUEST_CHANGES_MAX = 4096
+	CV_REQUEST_CHANGES_MAX = 4096,
+	/* Members and items of a line that is longer than CV_CONTROL_LINE_MAX: what 1 MiB of the
+	 * shortest could have been, so that a long line is no way to fill the memory. */
+	CV_REQUEST_ITEMS_MAX = 1 << 18,
+	CV_REQUEST_NAME_MAX = 4096, /* bytes of a file's name, of a resource's, of a peer's */
 };
 
 /*
@@ -43,6 +83,7 @@ enum {
  * connection should be closed; -EPROTONOSUPPORT: another version; -EOPNOTSUPP: unknown command;
  * -EINVAL, -E2BIG. *ret_id is always set: the request's id, or JSON null where there is none; the
  * caller owns it. *ret_index: of the change at fault, for an error in a batch, else -1.
+ * cv_request_fini frees what is in *ret_request.
  */
 int cv_request_parse(const char *line, size_t length, struct cv_request *ret_request,
 		     json_t **ret_id, long *ret_index, struct cv_error *error);
@@ -61,12 +102,16 @@ struct cv_request_command {
 	int (*parse)(struct cv_request_parser *parser);
 };
 
-/* Members beyond version, id and command must be among those allowed (NULL: none). 0 or -EINVAL. */
-int cv_request_check_members(struct cv_request_parser *parser, const char *allowed_1,
-			     const char *allowed_2);
+/*
+ * Members beyond version, id and command must be among those allowed, a list that NULL ends. 0 or
+ * -EINVAL with what was probably meant.
+ */
+int cv_request_check_members(struct cv_request_parser *parser, const char *const *allowed);
+#define CV_REQUEST_MEMBERS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define CV_REQUEST_NO_MEMBERS	((const char *const[]){NULL})
 
-/* The member "counters": true, false or missing. 0 or -EINVAL. */
-int cv_request_read_counters(struct cv_request_parser *parser);
+/* A member that is true, false or missing (false). 0 or -EINVAL. */
+int cv_request_read_bool(struct cv_request_parser *parser, const char *name, bool *ret_value);
 
 void cv_request_fini(struct cv_request *request);
 

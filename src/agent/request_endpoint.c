@@ -7,11 +7,11 @@
 static int parse_show(struct cv_request_parser *p)
 {
 	const json_t *endpoint = json_object_get(p->root, "endpoint");
-	int rc = cv_request_check_members(p, "endpoint", "counters");
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("endpoint", "counters"));
 
 	p->request->kind = CV_REQUEST_ENDPOINT_SHOW;
 	if (!rc)
-		rc = cv_request_read_counters(p);
+		rc = cv_request_read_bool(p, "counters", &p->request->counters);
 	if (rc || !endpoint)
 		return rc;
 	return cv_endpoint_patch_from_json(endpoint, &p->request->endpoint.patch, p->error);
@@ -20,7 +20,7 @@ static int parse_show(struct cv_request_parser *p)
 static int parse_change(struct cv_request_parser *p, enum cv_endpoint_verb verb)
 {
 	struct cv_endpoint_change *change = &p->request->endpoint;
-	int rc = cv_request_check_members(p, "endpoint", NULL);
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("endpoint"));
 
 	p->request->kind = CV_REQUEST_ENDPOINT_CHANGE;
 	change->verb = verb;
@@ -55,7 +55,7 @@ static int parse_del(struct cv_request_parser *p)
 static int parse_default(struct cv_request_parser *p)
 {
 	const json_t *bypass = json_object_get(p->root, "bypass");
-	int rc = cv_request_check_members(p, "bypass", NULL);
+	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("bypass"));
 
 	p->request->kind = CV_REQUEST_ENDPOINT_DEFAULT;
 	if (rc || !bypass)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/node_state.h"
 #include "tunnel/endpoint_state.h"
 #include "tunnel/holder.h"
 #include "tunnel/state.h"
@@ -243,6 +244,8 @@ static const struct {
 	{CV_HOLDER_SOCKET "+", S_IFSOCK},
 	{CV_TUNNEL_STATE_FILE, S_IFREG},
 	{CV_TUNNEL_STATE_FILE ".new", S_IFREG},
+	{CV_NODE_STATE_FILE, S_IFREG},
+	{CV_NODE_STATE_FILE ".new", S_IFREG},
 	{CV_ENDPOINT_STATE_FILE, S_IFREG},
 	{CV_ENDPOINT_STATE_FILE ".new", S_IFREG},
 	{MADE, S_IFREG},

@@ -5,7 +5,8 @@
  * One client can harm nobody, by these invariants:
  * - Only root and the daemon's own user are listened to, whatever the socket's mode.
  * - A client's memory is bounded: one line in (reading stops at its limit), one answer out
- *   (the next request is not looked at before the last answer was taken).
+ *   (the next request is not looked at before the last answer was taken). A line may be longer than
+ *   CV_CONTROL_LINE_MAX on one connection at a time.
  * - One request of a client is handled per turn of the loop.
  * - Every state that waits for the client has a deadline that bytes do not prolong.
  * - A full table cuts off the client that has been silent longest, so that nobody can keep
@@ -33,8 +34,17 @@
 enum phase {
 	PHASE_IDLE,    /* waits for a request to begin */
 	PHASE_REQUEST, /* for the rest of a request */
+	PHASE_LONG,    /* for the rest of a long one */
 	PHASE_ANSWER,  /* for the client to take the answer */
+	PHASE_OWED,    /* for the handler to give the answer's second line */
 	PHASE_FAREWELL /* for the client to take the last answer */
+};
+
+/* A second line that a client waits for. */
+struct cv_server_debt {
+	struct client *client;
+	void (*gone)(void *context);
+	void *context;
 };
 
 struct client {
@@ -44,8 +54,16 @@ struct client {
 	struct event *deadline;
 	struct cv_peer peer;
 	enum phase phase;
-	size_t searched; /* bytes of the input that have no newline */
-	bool ended;	 /* the client has closed its sending side */
+	size_t searched;	     /* bytes of the input that have no newline */
+	bool ended;		     /* the client has closed its sending side */
+	struct cv_server_debt *debt; /* NULL: nothing is owed */
+};
+
+/* The one line at a time that is longer than CV_CONTROL_LINE_MAX. */
+struct long_line {
+	struct client *client; /* NULL: there is none */
+	char *bytes;	       /* CV_CONTROL_REQUEST_MAX; only those that came are in memory */
+	size_t length;
 };
 
 struct cv_server {
@@ -57,19 +75,40 @@ struct cv_server {
 	char *path;
 	TAILQ_HEAD(, client) clients;
 	unsigned int count;
+	struct long_line long_line;
 };
 
 static const int limit_s[] = {
-	[PHASE_IDLE] = CV_SERVER_IDLE_S,
-	[PHASE_REQUEST] = CV_SERVER_REQUEST_S,
-	[PHASE_ANSWER] = CV_SERVER_ANSWER_S,
-	[PHASE_FAREWELL] = CV_SERVER_FAREWELL_S,
+	[PHASE_IDLE] = CV_SERVER_IDLE_S, [PHASE_REQUEST] = CV_SERVER_REQUEST_S,
+	[PHASE_LONG] = CV_SERVER_LONG_S, [PHASE_ANSWER] = CV_SERVER_ANSWER_S,
+	[PHASE_OWED] = CV_SERVER_OWED_S, [PHASE_FAREWELL] = CV_SERVER_FAREWELL_S,
 };
 
 /* ---- clients ------------------------------------------------------------------- */
 
+static void release_long(struct client *client)
+{
+	struct long_line *line = &client->server->long_line;
+
+	if (line->client != client)
+		return;
+	free(line->bytes);
+	*line = (struct long_line){.client = NULL};
+}
+
+/* What it is owed, it will not get. */
+static void write_off(struct cv_server_debt *debt)
+{
+	if (!debt)
+		return;
+	debt->gone(debt->context);
+	free(debt);
+}
+
 static void cut(struct client *client)
 {
+	write_off(client->debt);
+	release_long(client);
 	TAILQ_REMOVE(&client->server->clients, client, entry);
 	client->server->count--;
 	if (client->deadline)
@@ -96,6 +135,7 @@ static bool answer(struct client *client, char *text, enum phase phase)
 		return false;
 	}
 	free(text);
+	release_long(client);
 	bufferevent_disable(client->stream, EV_READ);
 	enter(client, phase);
 	return true;
@@ -121,6 +161,38 @@ static void hand_over(struct client *client, char *text, const struct cv_server_
 	then->take_over(then->context, stream);
 }
 
+/* As hand_over, but the client stays ours. */
+static void owe(struct client *client, char *text, const struct cv_server_then *then)
+{
+	struct cv_server_debt *debt = calloc(1, sizeof(*debt));
+
+	if (!debt) {
+		free(text);
+		text = NULL;
+	}
+	if (!answer(client, text, PHASE_ANSWER)) {
+		free(debt);
+		then->begin(then->context, NULL);
+		return;
+	}
+	/* Without text, answer() would have cut. */
+	*debt = (struct cv_server_debt){/* NOLINT(clang-analyzer-core.NullDereference) */
+					.client = client,
+					.gone = then->gone,
+					.context = then->context};
+	client->debt = debt;
+	then->begin(then->context, debt);
+}
+
+void cv_server_reply(struct cv_server_debt *debt, char *text)
+{
+	struct client *client = debt->client;
+
+	client->debt = NULL;
+	free(debt);
+	answer(client, text, PHASE_ANSWER);
+}
+
 /* Length of the first line in the input, or -1: not all there. */
 static ssize_t find_line(struct client *client, struct evbuffer *input)
 {
@@ -136,34 +208,92 @@ static ssize_t find_line(struct client *client, struct evbuffer *input)
 	return found.pos;
 }
 
-static void handle_line(struct client *client, struct evbuffer *input, size_t length)
+static char *ask(struct client *client, const char *line, size_t length,
+		 struct cv_server_then *ret_then)
 {
 	struct cv_server *server = client->server;
-	const char *line = (const char *)evbuffer_pullup(input, (ssize_t)length + 1);
-	struct cv_server_then then = {.close = false};
-	char *text;
 
 	/* Now it is the one that was heard last. */
 	TAILQ_REMOVE(&server->clients, client, entry);
 	TAILQ_INSERT_TAIL(&server->clients, client, entry);
-	text = line ? server->handler(server->context, &client->peer, line, length, &then) : NULL;
-	evbuffer_drain(input, length + 1);
-	if (then.take_over)
-		hand_over(client, text, &then);
-	else
-		answer(client, text, then.close ? PHASE_FAREWELL : PHASE_ANSWER);
+	return line ? server->handler(server->context, &client->peer, line, length, ret_then)
+		    : NULL;
 }
+
+/* Takes text over. */
+static void settle(struct client *client, char *text, const struct cv_server_then *then)
+{
+	if (then->take_over)
+		hand_over(client, text, then);
+	else if (then->begin)
+		owe(client, text, then);
+	else
+		answer(client, text, then->close ? PHASE_FAREWELL : PHASE_ANSWER);
+}
+
+static void handle_line(struct client *client, struct evbuffer *input, size_t length)
+{
+	const char *line = (const char *)evbuffer_pullup(input, (ssize_t)length + 1);
+	struct cv_server_then then = {.close = false};
+	char *text = ask(client, line, length, &then);
+
+	evbuffer_drain(input, length + 1);
+	settle(client, text, &then);
+}
+
+/* ---- long lines ------------------------------------------------------------------ */
+
+/* Move what is there of it to where it is all together. */
+static void look_at_long(struct client *client, struct evbuffer *input)
+{
+	struct long_line *line = &client->server->long_line;
+	struct evbuffer_ptr end = evbuffer_search(input, "\n", 1, NULL);
+	size_t count = end.pos < 0 ? evbuffer_get_length(input) : (size_t)end.pos;
+	struct cv_server_then then = {.close = false};
+
+	if (count >= CV_CONTROL_REQUEST_MAX - line->length)
+		return dismiss(client, -EMSGSIZE, "the request is too long");
+	evbuffer_remove(input, line->bytes + line->length, count);
+	line->length += count;
+	if (end.pos >= 0) {
+		evbuffer_drain(input, 1);
+		settle(client, ask(client, line->bytes, line->length, &then), &then);
+	} else if (client->ended) {
+		cut(client);
+	}
+}
+
+static void begin_long(struct client *client, struct evbuffer *input)
+{
+	struct long_line *line = &client->server->long_line;
+
+	if (line->client)
+		return dismiss(client, -EBUSY,
+			       "another long request is under way; try again in a moment");
+	line->bytes = malloc(CV_CONTROL_REQUEST_MAX);
+	if (!line->bytes)
+		return dismiss(client, -ENOMEM, "out of memory");
+	line->client = client;
+	client->searched = 0;
+	enter(client, PHASE_LONG);
+	look_at_long(client, input);
+}
+
+/* ---- what a connection tells ------------------------------------------------------ */
 
 /* Look at what there is to read; only while no answer is under way. */
 static void look(struct client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
-	ssize_t length = find_line(client, input);
+	ssize_t length;
 
-	if (length >= 0 && length < CV_CONTROL_REQUEST_MAX)
+	if (client->phase == PHASE_LONG)
+		return look_at_long(client, input);
+	length = find_line(client, input);
+	if (length >= 0 && length < CV_CONTROL_LINE_MAX)
 		return handle_line(client, input, (size_t)length);
-	if (length >= 0 || evbuffer_get_length(input) >= CV_CONTROL_REQUEST_MAX)
-		return dismiss(client, -EMSGSIZE, "the request is too long");
+	if (length >= 0 || evbuffer_get_length(input) >= CV_CONTROL_LINE_MAX)
+		return begin_long(client, input);
 	if (client->ended)
 		return cut(client);
 	if (evbuffer_get_length(input) == 0)
@@ -172,12 +302,18 @@ static void look(struct client *client)
 		enter(client, PHASE_REQUEST);
 }
 
+static bool is_reading(const struct client *client)
+{
+	return client->phase == PHASE_IDLE || client->phase == PHASE_REQUEST ||
+	       client->phase == PHASE_LONG;
+}
+
 static void on_read(struct bufferevent *stream, void *data)
 {
 	struct client *client = data;
 
 	(void)stream;
-	if (client->phase == PHASE_IDLE || client->phase == PHASE_REQUEST)
+	if (is_reading(client))
 		look(client);
 }
 
@@ -190,6 +326,8 @@ static void on_written(struct bufferevent *stream, void *data)
 		return cut(client);
 	if (client->phase != PHASE_ANSWER)
 		return;
+	if (client->debt)
+		return enter(client, PHASE_OWED);
 	enter(client, PHASE_IDLE);
 	bufferevent_enable(stream, EV_READ);
 	look(client);
@@ -203,7 +341,7 @@ static void on_end(struct bufferevent *stream, short what, void *data)
 	/* It may still be waiting for answers to what it sent before. */
 	if ((what & BEV_EVENT_EOF) && !(what & BEV_EVENT_ERROR)) {
 		client->ended = true;
-		if (client->phase == PHASE_IDLE || client->phase == PHASE_REQUEST)
+		if (is_reading(client))
 			look(client);
 		return;
 	}
@@ -216,7 +354,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
-	if (client->phase == PHASE_REQUEST)
+	if (client->phase == PHASE_REQUEST || client->phase == PHASE_LONG)
 		return dismiss(client, -ETIMEDOUT, "the request took too long to arrive");
 	cut(client);
 }
@@ -255,7 +393,7 @@ static struct client *create_client(struct cv_server *server, int fd)
 		return NULL;
 	}
 	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
-	bufferevent_setwatermark(client->stream, EV_READ, 0, CV_CONTROL_REQUEST_MAX);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, CV_CONTROL_LINE_MAX);
 	return client;
 }
 

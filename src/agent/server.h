@@ -12,11 +12,14 @@
 struct bufferevent;
 struct event_base;
 struct cv_server;
+struct cv_server_debt;
 
 enum {
 	CV_SERVER_CLIENTS_MAX = 32,
 	CV_SERVER_IDLE_S = 60,	  /* a connection without a request */
 	CV_SERVER_REQUEST_S = 5,  /* from the first byte of a request to its last */
+	CV_SERVER_LONG_S = 30,	  /* from when a request is longer than CV_CONTROL_LINE_MAX */
+	CV_SERVER_OWED_S = 30,	  /* for the second line of an answer: culvertd's own slowness */
 	CV_SERVER_ANSWER_S = 10,  /* to take an answer */
 	CV_SERVER_FAREWELL_S = 1, /* to take the last one, before the connection is cut */
 };
@@ -35,8 +38,19 @@ struct cv_server_then {
 	 * the answer still is; NULL: the connection is gone.
 	 */
 	void (*take_over)(void *context, struct bufferevent *stream);
+	/*
+	 * Or, if not NULL: the answer is the first of two lines. begin is told where the second one
+	 * goes: to cv_server_reply, once, now or in CV_SERVER_OWED_S at most; NULL: the connection
+	 * is gone already. If it goes before that, gone is called, and the debt must not be used
+	 * again. Until the second line was taken no further request of the client is looked at.
+	 */
+	void (*begin)(void *context, struct cv_server_debt *debt);
+	void (*gone)(void *context);
 	void *context;
 };
+
+/* Send the second line, with its newline; takes it and the debt over. NULL: cut the connection. */
+void cv_server_reply(struct cv_server_debt *debt, char *line);
 
 /*
  * Answer one line (without its newline; not terminated by NUL). Returns the answer with its

@@ -172,9 +172,10 @@ static const char *owner_of(const struct cv_claim *claim)
 							 : claim->resource->affinity.node;
 }
 
-static void count_path(struct cv_peer_intent *peer, enum cv_path path)
+static void count_path(struct cv_peer_intent *peer, enum cv_path path, enum cv_path_reason reason)
 {
-	peer->prefixes++;
+	if (!peer->prefixes++)
+		peer->reason = reason;
 	peer->tunnelled += path == CV_PATH_TUNNEL;
 	peer->direct += path == CV_PATH_DIRECT;
 	peer->underlay += path == CV_PATH_UNDERLAY;
@@ -203,7 +204,7 @@ static void decide_one(const struct cv_intent *intent, struct cv_decision *decis
 	else
 		decision->path = cv_decide_path(intent, claim->pool, peer, &decision->reason);
 	if (peer)
-		count_path(peer, decision->path);
+		count_path(peer, decision->path, decision->reason);
 }
 
 static int make_decisions(struct cv_intent *intent)
@@ -249,7 +250,8 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 
 /* ---- the pool device ---------------------------------------------------------------- */
 
-static bool has_encapsulating_pool(const struct cv_snapshot *snapshot)
+/* keep_device: for a while, a pool that is Never now is enough. */
+static bool needs_device(const struct cv_snapshot *snapshot, bool keep_device)
 {
 	size_t count;
 	struct cv_resource *const *pools = cv_snapshot_kind(snapshot, CV_KIND_IP_POOL, &count);
@@ -258,7 +260,7 @@ static bool has_encapsulating_pool(const struct cv_snapshot *snapshot)
 		if (pools[i]->pool.ipip_mode != CV_IPIP_NEVER)
 			return true;
 	}
-	return false;
+	return count && keep_device;
 }
 
 /* The first address of our first block that may be a tunnel's. */
@@ -281,7 +283,7 @@ static void decide_device(const struct cv_decide_input *input, struct cv_intent 
 	const struct cv_resource *node = intent->self.node;
 
 	intent->has_device = intent->self.address && !cv_decide_is_ipip_off(&intent->felix) &&
-			     (has_encapsulating_pool(input->snapshot) || input->keep_device);
+			     needs_device(input->snapshot, input->keep_device);
 	if (!intent->has_device)
 		return;
 	intent->tunnel_address = node ? node->node.tunnel_address : 0;

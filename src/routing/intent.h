@@ -69,6 +69,7 @@ struct cv_peer_intent {
 	enum cv_path_reason cross_subnet_reason;
 	uint32_t prefixes;		      /* that it owns */
 	uint32_t tunnelled, direct, underlay; /* of these */
+	enum cv_path_reason reason;	      /* of the decision about its first prefix */
 };
 
 /* NAT: what the rules are made of. */

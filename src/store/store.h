@@ -52,6 +52,9 @@ struct cv_snapshot *cv_store_snapshot(const struct cv_store *store);
 /* Why the directory as it is now is not what is in force, "FILE:LINE:COLUMN: …"; NULL: it is. */
 const char *cv_store_problem(const struct cv_store *store);
 
+/* As it was given. */
+const char *cv_store_directory(const struct cv_store *store);
+
 /* Warnings of all files, of their last good reading. */
 const struct cv_messages *cv_store_warnings(const struct cv_store *store);
 

@@ -3,7 +3,8 @@
  * Fuzzes the control protocol's requests. Input: one line. Beyond memory errors and leaks it
  * demands: there is always an id for the answer, the answer is one line of JSON, errors are
  * printable, tunnels and endpoints in a request survive JSON there and back and endpoints words,
- * too, and a batch played on some tunnels leaves names and pairs unique.
+ * too, what requests say of resources is complete, and a batch played on some tunnels leaves names
+ * and pairs unique.
  */
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -80,6 +81,33 @@ static void check_endpoint(const struct cv_endpoint_patch *patch)
 	demand(cv_endpoint_config_matches(&patch->config, &again));
 }
 
+static void check_name(const char *name)
+{
+	demand(name[0] && strlen(name) <= CV_REQUEST_NAME_MAX);
+}
+
+/* All strings are there until cv_request_fini: this reads every byte. */
+static void check_resources(const struct cv_request *request)
+{
+	const struct cv_request_resources *resources = &request->resources;
+
+	for (size_t i = 0; i < resources->file_count; i++) {
+		check_name(resources->files[i].name);
+		demand(strlen(resources->files[i].text) == resources->files[i].length);
+	}
+	for (size_t i = 0; i < resources->name_count; i++)
+		check_name(resources->names[i]);
+	if (request->kind == CV_REQUEST_APPLY || request->kind == CV_REQUEST_DIFF)
+		demand(resources->file_count && !resources->name_count && !resources->has_kind);
+	if (request->kind == CV_REQUEST_DELETE)
+		demand(!resources->file_count == (resources->has_kind && resources->name_count));
+	if (resources->has_kind)
+		demand(resources->kind < CV_KIND_MAX);
+	if (request->peer)
+		check_name(request->peer);
+	demand(memchr(request->trace.device, '\0', sizeof(request->trace.device)));
+}
+
 static void play(const struct cv_request *request)
 {
 	struct cv_tunnel_config current[TUNNELS];
@@ -133,6 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (request.kind == CV_REQUEST_ENDPOINT_CHANGE ||
 		    request.kind == CV_REQUEST_ENDPOINT_SHOW)
 			check_endpoint(&request.endpoint.patch);
+		check_resources(&request);
 		cv_request_fini(&request);
 	}
 	json_decref(id);

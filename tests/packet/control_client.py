@@ -66,7 +66,7 @@ def farewell(s, data):
     if text.endswith(" open"):
         # An answer to a request that was understood; else give it its second to cut us off.
         code = text.split()[0]
-        if code in ("malformed", "too-long", "not-permitted"):
+        if code in ("malformed", "too-long", "not-permitted", "busy"):
             s.settimeout(3)
             return f"{code} closed" if s.recv(1) == b"" else text
     return text
@@ -77,11 +77,32 @@ def line(path, text):
 
 
 def zeros(path):
-    print(farewell(connect(path), bytes(8 << 20)))
+    print(farewell(connect(path), bytes(72 << 20)))
 
 
 def long(path):
-    print(farewell(connect(path), b'{"version":1,"command":"' + b"x" * (1 << 20) + b'"}\n'))
+    print(farewell(connect(path), b'{"version":1,"command":"' + b"x" * (64 << 20) + b'"}\n'))
+
+
+LONG = b'{"version":1,"id":%d,"command":"' + b"x" * (20 << 20) + b'"}'
+
+
+def rather_long(path):
+    """Two on one connection, and something short behind each: answers in order."""
+    s = connect(path)
+    for i in (0, 2):
+        send(s, LONG % i + b"\n" + STATUS % (i + 1))
+    with s.makefile("rb") as f:
+        answers = [json.loads(f.readline()) for _ in range(4)]
+    print(*(f"{a['id']}:{'ok' if a['ok'] else a['error']['code']}" for a in answers))
+
+
+def two_long(path):
+    """While one is under way, another is refused; the first one is understood."""
+    first, second = connect(path), connect(path)
+    send(first, (LONG % 1)[:-1])
+    print(farewell(second, LONG % 2 + b"\n"))
+    print(farewell(first, b"}\n"))
 
 
 def nested(path):

@@ -130,7 +130,10 @@ is "another version is told" "$(client line '{"version":2,"command":"status"}')"
 is "an unknown member is told" \
 	"$(client line '{"version":1,"command":"status","x":1}')" "invalid open"
 is "a binary flood is cut off" "$(client zeros)" "too-long closed"
-is "a line beyond 1 MiB is cut off" "$(client long)" "too-long closed"
+is "a line beyond 64 MiB is cut off" "$(client long)" "too-long closed"
+is "long lines are understood, and what is behind them" "$(client rather-long)" \
+	"0:unknown-command 1:ok 2:unknown-command 3:ok"
+is "one at a time" "$(client two-long)" $'busy closed\nunknown-command open'
 is "deep nesting is malformed" "$(client nested)" "malformed closed"
 is "half a request and an end is cut" "$(client half)" "nothing closed"
 is "many requests at once are all answered, in order" "$(client pipeline 200)" "200 in order"

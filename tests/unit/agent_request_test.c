@@ -20,6 +20,7 @@ static long at;
 static int parse(const char *line)
 {
 	json_decref(id);
+	cv_request_fini(&request);
 	return cv_request_parse(line, strlen(line), &request, &id, &at, &error);
 }
 
@@ -88,7 +89,6 @@ static void understands_single_changes(void **state)
 		assert_int_equal(request.count, 1);
 		assert_false(request.batch);
 		assert_int_equal(request.changes[0].verb, cases[i].verb);
-		cv_request_fini(&request);
 	}
 }
 
@@ -114,7 +114,6 @@ static void understands_endpoints(void **state)
 		assert_int_equal(request.kind, CV_REQUEST_ENDPOINT_CHANGE);
 		assert_int_equal(request.endpoint.verb, cases[i].verb);
 		assert_string_equal(request.endpoint.patch.config.dev, "a");
-		cv_request_fini(&request);
 	}
 	assert_int_equal(parse("{" V "\"command\":\"endpoint.show\"}"), 0);
 	assert_int_equal(request.kind, CV_REQUEST_ENDPOINT_SHOW);
@@ -144,10 +143,88 @@ static void understands_batches(void **state)
 	assert_true(request.batch);
 	assert_int_equal(request.changes[1].verb, CV_TUNNEL_DELETE);
 	assert_string_equal(request.changes[1].patch.config.name, "b");
-	cv_request_fini(&request);
 	assert_int_equal(parse("{" V "\"command\":\"tunnel.batch\",\"changes\":[]}"), 0);
 	assert_int_equal(request.count, 0);
-	cv_request_fini(&request);
+}
+
+#define FILES \
+	"\"files\":[{\"name\":\"a.yaml\",\"text\":\"a: 1\\n\"},{\"name\":\"-\",\"text\":\"\"}]"
+
+static void understands_manifests(void **state)
+{
+	static const struct {
+		const char *line;
+		enum cv_request_kind kind;
+		bool dry_run;
+	} cases[] = {
+		{"{" V "\"command\":\"apply\"," FILES "}", CV_REQUEST_APPLY, false},
+		{"{" V "\"command\":\"apply\",\"dry_run\":true," FILES "}", CV_REQUEST_APPLY, true},
+		{"{" V "\"command\":\"delete\",\"dry_run\":true," FILES "}", CV_REQUEST_DELETE,
+		 true},
+		{"{" V "\"command\":\"diff\"," FILES "}", CV_REQUEST_DIFF, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct cv_request_file *files;
+
+		assert_int_equal(parse(cases[i].line), 0);
+		assert_int_equal(request.kind, cases[i].kind);
+		assert_int_equal(request.resources.dry_run, cases[i].dry_run);
+		assert_int_equal(request.resources.file_count, 2);
+		assert_false(request.resources.has_kind);
+		files = request.resources.files;
+		assert_string_equal(files[0].name, "a.yaml");
+		assert_int_equal(files[0].length, 5);
+		assert_string_equal(files[0].text, "a: 1\n");
+		assert_string_equal(files[1].name, "-");
+		assert_int_equal(files[1].length, 0);
+	}
+}
+
+static void understands_names_of_resources(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"get\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_GET);
+	assert_false(request.resources.has_kind);
+	assert_int_equal(request.resources.name_count, 0);
+	assert_int_equal(parse("{" V "\"command\":\"get\",\"kind\":\"Node\",\"name\":\"a1\"}"), 0);
+	assert_true(request.resources.has_kind);
+	assert_int_equal(request.resources.kind, CV_KIND_NODE);
+	assert_int_equal(request.resources.name_count, 1);
+	assert_string_equal(request.resources.names[0], "a1");
+	assert_int_equal(parse("{" V "\"command\":\"delete\",\"kind\":\"IPPool\",\"names\":["
+			       "\"x\",\"y\"]}"),
+			 0);
+	assert_int_equal(request.kind, CV_REQUEST_DELETE);
+	assert_int_equal(request.resources.kind, CV_KIND_IP_POOL);
+	assert_int_equal(request.resources.name_count, 2);
+	assert_int_equal(request.resources.file_count, 0);
+	assert_string_equal(request.resources.names[1], "y");
+	assert_false(request.resources.dry_run);
+}
+
+static void understands_questions(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"trace\",\"to\":\"10.244.1.2\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_TRACE);
+	assert_int_equal(request.trace.to, inet_addr("10.244.1.2"));
+	assert_int_equal(request.trace.from, 0);
+	assert_string_equal(request.trace.device, "");
+	assert_int_equal(parse("{" V "\"command\":\"trace\",\"to\":\"10.244.1.2\",\"from\":"
+			       "\"10.244.2.1\",\"device\":\"fifteen-letters\"}"),
+			 0);
+	assert_int_equal(request.trace.from, inet_addr("10.244.2.1"));
+	assert_string_equal(request.trace.device, "fifteen-letters");
+	assert_int_equal(parse("{" V "\"command\":\"doctor\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_DOCTOR);
+	assert_null(request.peer);
+	assert_int_equal(parse("{" V "\"command\":\"doctor\",\"peer\":\"b1\"}"), 0);
+	assert_string_equal(request.peer, "b1");
+	assert_int_equal(parse("{" V "\"command\":\"metrics\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_METRICS);
 }
 
 static void refuses_with_a_code(void **state)
@@ -213,6 +290,42 @@ static void refuses_with_a_code(void **state)
 		{"{" V "\"command\":\"endpoint.default\",\"bypass\":\"default\"}", -EINVAL, -1},
 		{"{" V "\"command\":\"endpoint.default\",\"bypass\":true}", -EINVAL, -1},
 		{"{" V "\"command\":\"endpoint.batch\"}", -EOPNOTSUPP, -1},
+		{"{" V "\"command\":\"apply\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":[]}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":{}}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":[\"a\"]}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":[{\"name\":\"a\"}]}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":[{\"text\":\"a\"}]}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"files\":[{\"name\":\"\",\"text\":\"a\"}]}", -EINVAL,
+		 -1},
+		{"{" V "\"command\":\"apply\",\"files\":[{\"name\":\"a\",\"text\":7}]}", -EINVAL,
+		 -1},
+		{"{" V "\"command\":\"apply\",\"files\":[{\"name\":\"a\",\"text\":\"\",\"x\":1}]}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"dry_run\":1," FILES "}", -EINVAL, -1},
+		{"{" V "\"command\":\"apply\",\"kind\":\"Node\"," FILES "}", -EINVAL, -1},
+		{"{" V "\"command\":\"diff\",\"dry_run\":true," FILES "}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\",\"names\":[]}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\",\"names\":\"a\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\",\"names\":[7]}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\",\"names\":[\"\"]}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"names\":[\"a\"]}", -EINVAL, -1},
+		{"{" V "\"command\":\"delete\",\"kind\":\"Node\"," FILES "}", -EINVAL, -1},
+		{"{" V "\"command\":\"get\",\"kind\":\"Nonsense\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"get\",\"kind\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"get\",\"kind\":\"Node\",\"name\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"get\",\"kind\":\"Node\",\"name\":[\"a\"]}", -EINVAL, -1},
+		{"{" V "\"command\":\"trace\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"trace\",\"to\":\"10.0.0\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"trace\",\"to\":\"10.0.0.1\",\"from\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"trace\",\"to\":\"10.0.0.1\",\"device\":\"sixteen-letters-\"}",
+		 -EINVAL, -1},
+		{"{" V "\"command\":\"trace\",\"to\":\"10.0.0.1\",\"device\":\"\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"doctor\",\"peer\":\"\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"doctor\",\"peer\":[]}", -EINVAL, -1},
+		{"{" V "\"command\":\"metrics\",\"text\":\"\"}", -EINVAL, -1},
 	};
 
 	(void)state;
@@ -236,6 +349,7 @@ static void depth_and_number_are_bounded(void **state)
 	(void)state;
 	memset(line, '[', SIZE);
 	json_decref(id);
+	cv_request_fini(&request);
 	assert_int_equal(cv_request_parse(line, SIZE, &request, &id, &at, &error), -EBADMSG);
 	strcpy(line, "{" V "\"command\":\"tunnel.batch\",\"changes\":[");
 	length = strlen(line);
@@ -243,6 +357,41 @@ static void depth_and_number_are_bounded(void **state)
 		memcpy(line + length, item, sizeof(item) - 1);
 	strcpy(line + length - 1, "]}");
 	assert_int_equal(parse(line), -E2BIG);
+	free(line);
+}
+
+static void misspelt_members_are_guessed(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("{" V "\"command\":\"apply\",\"dryrun\":true," FILES "}"), -EINVAL);
+	assert_non_null(strstr(error.text, "did you mean dry_run"));
+}
+
+/* A long line is one of long texts: else a few bytes each would become a hundred. */
+static void items_of_a_long_line_are_bounded(void **state)
+{
+	enum {
+		SIZE = 4 << 20
+	};
+	static const char head[] =
+		"{" V "\"command\":\"apply\",\"files\":[{\"name\":\"a\",\"text\":\"";
+	char *line = malloc(SIZE + 1);
+
+	(void)state;
+	/* Commas in a text, and a quote in it, are text. */
+	memset(line, ',', SIZE);
+	memcpy(line, head, sizeof(head) - 1);
+	memcpy(line + sizeof(head) - 1, "\\\"", 2);
+	strcpy(line + SIZE - 4, "\"}]}");
+	assert_int_equal(parse(line), 0);
+	assert_int_equal(request.resources.files[0].length, SIZE - 4 - sizeof(head));
+	/* The text as a list of numbers. */
+	for (size_t i = sizeof(head) - 2; i < SIZE; i++)
+		line[i] = i % 2 ? '0' : ',';
+	memcpy(line + sizeof(head) - 2, "[0", 2);
+	strcpy(line + SIZE - 6, ",0]}]}");
+	assert_int_equal(parse(line), -EBADMSG);
+	assert_non_null(strstr(error.text, "items"));
 	free(line);
 }
 
@@ -277,6 +426,7 @@ static void unknown_errors_have_a_code(void **state)
 	(void)state;
 	assert_string_equal(cv_answer_code(-EIO), "failed");
 	assert_string_equal(cv_answer_code(-EBUSY), "busy");
+	assert_string_equal(cv_answer_code(-EUCLEAN), "store-broken");
 }
 
 static int set_up(void **state)
@@ -290,6 +440,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	json_decref(id);
+	cv_request_fini(&request);
 	return 0;
 }
 
@@ -301,7 +452,12 @@ int main(void)
 		cmocka_unit_test(understands_single_changes),
 		cmocka_unit_test(understands_endpoints),
 		cmocka_unit_test(understands_batches),
+		cmocka_unit_test(understands_manifests),
+		cmocka_unit_test(understands_names_of_resources),
+		cmocka_unit_test(understands_questions),
 		cmocka_unit_test(refuses_with_a_code),
+		cmocka_unit_test(misspelt_members_are_guessed),
+		cmocka_unit_test(items_of_a_long_line_are_bounded),
 		cmocka_unit_test(depth_and_number_are_bounded),
 		cmocka_unit_test(answers_are_lines),
 		cmocka_unit_test(unknown_errors_have_a_code),
