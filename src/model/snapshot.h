@@ -2,12 +2,21 @@
 /*
  * A snapshot: all resources of a store at one moment, checked against each other. Immutable.
  *
- * Errors (nothing is taken): the same kind and name twice; pools that overlap; a node's address
- * that another node has; a prefix that two nodes own (BlockAffinity, Workload; a Workload within a
- * block of another node is a borrowed address: /32 only); a block that is longer or shorter than
- * its pool's blockSize allows (it may be larger than a block: a whole pod CIDR; never larger than
- * the pool). Warnings: a block or workload in no pool, or of a node that there is not; a pool's
- * blockSize …
+ * Errors (nothing is taken):
+ * - the same kind and name twice;
+ * - pools that overlap;
+ * - an address that two nodes have, as bgp.ipv4Address or as ipv4IPIPTunnelAddr, or one node as
+ *   both;
+ * - a tunnel address that another node owns (BlockAffinity or Workload);
+ * - a prefix that two nodes own, also a part of it: only a single address (/32) of a Workload may
+ *   lie within what another node owns, as an address that was borrowed;
+ * - a prefix that two Workloads have;
+ * - a BlockAffinity that is smaller than its pool's blockSize, or larger than the pool; it may be
+ *   larger than one block: a whole pod CIDR.
+ *
+ * Warnings: a block, a Workload or a tunnel address in no pool; one of a node that there is not; a
+ * node's address within a block; a node's address without a prefix where CrossSubnet would need it;
+ * one prefix in two BlockAffinities of a node.
  */
 #ifndef CV_MODEL_SNAPSHOT_H
 #define CV_MODEL_SNAPSHOT_H
@@ -25,8 +34,10 @@ struct cv_snapshot {
 	size_t count;
 	size_t first[CV_KIND_MAX + 1];	    /* of each kind, in resources */
 	struct cv_resource **pools_by_cidr; /* sorted by cidr; not counted */
+	struct cv_claim *claims;	    /* what cv_snapshot_claims hands out */
+	size_t claim_count;
 	struct cv_messages warnings;
-	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of all canonical texts, in their order */
+	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of all kinds, names and canonical texts, sorted */
 };
 
 /*
@@ -62,7 +73,9 @@ const struct cv_resource *cv_snapshot_pool_of_prefix(const struct cv_snapshot *s
 void cv_snapshot_felix(const struct cv_snapshot *snapshot, const char *node,
 		       struct cv_felix_configuration *ret_felix);
 
-/* Who owns what, for one pass over all of it: confirmed affinities and workloads, sorted by prefix.
+/*
+ * Who owns what, for one pass over all of it: confirmed affinities and workloads, sorted by prefix,
+ * an affinity before the Workloads with the same prefix.
  */
 struct cv_claim {
 	struct cv_prefix prefix;

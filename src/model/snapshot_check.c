@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rules between the resources of a snapshot, each by one pass over what is sorted. Names are
+ * compared side by side, pools side by side, addresses of nodes after a sort. Claims and addresses
+ * are swept together from the first address to the last, with the claims that are open on a stack:
+ * what encloses a claim or an address is on its top.
+ *
+ * Invariant of the stack: each claim on it is a part of the one below. The same prefix may be there
+ * several times, so its depth is not bounded by 33; it has room for all claims.
+ *
+ * Errors name the place that comes later in the files first: there it is probably to be mended.
+ */
+#include "model/snapshot_check.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/types.h"
+
+enum {
+	PLACE_MAX = 128,
+	WHO_MAX = 400,
+	WARNINGS_MAX = 10 /* of a kind; the rest is counted */
+};
+
+/* What can be worth a warning, counted, so that thousands of the same stay readable. */
+enum warning {
+	WARN_NO_POOL,
+	WARN_NO_NODE,
+	WARN_TUNNEL_ADDRESS_NO_POOL,
+	WARN_NODE_IN_BLOCK,
+	WARN_NO_PREFIX,
+	WARN_BLOCK_TWICE,
+	WARN_MAX
+};
+
+struct check {
+	const struct cv_snapshot *snapshot;
+	struct cv_messages *warnings;
+	struct cv_error *error;
+	size_t seen[WARN_MAX];
+};
+
+/* ---- words ----------------------------------------------------------------------- */
+
+/* "overlay.yaml:12" */
+static const char *place(const struct cv_resource *resource, char text[PLACE_MAX])
+{
+	const struct cv_origin *origin = &resource->origin;
+
+	snprintf(text, PLACE_MAX, "%s:%u", origin->file ? origin->file : "-", origin->line);
+	return text;
+}
+
+/* "overlay.yaml:12: Node a1", to begin a line with. */
+static const char *here(const struct cv_resource *resource, char text[WHO_MAX])
+{
+	char at[PLACE_MAX];
+
+	snprintf(text, WHO_MAX, "%s: %s %s", place(resource, at), cv_kind_name(resource->kind),
+		 resource->name);
+	return text;
+}
+
+/* "Node a1 (overlay.yaml:12)" */
+static const char *there(const struct cv_resource *resource, char text[WHO_MAX])
+{
+	char at[PLACE_MAX];
+
+	snprintf(text, WHO_MAX, "%s %s (%s)", cv_kind_name(resource->kind), resource->name,
+		 place(resource, at));
+	return text;
+}
+
+static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
+{
+	struct in_addr in = {.s_addr = (CV_FORCE uint32_t)address};
+
+	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
+}
+
+/* Whether a stands behind b in the files. */
+static bool is_later(const struct cv_resource *a, const struct cv_resource *b)
+{
+	int order =
+		strcmp(a->origin.file ? a->origin.file : "", b->origin.file ? b->origin.file : "");
+
+	return order ? order > 0 : a->origin.line > b->origin.line;
+}
+
+static void order_by_place(const struct cv_resource **a, const struct cv_resource **b)
+{
+	if (is_later(*b, *a)) {
+		const struct cv_resource *swap = *a;
+
+		*a = *b;
+		*b = swap;
+	}
+}
+
+static bool is_worth(struct check *check, enum warning warning)
+{
+	return ++check->seen[warning] <= WARNINGS_MAX;
+}
+
+static void count_the_rest(struct check *check)
+{
+	static const char *const what[WARN_MAX] = {
+		[WARN_NO_POOL] = "prefixes are in no pool",
+		[WARN_NO_NODE] = "resources are of nodes that there are not",
+		[WARN_TUNNEL_ADDRESS_NO_POOL] = "tunnel addresses are in no pool",
+		[WARN_NODE_IN_BLOCK] = "nodes have an address within a block",
+		[WARN_NO_PREFIX] = "nodes have an address without a prefix",
+		[WARN_BLOCK_TWICE] = "prefixes are in two BlockAffinities of their node",
+	};
+
+	for (int i = 0; i < WARN_MAX; i++) {
+		if (check->seen[i] > WARNINGS_MAX)
+			cv_messages_add(check->warnings, "%zu more %s",
+					check->seen[i] - WARNINGS_MAX, what[i]);
+	}
+}
+
+/* ---- names and pools ------------------------------------------------------------- */
+
+static int check_names(struct check *check)
+{
+	const struct cv_snapshot *snapshot = check->snapshot;
+	char text[WHO_MAX], at[PLACE_MAX];
+
+	for (size_t i = 1; i < snapshot->count; i++) {
+		const struct cv_resource *a = snapshot->resources[i - 1];
+		const struct cv_resource *b = snapshot->resources[i];
+
+		if (cv_resource_compare(a, b))
+			continue;
+		order_by_place(&b, &a);
+		return cv_error_set(check->error, -EEXIST,
+				    "%s is at %s, too; remove one of them, or rename it",
+				    here(b, text), place(a, at));
+	}
+	return 0;
+}
+
+static int check_pools(struct check *check)
+{
+	struct cv_resource *const *pools = check->snapshot->pools_by_cidr;
+	char text[WHO_MAX], other[WHO_MAX], cidr[CV_PREFIX_TEXT_MAX],
+		other_cidr[CV_PREFIX_TEXT_MAX];
+	size_t count;
+
+	cv_snapshot_kind(check->snapshot, CV_KIND_IP_POOL, &count);
+	/* Sorted: if any two overlap, then two neighbours do. */
+	for (size_t i = 1; i < count; i++) {
+		const struct cv_resource *a = pools[i - 1], *b = pools[i];
+
+		if (!cv_prefix_overlaps(&a->pool.cidr, &b->pool.cidr))
+			continue;
+		order_by_place(&b, &a);
+		return cv_error_set(check->error, -EINVAL,
+				    "%s: its cidr %s overlaps %s of %s; pools must not share "
+				    "addresses",
+				    here(b, text), cv_prefix_format(&b->pool.cidr, cidr),
+				    cv_prefix_format(&a->pool.cidr, other_cidr), there(a, other));
+	}
+	return 0;
+}
+
+/* ---- addresses of nodes ---------------------------------------------------------- */
+
+struct node_address {
+	uint32_t address; /* host byte order */
+	bool is_tunnel;	  /* its ipv4IPIPTunnelAddr */
+	const struct cv_resource *node;
+};
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct node_address *x = a, *y = b;
+
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	return strcmp(x->node->name, y->node->name);
+}
+
+/* All that nodes have, sorted; the caller frees. */
+static int list_addresses(const struct cv_snapshot *snapshot, struct node_address **ret_addresses,
+			  size_t *ret_count)
+{
+	size_t nodes, count = 0;
+	struct cv_resource *const *resources = cv_snapshot_kind(snapshot, CV_KIND_NODE, &nodes);
+	struct node_address *addresses = calloc(2 * nodes + 1, sizeof(*addresses));
+
+	if (!addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < nodes; i++) {
+		const struct cv_node *node = &resources[i]->node;
+
+		if (node->address)
+			addresses[count++] =
+				(struct node_address){cv_ntohl(node->address), false, resources[i]};
+		if (node->tunnel_address)
+			addresses[count++] = (struct node_address){cv_ntohl(node->tunnel_address),
+								   true, resources[i]};
+	}
+	if (count)
+		qsort(addresses, count, sizeof(*addresses), compare_addresses);
+	*ret_addresses = addresses;
+	*ret_count = count;
+	return 0;
+}
+
+static const char *field_of(const struct node_address *address)
+{
+	return address->is_tunnel ? "ipv4IPIPTunnelAddr" : "ipv4Address";
+}
+
+static int refuse_shared_address(struct check *check, const struct node_address *a,
+				 const struct node_address *b)
+{
+	char text[WHO_MAX], other[WHO_MAX], address[INET_ADDRSTRLEN];
+
+	address_text(cv_htonl(a->address), address);
+	if (a->node == b->node)
+		return cv_error_set(check->error, -EINVAL,
+				    "%s: its ipv4Address and its ipv4IPIPTunnelAddr are both %s; "
+				    "take a tunnel address from one of its blocks",
+				    here(a->node, text), address);
+	if (is_later(a->node, b->node)) {
+		const struct node_address *swap = a;
+
+		a = b;
+		b = swap;
+	}
+	return cv_error_set(
+		check->error, -EINVAL, "%s: its %s %s is the %s of %s; every node needs its own",
+		here(b->node, text), field_of(b), address, field_of(a), there(a->node, other));
+}
+
+static int check_addresses(struct check *check, const struct node_address *addresses, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (addresses[i - 1].address == addresses[i].address)
+			return refuse_shared_address(check, &addresses[i - 1], &addresses[i]);
+	}
+	return 0;
+}
+
+/* CrossSubnet of nodes whose subnet nobody knows is Always, and nobody said so. */
+static void check_prefixes(struct check *check)
+{
+	size_t pools, nodes;
+	struct cv_resource *const *pool =
+		cv_snapshot_kind(check->snapshot, CV_KIND_IP_POOL, &pools);
+	struct cv_resource *const *node = cv_snapshot_kind(check->snapshot, CV_KIND_NODE, &nodes);
+	char text[WHO_MAX], address[INET_ADDRSTRLEN];
+	bool is_cross_subnet = false;
+
+	for (size_t i = 0; i < pools; i++)
+		is_cross_subnet |= pool[i]->pool.ipip_mode == CV_IPIP_CROSS_SUBNET;
+	for (size_t i = 0; is_cross_subnet && i < nodes; i++) {
+		if (!node[i]->node.address || node[i]->node.has_prefix ||
+		    !is_worth(check, WARN_NO_PREFIX))
+			continue;
+		address_text(node[i]->node.address, address);
+		cv_messages_add(check->warnings,
+				"%s: ipv4Address %s has no prefix, so CrossSubnet always tunnels "
+				"to it; write it like %s/24",
+				here(node[i], text), address, address);
+	}
+}
+
+/* ---- claims ---------------------------------------------------------------------- */
+
+static const char *claim_node(const struct cv_claim *claim)
+{
+	return claim->resource->kind == CV_KIND_WORKLOAD ? claim->resource->workload.node
+							 : claim->resource->affinity.node;
+}
+
+static bool same_node(const struct cv_claim *a, const struct cv_claim *b)
+{
+	/* Without a Node there are still the names. */
+	if (a->node && b->node)
+		return a->node == b->node;
+	return !strcmp(claim_node(a), claim_node(b));
+}
+
+/* A claim without another one in mind. */
+static int check_claim(struct check *check, const struct cv_claim *claim)
+{
+	const struct cv_resource *resource = claim->resource;
+	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX];
+	bool is_block = resource->kind == CV_KIND_BLOCK_AFFINITY;
+
+	if (!claim->node && is_worth(check, WARN_NO_NODE))
+		cv_messages_add(check->warnings,
+				"%s: there is no Node %s, so nobody reaches %s; add the Node",
+				here(resource, text), claim_node(claim),
+				cv_prefix_format(&claim->prefix, prefix));
+	if (!claim->pool && is_worth(check, WARN_NO_POOL))
+		cv_messages_add(check->warnings,
+				"%s: %s is in no IPPool, so it is not routed; add an IPPool that "
+				"contains it",
+				here(resource, text), cv_prefix_format(&claim->prefix, prefix));
+	if (is_block && claim->pool && claim->prefix.length > claim->pool->pool.block_size)
+		return cv_error_set(check->error, -EINVAL,
+				    "%s: %s is smaller than a block of %s, whose blockSize is %u; "
+				    "a block is a /%u or larger",
+				    here(resource, text), cv_prefix_format(&claim->prefix, prefix),
+				    there(claim->pool, other), claim->pool->pool.block_size,
+				    claim->pool->pool.block_size);
+	return 0;
+}
+
+/* A block that contains whole pools; the pools are sorted, so the first behind its first address
+ * tells. */
+static int check_not_larger(struct check *check, const struct cv_claim *claim, size_t *next_pool)
+{
+	struct cv_resource *const *pools = check->snapshot->pools_by_cidr;
+	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX], cidr[CV_PREFIX_TEXT_MAX];
+	const struct cv_resource *pool;
+	size_t count;
+
+	cv_snapshot_kind(check->snapshot, CV_KIND_IP_POOL, &count);
+	while (*next_pool < count &&
+	       cv_prefix_first(&pools[*next_pool]->pool.cidr) < cv_prefix_first(&claim->prefix))
+		++*next_pool;
+	if (claim->pool || *next_pool == count || claim->resource->kind != CV_KIND_BLOCK_AFFINITY)
+		return 0;
+	pool = pools[*next_pool];
+	if (!cv_prefix_contains(&claim->prefix, &pool->pool.cidr))
+		return 0;
+	return cv_error_set(check->error, -EINVAL,
+			    "%s: %s is larger than %s of %s; a block lies within its pool",
+			    here(claim->resource, text), cv_prefix_format(&claim->prefix, prefix),
+			    cv_prefix_format(&pool->pool.cidr, cidr), there(pool, other));
+}
+
+static int refuse_two_owners(struct check *check, const struct cv_claim *outer,
+			     const struct cv_claim *inner)
+{
+	const struct cv_claim *a = outer, *b = inner;
+	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX],
+		other_prefix[CV_PREFIX_TEXT_MAX];
+
+	if (is_later(a->resource, b->resource)) {
+		a = inner;
+		b = outer;
+	}
+	return cv_error_set(check->error, -EINVAL,
+			    "%s: %s of node %s overlaps %s of node %s, %s; %s",
+			    here(b->resource, text), cv_prefix_format(&b->prefix, prefix),
+			    claim_node(b), cv_prefix_format(&a->prefix, other_prefix),
+			    claim_node(a), there(a->resource, other),
+			    inner->resource->kind == CV_KIND_WORKLOAD &&
+					    cv_prefix_compare(&outer->prefix, &inner->prefix)
+				    ? "only single addresses may be borrowed from another node"
+				    : "a prefix has one owner");
+}
+
+/* outer: the smallest claim that inner is a part of, or the same as. */
+static int check_nested(struct check *check, const struct cv_claim *outer,
+			const struct cv_claim *inner)
+{
+	bool is_same = !cv_prefix_compare(&outer->prefix, &inner->prefix);
+	bool is_workload = inner->resource->kind == CV_KIND_WORKLOAD;
+	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX];
+	const struct cv_resource *a = outer->resource, *b = inner->resource;
+
+	if (!same_node(outer, inner)) {
+		if (is_workload && inner->prefix.length == 32 && !is_same)
+			return 0; /* borrowed */
+		return refuse_two_owners(check, outer, inner);
+	}
+	if (!is_same || a->kind != b->kind)
+		return 0;
+	order_by_place(&b, &a);
+	cv_prefix_format(&inner->prefix, prefix);
+	if (is_workload)
+		return cv_error_set(check->error, -EINVAL,
+				    "%s: %s is in %s, too; remove it from one of them",
+				    here(b, text), prefix, there(a, other));
+	if (is_worth(check, WARN_BLOCK_TWICE))
+		cv_messages_add(check->warnings, "%s: %s is in %s, too; one of them is enough",
+				here(b, text), prefix, there(a, other));
+	return 0;
+}
+
+/* owner: the smallest claim that an address of a node is in; NULL: none. */
+static int check_address(struct check *check, const struct node_address *address,
+			 const struct cv_claim *owner)
+{
+	char text[WHO_MAX], other[WHO_MAX], printed[INET_ADDRSTRLEN], prefix[CV_PREFIX_TEXT_MAX];
+
+	address_text(cv_htonl(address->address), printed);
+	if (!address->is_tunnel) {
+		if (owner && is_worth(check, WARN_NODE_IN_BLOCK))
+			cv_messages_add(check->warnings,
+					"%s: its ipv4Address %s lies within %s of %s; it stays the "
+					"node's, but must not be assigned to a workload",
+					here(address->node, text), printed,
+					cv_prefix_format(&owner->prefix, prefix),
+					there(owner->resource, other));
+		return 0;
+	}
+	if (owner && (owner->node ? owner->node != address->node
+				  : strcmp(claim_node(owner), address->node->name) != 0))
+		return cv_error_set(check->error, -EINVAL,
+				    "%s: its ipv4IPIPTunnelAddr %s lies within %s of node %s, %s; "
+				    "take an address from its own blocks",
+				    here(address->node, text), printed,
+				    cv_prefix_format(&owner->prefix, prefix), claim_node(owner),
+				    there(owner->resource, other));
+	if (!cv_snapshot_pool_of(check->snapshot, cv_htonl(address->address)) &&
+	    is_worth(check, WARN_TUNNEL_ADDRESS_NO_POOL))
+		cv_messages_add(check->warnings,
+				"%s: its ipv4IPIPTunnelAddr %s is in no IPPool; other nodes may "
+				"not answer to it",
+				here(address->node, text), printed);
+	return 0;
+}
+
+/* Open claims, the smallest on top. */
+struct sweep {
+	const struct cv_claim **open;
+	size_t depth;
+	size_t next_pool;
+};
+
+static const struct cv_claim *enclosing(struct sweep *sweep, uint32_t address)
+{
+	while (sweep->depth && cv_prefix_last(&sweep->open[sweep->depth - 1]->prefix) < address)
+		sweep->depth--;
+	return sweep->depth ? sweep->open[sweep->depth - 1] : NULL;
+}
+
+static int open_claim(struct check *check, struct sweep *sweep, const struct cv_claim *claim)
+{
+	const struct cv_claim *outer = enclosing(sweep, cv_prefix_first(&claim->prefix));
+	int rc = check_claim(check, claim);
+
+	if (!rc)
+		rc = check_not_larger(check, claim, &sweep->next_pool);
+	if (!rc && outer)
+		rc = check_nested(check, outer, claim);
+	sweep->open[sweep->depth++] = claim;
+	return rc;
+}
+
+static int check_claims(struct check *check, const struct node_address *addresses, size_t count)
+{
+	const struct cv_claim *claim = check->snapshot->claims;
+	const struct cv_claim *end = claim + check->snapshot->claim_count;
+	struct sweep sweep = {
+		.open = calloc(check->snapshot->claim_count + 1, sizeof(*sweep.open))};
+	size_t i = 0;
+	int rc = 0;
+
+	if (!sweep.open)
+		return cv_error_set(check->error, -ENOMEM, "no memory to check the resources");
+	while (!rc && (claim < end || i < count)) {
+		/* A claim that begins at an address has it. */
+		if (i == count ||
+		    (claim < end && cv_prefix_first(&claim->prefix) <= addresses[i].address)) {
+			rc = open_claim(check, &sweep, claim++);
+		} else {
+			rc = check_address(check, &addresses[i],
+					   enclosing(&sweep, addresses[i].address));
+			i++;
+		}
+	}
+	free(sweep.open);
+	return rc;
+}
+
+/* Resources that name a node, beside claims. */
+static void check_node_names(struct check *check)
+{
+	size_t count;
+	struct cv_resource *const *resources =
+		cv_snapshot_kind(check->snapshot, CV_KIND_TUNNEL, &count);
+	char text[WHO_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		const char *node = resources[i]->tunnel->node;
+
+		if (node && !cv_snapshot_find(check->snapshot, CV_KIND_NODE, node) &&
+		    is_worth(check, WARN_NO_NODE))
+			cv_messages_add(check->warnings,
+					"%s: there is no Node %s, so nobody makes this tunnel; add "
+					"the Node",
+					here(resources[i], text), node);
+	}
+}
+
+int cv_snapshot_check(const struct cv_snapshot *snapshot, struct cv_messages *warnings,
+		      struct cv_error *error)
+{
+	struct check check = {.snapshot = snapshot, .warnings = warnings, .error = error};
+	struct node_address *addresses;
+	size_t count;
+	int rc = check_names(&check);
+
+	if (!rc)
+		rc = check_pools(&check);
+	if (rc)
+		return rc;
+	if (list_addresses(snapshot, &addresses, &count))
+		return cv_error_set(error, -ENOMEM, "no memory to check the resources");
+	rc = check_addresses(&check, addresses, count);
+	if (!rc)
+		rc = check_claims(&check, addresses, count);
+	free(addresses);
+	if (rc)
+		return rc;
+	check_prefixes(&check);
+	check_node_names(&check);
+	count_the_rest(&check);
+	return 0;
+}
+
+/* ---- changes --------------------------------------------------------------------- */
+
+/* A block in a pool, or NULL. Claims are sorted, and pools do not overlap. */
+static const struct cv_resource *find_block(const struct cv_snapshot *snapshot,
+					    const struct cv_ip_pool *pool)
+{
+	size_t low = 0, high = snapshot->claim_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (cv_prefix_first(&snapshot->claims[middle].prefix) <
+		    cv_prefix_first(&pool->cidr))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < snapshot->claim_count; low++) {
+		const struct cv_claim *claim = &snapshot->claims[low];
+
+		if (cv_prefix_first(&claim->prefix) > cv_prefix_last(&pool->cidr))
+			break;
+		if (claim->resource->kind == CV_KIND_BLOCK_AFFINITY)
+			return claim->resource;
+	}
+	return NULL;
+}
+
+static int check_pool_change(const struct cv_snapshot *after, const struct cv_resource *before,
+			     const struct cv_resource *pool, struct cv_error *error)
+{
+	const struct cv_resource *block;
+	char text[WHO_MAX], other[WHO_MAX], at[PLACE_MAX];
+	char cidr[CV_PREFIX_TEXT_MAX], other_cidr[CV_PREFIX_TEXT_MAX];
+
+	if (cv_prefix_compare(&pool->pool.cidr, &before->pool.cidr))
+		return cv_error_set(error, -EINVAL,
+				    "%s: its cidr is %s (%s) and cannot become %s; add a pool with "
+				    "another name, then delete this one",
+				    here(pool, text), cv_prefix_format(&before->pool.cidr, cidr),
+				    place(before, at),
+				    cv_prefix_format(&pool->pool.cidr, other_cidr));
+	if (pool->pool.block_size == before->pool.block_size)
+		return 0;
+	block = find_block(after, &pool->pool);
+	if (!block)
+		return 0;
+	return cv_error_set(
+		error, -EINVAL,
+		"%s: its blockSize is %u (%s) and cannot become %u while it has blocks, "
+		"like %s; delete its BlockAffinities first",
+		here(pool, text), before->pool.block_size, place(before, at), pool->pool.block_size,
+		there(block, other));
+}
+
+int cv_snapshot_check_change(const struct cv_snapshot *before, const struct cv_snapshot *after,
+			     struct cv_error *error)
+{
+	size_t count;
+	struct cv_resource *const *pools = cv_snapshot_kind(after, CV_KIND_IP_POOL, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_resource *old =
+			cv_snapshot_find(before, CV_KIND_IP_POOL, pools[i]->name);
+		int rc = old ? check_pool_change(after, old, pools[i], error) : 0;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
