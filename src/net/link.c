@@ -367,3 +367,30 @@ int cv_link_delete(struct cv_nl *nl, int index)
 {
 	return change_link(nl, link_request(nl, RTM_DELLINK, 0, index));
 }
+
+static int change_address(struct cv_nl *nl, uint16_t type, uint16_t flags, int ifindex,
+			  const struct cv_prefix *address)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(cv_nl_buffer(nl));
+	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = flags;
+	info->ifa_family = AF_INET;
+	info->ifa_prefixlen = address->length;
+	info->ifa_index = (unsigned int)ifindex;
+	/* Two attributes, as on a broadcast device: the peer's address is our own. */
+	mnl_attr_put_u32(nlh, IFA_LOCAL, (CV_FORCE uint32_t)address->address);
+	mnl_attr_put_u32(nlh, IFA_ADDRESS, (CV_FORCE uint32_t)address->address);
+	return cv_nl_talk(nl, nlh, NULL, NULL);
+}
+
+int cv_address_add(struct cv_nl *nl, int ifindex, const struct cv_prefix *address)
+{
+	return change_address(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, address);
+}
+
+int cv_address_delete(struct cv_nl *nl, int ifindex, const struct cv_prefix *address)
+{
+	return change_address(nl, RTM_DELADDR, 0, ifindex, address);
+}

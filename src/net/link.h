@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "net/netlink.h"
+#include "net/prefix.h"
 
 enum {
 	CV_LINK_ALIAS_MAX = 256,
@@ -70,5 +71,9 @@ struct cv_address {
 /* Call cb, which may use nl, for every IPv4 address; a non-zero return stops and is returned. */
 int cv_address_for_each(struct cv_nl *nl, int (*cb)(const struct cv_address *address, void *data),
 			void *data);
+
+/* Add or delete an IPv4 address of a device. 0; -EEXIST, -EADDRNOTAVAIL; -ENODEV; -errno. */
+int cv_address_add(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
+int cv_address_delete(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
 
 #endif

@@ -9,6 +9,10 @@
  *
  * A question that is no dump is sent without NLM_F_ACK: its one answer or error ends
  * it, which saves a message and a system call on the way of every new flow.
+ *
+ * In a batch only the last request of each system call asks for an acknowledgement: an error is
+ * told of any, and what is not told of has succeeded. All that were sent together are answered
+ * before the next are sent, and are so few that their errors fit into the socket's buffer.
  */
 #include "net/netlink.h"
 
@@ -25,6 +29,8 @@ enum {
 	REQUEST_SIZE = 8192,
 	ANSWER_SIZE = 32768, /* the kernel fills at most this much of a dump at once */
 	TEXT_SIZE = 256,
+	/* An error takes about a kilobyte of the socket's buffer, which has 208 of them. */
+	BATCH_MAX = 100,
 };
 
 struct cv_nl {
@@ -190,26 +196,42 @@ static void take_message(struct cv_nl *nl, struct exchange *ex, const struct nlm
 	}
 }
 
-static int receive(struct cv_nl *nl, struct exchange *ex)
+/* Some messages of the kernel's into nl->answer. Their length in bytes, or -errno. */
+static int receive_messages(struct cv_nl *nl)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->answer;
 	ssize_t received;
-	int left;
 
 	do {
 		received = mnl_socket_recvfrom(nl->socket, nl->answer, sizeof(nl->answer));
 	} while (received < 0 && errno == EINTR);
 	if (received < 0)
 		return errno == ENOSPC ? -EMSGSIZE : -errno;
-	if (!received)
-		return -EPIPE;
-	left = (int)received;
+	return received ? (int)received : -EPIPE;
+}
+
+static int receive(struct cv_nl *nl, struct exchange *ex)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->answer;
+	int left = receive_messages(nl);
+
+	if (left < 0)
+		return left;
 	while (!ex->is_done && mnl_nlmsg_ok(nlh, left)) {
 		if (nlh->nlmsg_seq == nl->sequence && nlh->nlmsg_pid == nl->port_id)
 			take_message(nl, ex, nlh);
 		nlh = mnl_nlmsg_next(nlh, &left);
 	}
 	return 0;
+}
+
+static int send_bytes(struct cv_nl *nl, const void *bytes, size_t length)
+{
+	ssize_t sent;
+
+	do {
+		sent = mnl_socket_sendto(nl->socket, bytes, length);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
 }
 
 /* rtnetlink types come in fours: NEW, DEL, GET, SET. */
@@ -221,7 +243,7 @@ static bool is_question(uint16_t type)
 int cv_nl_talk(struct cv_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *data)
 {
 	struct exchange ex = {.cb = cb, .data = data};
-	ssize_t sent;
+	int err;
 
 	request->nlmsg_flags |= NLM_F_REQUEST;
 	if (!is_question(request->nlmsg_type))
@@ -230,18 +252,99 @@ int cv_nl_talk(struct cv_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *da
 		       !(request->nlmsg_flags & NLM_F_ACK);
 	request->nlmsg_seq = ++nl->sequence;
 	nl->text[0] = '\0';
-	do {
-		sent = mnl_socket_sendto(nl->socket, request, request->nlmsg_len);
-	} while (sent < 0 && errno == EINTR);
-	if (sent < 0)
-		return -errno;
+	err = send_bytes(nl, request, request->nlmsg_len);
+	if (err < 0)
+		return err;
 	while (!ex.is_done) {
-		int err = receive(nl, &ex);
-
+		err = receive(nl, &ex);
 		if (err < 0)
 			return err;
 	}
 	if (!ex.err && ex.is_interrupted)
 		return -EINTR;
 	return ex.err;
+}
+
+/* ---- many at once ----------------------------------------------------------------- */
+
+/* Requests first … first + count - 1 of a batch, sent together. */
+struct chunk {
+	size_t first;
+	size_t count;
+	uint32_t first_sequence;
+	bool is_done;
+};
+
+/* Build as many requests as fit. Returns their length in bytes. */
+static size_t build_chunk(struct cv_nl *nl, const struct cv_nl_batch *batch, struct chunk *chunk)
+{
+	struct nlmsghdr *nlh = NULL;
+	size_t length = 0;
+
+	chunk->first_sequence = nl->sequence + 1;
+	while (chunk->count < BATCH_MAX && chunk->first + chunk->count < batch->count &&
+	       length + CV_NL_BATCH_REQUEST_MAX <= sizeof(nl->request)) {
+		nlh = mnl_nlmsg_put_header(nl->request + length);
+		batch->build(nlh, chunk->first + chunk->count, batch->data);
+		nlh->nlmsg_flags |= NLM_F_REQUEST;
+		nlh->nlmsg_seq = ++nl->sequence;
+		length += MNL_ALIGN(nlh->nlmsg_len);
+		chunk->count++;
+	}
+	if (nlh)
+		nlh->nlmsg_flags |= NLM_F_ACK;
+	return length;
+}
+
+static void take_result(struct cv_nl *nl, const struct cv_nl_batch *batch, struct chunk *chunk,
+			const struct nlmsghdr *nlh, bool *has_text)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
+	size_t i = nlh->nlmsg_seq - chunk->first_sequence;
+
+	if (nlh->nlmsg_pid != nl->port_id || nlh->nlmsg_type != NLMSG_ERROR || i >= chunk->count ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*error))
+		return;
+	chunk->is_done = i == chunk->count - 1;
+	if (!error->error)
+		return;
+	if (!*has_text)
+		keep_error_text(nl, nlh);
+	*has_text = true;
+	batch->failed(chunk->first + i, error->error, batch->data);
+}
+
+static int run_chunk(struct cv_nl *nl, const struct cv_nl_batch *batch, struct chunk *chunk,
+		     bool *has_text)
+{
+	size_t length = build_chunk(nl, batch, chunk);
+	int err = send_bytes(nl, nl->request, length);
+
+	while (!err && !chunk->is_done) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->answer;
+		int left = receive_messages(nl);
+
+		if (left < 0)
+			return left;
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+			take_result(nl, batch, chunk, nlh, has_text);
+	}
+	return err;
+}
+
+int cv_nl_batch(struct cv_nl *nl, const struct cv_nl_batch *batch)
+{
+	bool has_text = false;
+	size_t done = 0;
+
+	nl->text[0] = '\0';
+	while (done < batch->count) {
+		struct chunk chunk = {.first = done};
+		int err = run_chunk(nl, batch, &chunk, &has_text);
+
+		if (err < 0)
+			return err;
+		done += chunk.count;
+	}
+	return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A NETLINK_ROUTE request socket: one request, its answers, its error.
+ * A NETLINK_ROUTE request socket: one request, its answers, its error; or many changes at once.
  * Not thread-safe: one per thread.
  */
 #ifndef CV_NET_NETLINK_H
 #define CV_NET_NETLINK_H
 
+#include <stddef.h>
 #include <libmnl/libmnl.h>
 
 struct cv_nl;
@@ -35,6 +36,27 @@ int cv_nl_talk(struct cv_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *da
 enum {
 	CV_NL_DUMP_ATTEMPTS = 16
 };
+
+enum {
+	CV_NL_BATCH_REQUEST_MAX = 256 /* bytes of one request of a batch */
+};
+
+/* Many changes, which the kernel makes in their order, whatever becomes of those before. */
+struct cv_nl_batch {
+	size_t count;
+	/* Write the type, flags and body of request i, which begins empty at nlh. */
+	void (*build)(struct nlmsghdr *nlh, size_t i, void *data);
+	/* Request i failed with err, the kernel's -errno. Called in order; must not use nl. */
+	void (*failed)(size_t i, int err, void *data);
+	void *data;
+};
+
+/*
+ * Make the changes (no questions), many to a system call. 0: the kernel has answered all of them,
+ * and failed() knows which it refused; cv_nl_error_text tells of the first of these. -errno: the
+ * socket broke, and what became of the last hundred is not known.
+ */
+int cv_nl_batch(struct cv_nl *nl, const struct cv_nl_batch *batch);
 
 /*
  * The kernel's own words on why the last request failed (extended ack), "" when it

@@ -384,10 +384,11 @@ int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 	return 0;
 }
 
-/* ---- gateways behind a device -------------------------------------------------------- */
+/* ---- gateways -------------------------------------------------------------------------- */
 
 struct gateways {
-	int oif;
+	int oif;		    /* of these routes alone; 0: of the main table's, … */
+	uint8_t except_protocol;    /* … but for this protocol's */
 	struct cv_vector addresses; /* __be32 */
 	struct cv_vector objects;   /* uint32_t, nexthop objects to ask for */
 };
@@ -396,7 +397,7 @@ static int add_gateway(const struct cv_next_hop *hop, void *data)
 {
 	struct gateways *gateways = data;
 
-	if (hop->oif != gateways->oif || !hop->gateway)
+	if ((gateways->oif && hop->oif != gateways->oif) || !hop->gateway)
 		return 0;
 	return cv_vector_append(&gateways->addresses, &hop->gateway);
 }
@@ -412,6 +413,8 @@ static int collect_gateways(const struct nlmsghdr *nlh, void *data)
 		return -EBADMSG;
 	/* What the kernel learned for one destination (PMTU, redirect) is no route of its own. */
 	if (rtm->rtm_flags & RTM_F_CLONED)
+		return MNL_CB_OK;
+	if (!gateways->oif && rtm->rtm_protocol == gateways->except_protocol)
 		return MNL_CB_OK;
 	parse_entry(nlh, rtm, &entry);
 	if (!entry.has_hops && entry.nexthop_id)
@@ -479,28 +482,51 @@ static int list_gateways(struct cv_nl *nl, struct gateways *gateways)
 		nlh->nlmsg_type = RTM_GETROUTE;
 		nlh->nlmsg_flags = NLM_F_DUMP;
 		rtm->rtm_family = AF_INET;
-		/* The kernel then leaves out the routes of other devices (since 4.20). */
-		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)gateways->oif);
+		/* The kernel then leaves out the routes of other devices and tables (since 4.20).
+		 */
+		if (gateways->oif)
+			mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)gateways->oif);
+		else
+			rtm->rtm_table = RT_TABLE_MAIN;
 		err = cv_nl_talk(nl, nlh, collect_gateways, gateways);
+		/* A namespace without a route has no such table. */
+		if (err == -ENOENT && !gateways->oif)
+			err = 0;
 		if (!err)
 			err = resolve_objects(nl, gateways);
 	}
 	return err;
 }
 
+static int for_each_gateway(struct cv_nl *nl, struct gateways *gateways,
+			    int (*cb)(__be32 gateway, void *data), void *data)
+{
+	int result;
+
+	cv_vector_init(&gateways->addresses, sizeof(__be32));
+	cv_vector_init(&gateways->objects, sizeof(uint32_t));
+	result = list_gateways(nl, gateways);
+	make_unique(&gateways->addresses);
+	for (size_t i = 0; !result && i < gateways->addresses.count; i++)
+		result = cb(*(const __be32 *)cv_vector_at(&gateways->addresses, i), data);
+	cv_vector_fini(&gateways->addresses);
+	cv_vector_fini(&gateways->objects);
+	return result;
+}
+
 int cv_route_for_each_gateway(struct cv_nl *nl, int oif, int (*cb)(__be32 gateway, void *data),
 			      void *data)
 {
 	struct gateways gateways = {.oif = oif};
-	int result;
 
-	cv_vector_init(&gateways.addresses, sizeof(__be32));
-	cv_vector_init(&gateways.objects, sizeof(uint32_t));
-	result = list_gateways(nl, &gateways);
-	make_unique(&gateways.addresses);
-	for (size_t i = 0; !result && i < gateways.addresses.count; i++)
-		result = cb(*(const __be32 *)cv_vector_at(&gateways.addresses, i), data);
-	cv_vector_fini(&gateways.addresses);
-	cv_vector_fini(&gateways.objects);
-	return result;
+	/* No device has this index; and 0 has another meaning below. */
+	return oif > 0 ? for_each_gateway(nl, &gateways, cb, data) : 0;
+}
+
+int cv_route_for_each_gateway_except(struct cv_nl *nl, uint8_t protocol,
+				     int (*cb)(__be32 gateway, void *data), void *data)
+{
+	struct gateways gateways = {.except_protocol = protocol};
+
+	return for_each_gateway(nl, &gateways, cb, data);
 }

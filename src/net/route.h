@@ -85,4 +85,11 @@ int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 int cv_route_for_each_gateway(struct cv_nl *nl, int oif, int (*cb)(__be32 gateway, void *data),
 			      void *data);
 
+/*
+ * The same for the routes of the main table, whatever device they leave through, but those of
+ * one protocol (RTPROT_*).
+ */
+int cv_route_for_each_gateway_except(struct cv_nl *nl, uint8_t protocol,
+				     int (*cb)(__be32 gateway, void *data), void *data);
+
 #endif

@@ -11,12 +11,12 @@
 #include "net/prefix.h"
 
 /* One route with at most one next hop. What the kernel tells one route from another by is
- * (prefix, metric), with TOS 0. */
+ * (prefix, metric), with TOS 0; routes of another TOS are not listed. */
 struct cv_table_route {
 	struct cv_prefix prefix;
 	uint8_t type;	  /* RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, … */
 	uint8_t protocol; /* RTPROT_* */
-	uint8_t scope;	  /* RT_SCOPE_*; of a wanted route: chosen by this module */
+	uint8_t scope;	  /* RT_SCOPE_*; counts when it is deleted only */
 	bool onlink;	  /* RTNH_F_ONLINK */
 	uint32_t metric;
 	int oif;	/* 0: none */
@@ -24,6 +24,7 @@ struct cv_table_route {
 	__be32 source;	/* RTA_PREFSRC; 0: none */
 	bool multipath; /* listed only: several next hops, or a nexthop object; oif and gateway say
 			   nothing */
+	bool has_more; /* listed only: metrics (an MTU …), an encapsulation: what we never make */
 };
 
 /*
@@ -35,9 +36,15 @@ int cv_route_table_for_each(struct cv_nl *nl, uint8_t protocol,
 			    int (*cb)(const struct cv_table_route *route, void *data), void *data);
 
 enum cv_route_verb {
-	CV_ROUTE_ADD,	  /* fails with -EEXIST where anybody's route has the prefix and metric */
-	CV_ROUTE_REPLACE, /* of ours: one step, no packet meets no route */
-	CV_ROUTE_DELETE,  /* with all of its attributes, so that nobody else's is meant */
+	CV_ROUTE_ADD, /* fails with -EEXIST where anybody's route has the prefix and metric */
+	/*
+	 * Behind those that have the prefix and metric; in use once they are gone. To replace a
+	 * route of ours, append the new one and delete the old: no packet meets no route, and
+	 * nobody else's is overwritten. The kernel's own NLM_F_REPLACE takes the place of
+	 * whichever of them comes first, whoever made it. -EEXIST: this very route is there.
+	 */
+	CV_ROUTE_APPEND,
+	CV_ROUTE_DELETE, /* the first with all of its attributes. -ESRCH: there is none */
 };
 
 struct cv_route_change {
@@ -48,13 +55,13 @@ struct cv_route_change {
 
 /*
  * Make changes in this order, many to a system call. Returns 0 if all were tried (each has its
- * result), or -errno: the socket broke. *ret_failed: how many have a result other than 0.
+ * result), or -errno: the socket broke. *ret_failed: how many have a result other than 0;
+ * cv_nl_error_text(nl) has the kernel's words on the first of these.
  */
 int cv_route_table_change(struct cv_nl *nl, struct cv_route_change *changes, size_t count,
 			  size_t *ret_failed);
 
-/* Add or delete an IPv4 address of a device. 0; -EEXIST, -EADDRNOTAVAIL; -errno. */
-int cv_address_add(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
-int cv_address_delete(struct cv_nl *nl, int ifindex, const struct cv_prefix *address);
+/* The scope with which a route is added: link without a gateway, else universe. */
+uint8_t cv_table_route_scope(const struct cv_table_route *route);
 
 #endif

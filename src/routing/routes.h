@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Our routes in the kernel's main table, made and kept as they are wanted. Ours are those that
- * have our protocol number; nobody else's is touched.
+ * have our protocol number; nobody else's is touched, nor is ours put in its place.
  */
 #ifndef CV_ROUTING_ROUTES_H
 #define CV_ROUTING_ROUTES_H
@@ -11,8 +11,8 @@
 struct cv_routes;
 
 struct cv_routes_report {
-	size_t added, replaced, deleted,
-		repaired;	 /* repaired: were gone or changed though we had made them */
+	size_t added, replaced, deleted;
+	size_t repaired;	 /* of these: were gone or changed though we had made them */
 	size_t failed;		 /* tried again at the next call */
 	char first_failure[256]; /* "10.244.1.0/24 via …: File exists", or "" */
 };
@@ -28,9 +28,9 @@ void cv_routes_destroy(struct cv_routes *routes); /* The kernel's routes stay. N
  * has (to be called after notices of routes or links, and the first time). Order: what is replaced
  * or new first, what goes last, so that no packet meets a hole; a more specific route is there
  * before the blackhole or guard that would catch its packets … and goes after.
- * wanted routes keep their order of (prefix, metric). When the protocol differs from the last
- * call's, those of the former are deleted last. 0 or -errno (the socket); single failures are in
- * the report.
+ * Of wanted routes, oif is a device's index (or 0), and scope is not looked at. When the protocol
+ * differs from the last call's, those of the former are deleted last. 0 or -errno (the socket);
+ * single failures are in the report.
  */
 int cv_routes_apply(struct cv_routes *routes, const struct cv_table_route *wanted, size_t count,
 		    uint8_t protocol, bool look, struct cv_routes_report *ret_report);
