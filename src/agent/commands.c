@@ -90,6 +90,9 @@ static json_t *status_to_json(const struct cv_tunnel_status *status,
 {
 	json_t *json = json_pack("{s:o}", "config", cv_tunnel_config_to_json(status->config));
 
+	json_object_set_new(json, "owner",
+			    *status->config->owner ? json_string(status->config->owner)
+						   : json_null());
 	json_object_set_new(json, "ifindex",
 			    status->ifindex ? json_integer(status->ifindex) : json_null());
 	json_object_set_new(json, "mtu", status->mtu ? json_integer(status->mtu) : json_null());
@@ -230,8 +233,8 @@ static int change(const struct cv_commands *commands, const struct cv_request *r
 		  const struct cv_peer *peer, long *ret_index, struct cv_error *error)
 {
 	size_t index;
-	int rc =
-		cv_tunnel_set_apply(commands->set, request->changes, request->count, &index, error);
+	int rc = cv_tunnel_set_apply(commands->set, CV_TUNNEL_OWNER_NOBODY, request->changes,
+				     request->count, &index, error);
 
 	if (rc) {
 		*ret_index = request->batch && index < request->count ? (long)index : -1;

@@ -114,6 +114,7 @@ static int read_config(const json_t *tunnel, struct cv_tunnel_config *ret_config
 
 static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
 {
+	const char *owner = json_string_value(json_object_get(tunnel, "owner"));
 	const char *reason = json_string_value(json_object_get(tunnel, "reason"));
 	const json_t *counters = json_object_get(tunnel, "counters");
 	struct cv_tunnel_config config;
@@ -123,6 +124,8 @@ static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
 		return -1;
 	cv_tunnel_print_line(&config, line);
 	fputs(line, stdout);
+	if (owner)
+		printf(" owner %s", owner);
 	if (json_is_integer(json_object_get(tunnel, "mtu")))
 		printf(" mtu %lld%s", number(tunnel, "mtu"),
 		       json_is_true(json_object_get(tunnel, "mtu_by_hand")) ? " (set by hand)"
@@ -176,6 +179,12 @@ int cv_show_tunnels(const struct cv_cli *cli, const json_t *result)
 	return CV_CLI_DONE;
 }
 
+/* True of a tunnel that resources make: it comes with them, and no command may change it. */
+static bool is_owned(const json_t *tunnel)
+{
+	return json_is_string(json_object_get(tunnel, "owner"));
+}
+
 /* As a batch of the control protocol takes them. */
 static void print_commands_json(const json_t *tunnels)
 {
@@ -185,6 +194,8 @@ static void print_commands_json(const json_t *tunnels)
 
 	json_array_foreach(tunnels, i, tunnel)
 	{
+		if (is_owned(tunnel))
+			continue;
 		json_array_append_new(list, json_pack("{s:s, s:O}", "verb", "replace", "tunnel",
 						      json_object_get(tunnel, "config")));
 	}
@@ -206,6 +217,8 @@ int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 		struct cv_tunnel_config config;
 		char words[CV_TUNNEL_TEXT_MAX];
 
+		if (is_owned(json_array_get(tunnels, i)))
+			continue;
 		if (read_config(json_array_get(tunnels, i), &config))
 			return no_sense(cli);
 		cv_tunnel_print_words(&config, words);

@@ -121,6 +121,7 @@ static void destroy_tunnel(struct cv_engine *engine, struct cv_live_tunnel *tunn
 {
 	for (unsigned int i = 0; i < engine->count; i++)
 		close(tunnel->lanes[i].queue);
+	cv_owners_fini(&tunnel->owners);
 	free(tunnel);
 }
 
@@ -220,6 +221,26 @@ int cv_engine_tunnel_change(struct cv_engine *engine, const struct cv_engine_tun
 	configuration_changed(engine);
 	start_world(engine);
 	return err;
+}
+
+int cv_engine_tunnel_set_owners(struct cv_engine *engine, int ifindex,
+				const struct cv_owners *owners)
+{
+	struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+	struct cv_owners before, after = {0};
+
+	if (!live)
+		return -ENOENT;
+	if (owners && cv_owners_copy(owners, &after))
+		return -ENOMEM;
+	stop_world(engine);
+	before = live->owners;
+	live->owners = after;
+	for (unsigned int i = 0; i < engine->count; i++)
+		cv_worker_forget(engine->workers[i]);
+	start_world(engine);
+	cv_owners_fini(&before);
+	return 0;
 }
 
 int cv_engine_tunnel_delete(struct cv_engine *engine, int ifindex)

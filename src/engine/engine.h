@@ -17,6 +17,7 @@
 
 #include "engine/capture.h"
 #include "engine/counters.h"
+#include "engine/owners.h"
 #include "engine/teach.h"
 #include "wire/ipip.h"
 
@@ -62,6 +63,15 @@ int cv_engine_tunnel_add(struct cv_engine *engine, const struct cv_engine_tunnel
 
 /* Change everything but name and ifindex. -ENOENT, -EEXIST, -errno. Counters stay. */
 int cv_engine_tunnel_change(struct cv_engine *engine, const struct cv_engine_tunnel *tunnel);
+
+/*
+ * Who owns which inner addresses, as resources declare it, for an NBMA tunnel (router.h: what it
+ * means); a copy is kept. NULL, or empty: nobody declares it, as for a new tunnel. They outlive a
+ * change of the tunnel. In force for every packet that a worker looks at after this. -ENOENT,
+ * -ENOMEM.
+ */
+int cv_engine_tunnel_set_owners(struct cv_engine *engine, int ifindex,
+				const struct cv_owners *owners);
 
 /* Stop to carry a tunnel and close its queues. -ENOENT. */
 int cv_engine_tunnel_delete(struct cv_engine *engine, int ifindex);

@@ -19,7 +19,8 @@ struct cv_live_lane {
 
 struct cv_live_tunnel {
 	struct cv_engine_tunnel config;
-	unsigned int slot; /* index in cv_live.slots, never changes */
+	struct cv_owners owners; /* declared ones, or empty */
+	unsigned int slot;	 /* index in cv_live.slots, never changes */
 	struct cv_live_lane lanes[CV_ENGINE_WORKERS_MAX];
 };
 

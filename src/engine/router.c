@@ -18,6 +18,8 @@
  *   device that a packet arrived on is not known behind a TUN; the device of the route
  *   back to its source is, and with rp_filter it is the only one possible.
  * - authorisation: RTM_GETROUTE with RTM_F_FIB_MATCH for the reverse packet: the whole entry.
+ *   Declared owners count beside it, never instead: what this host refuses, or has no route back
+ * to, comes from nobody.
  * - whether an outer packet may have come as it did: RTM_GETROUTE with its addresses and `iif`.
  *   Packet sockets get it before the IP stack has checked that.
  */
@@ -427,6 +429,11 @@ enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tu
 	return answer->drop;
 }
 
+bool cv_router_is_declared(const struct cv_live_tunnel *tunnel, __be32 address)
+{
+	return !tunnel->config.remote && cv_owners_has_peer(&tunnel->owners, address);
+}
+
 bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 		       __be32 address)
 {
@@ -434,6 +441,8 @@ bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tu
 
 	if (tunnel->config.remote)
 		return tunnel->config.remote == address;
+	if (cv_router_is_declared(tunnel, address))
+		return true;
 	return cv_peers_has(router->peers, tunnel->slot, tunnel->config.ifindex, address,
 			    router->generation, router->now_ms, &is_fresh);
 }
@@ -479,29 +488,45 @@ static int route_back(struct cv_router *router, const struct cv_flow *flow)
 	return source->match(source->context, &back, &router->entry);
 }
 
+/* Is the outer source a next hop of the route back, router->entry? A declared peer: on any device.
+ */
+static bool is_routed_back(const struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			   __be32 outer_source, const struct cv_flow *flow, bool is_declared)
+{
+	const struct cv_route_entry *entry = &router->entry;
+
+	for (unsigned int i = 0; i < entry->count; i++) {
+		const struct cv_next_hop *hop = &entry->next_hops[i];
+
+		if (is_declared && hop->gateway == outer_source)
+			return true;
+		if (hop->oif != tunnel->config.ifindex)
+			continue;
+		if (tunnel->config.remote || hop->gateway == outer_source)
+			return true;
+		if (!hop->gateway && flow->source == outer_source)
+			return true;
+	}
+	return false;
+}
+
 enum cv_drop cv_router_judge(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			     __be32 outer_source, const struct cv_flow *flow)
 {
-	const struct cv_route_entry *entry = &router->entry;
+	bool is_declared = cv_router_is_declared(tunnel, outer_source);
 	bool is_fixed = tunnel->config.remote != 0;
 
 	/* Hosts talk to each other through the tunnel too: from the peer's own outer address. */
 	if (flow->source == outer_source && cv_router_is_peer(router, tunnel, outer_source))
 		return CV_DROP_NONE;
-	if (!is_fixed && flow->source != outer_source && is_stranger(router, tunnel, outer_source))
+	if (!is_fixed && !is_declared && flow->source != outer_source &&
+	    is_stranger(router, tunnel, outer_source))
 		return CV_DROP_NOT_A_PEER;
-	if (route_back(router, flow) || entry->type != RTN_UNICAST)
+	if (route_back(router, flow) || router->entry.type != RTN_UNICAST)
 		return CV_DROP_SOURCE_ROUTE_REFUSES;
-	for (unsigned int i = 0; i < entry->count; i++) {
-		const struct cv_next_hop *hop = &entry->next_hops[i];
-
-		if (hop->oif != tunnel->config.ifindex)
-			continue;
-		if (is_fixed || hop->gateway == outer_source)
-			return CV_DROP_NONE;
-		if (!hop->gateway && flow->source == outer_source)
-			return CV_DROP_NONE;
-	}
+	if (is_routed_back(router, tunnel, outer_source, flow, is_declared) ||
+	    (is_declared && cv_owners_find(&tunnel->owners, flow->source) == outer_source))
+		return CV_DROP_NONE;
 	return cv_router_is_peer(router, tunnel, outer_source) ? CV_DROP_SOURCE_NOT_ROUTED_BACK
 							       : CV_DROP_NOT_A_PEER;
 }

@@ -89,6 +89,11 @@ enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tu
 /*
  * May outer source outer_source deliver this inner packet through this tunnel (strict mode)?
  * CV_DROP_NONE, or NOT_A_PEER, SOURCE_ROUTE_REFUSES, SOURCE_NOT_ROUTED_BACK.
+ *
+ * It may if it is among the next hops of the route back to the inner source, through the tunnel's
+ * device. A declared peer (below) may also if it is one of them on any other device, or if the
+ * inner source is declared to be its own and the route back leads to a host, whatever way: both
+ * ends need not change between tunnel, direct and underlay in the same instant.
  */
 enum cv_drop cv_router_authorise(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 				 __be32 outer_source, const struct cv_flow *flow);
@@ -113,8 +118,14 @@ enum cv_drop cv_router_judge_arrival(struct cv_router *router, __be32 source, __
 bool cv_router_has_asked(struct cv_router *router);
 
 /*
- * True if address is the tunnel's remote, or for an NBMA tunnel the next hop of any route
- * through its device (peers.h).
+ * True if address is a peer of an NBMA tunnel by its owners alone. Rests on nothing but them: no
+ * question is asked.
+ */
+bool cv_router_is_declared(const struct cv_live_tunnel *tunnel, __be32 address);
+
+/*
+ * True if address is the tunnel's remote, or for an NBMA tunnel a declared peer, or the next hop of
+ * any route through its device (peers.h).
  */
 bool cv_router_is_peer(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 		       __be32 address);

@@ -8,7 +8,8 @@
  *
  * One answer is not told: that a source is the outer address of a peer of an NBMA tunnel. It comes
  * from a list of routes, not from a look-up of one, and the kernel changes its rt_genid for the
- * deletion of those routes alone that a look-up has used (FA_S_ACCESSED, fib_table_delete).
+ * deletion of those routes alone that a look-up has used (FA_S_ACCESSED, fib_table_delete). Of a
+ * declared peer it is told: a change of the owners makes all words expire (tunnel/tunnel.h).
  *
  * Refusals are told, too, so that a stranger's stream ends in the kernel; but only so
  * many a second, as inner sources can be made up by the million.
@@ -83,7 +84,8 @@ void cv_teach_source(struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
 	key.inner_destination = inner->destination;
 	key.tos = flow.tos;
 	word.drop = (__u8)cv_router_judge(lane->router, tunnel, outer->source, &flow);
-	if (!word.drop && !tunnel->config.remote && inner->source == outer->source)
+	if (!word.drop && !tunnel->config.remote && inner->source == outer->source &&
+	    !cv_router_is_declared(tunnel, outer->source))
 		return;
 	if (may_tell(lane, word.drop))
 		teacher->word(teacher->context, &key, &word);

@@ -93,6 +93,8 @@ static __u32 grounds_of(const struct cv_fastpath *fastpath)
 			(CV_FORCE __u32)entry->local,
 			entry->dev,
 			entry->strict,
+			(__u32)tunnel->owners,
+			(__u32)(tunnel->owners >> 32),
 		};
 
 		sum += hash(numbers, sizeof(numbers) / sizeof(numbers[0]));

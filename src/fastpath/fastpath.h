@@ -65,6 +65,13 @@ int cv_fastpath_purge(const char *run_dir, struct cv_nl *nl, unsigned int *ret_r
 /* Carry a tunnel, or carry it in another way from now on. 0 or -errno: then the engine does. */
 int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_tunnel *tunnel);
 
+/*
+ * The owners that the engine has for a tunnel (or empty), once it has them: nothing that it said
+ * before, of other ones, holds any longer. Whom the fast path does not know has none.
+ */
+void cv_fastpath_tunnel_owners(struct cv_fastpath *fastpath, int ifindex,
+			       const struct cv_owners *owners);
+
 /* The device goes, or the engine must have all of its packets from now on. */
 void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex);
 

@@ -19,7 +19,8 @@ enum {
 struct cv_fastpath_tunnel {
 	struct cv_engine_tunnel config;
 	uint32_t slot;
-	int dev; /* index of config.dev, 0: none */
+	int dev;	 /* index of config.dev, 0: none */
+	uint64_t owners; /* a hash of the declared ones, 0: none; the engine's words rest on them */
 	struct cv_fp_tunnel entry;
 	bool in_map;
 	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": carried */

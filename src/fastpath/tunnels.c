@@ -202,6 +202,40 @@ int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_
 	return 0;
 }
 
+static uint64_t mix(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+	return sum ^ sum >> 29;
+}
+
+/* 0: of none. */
+static uint64_t hash_owners(const struct cv_owners *owners)
+{
+	uint64_t sum = mix(0, owners->peer_count);
+
+	for (size_t i = 0; i < owners->peer_count; i++)
+		sum = mix(sum, (CV_FORCE uint32_t)owners->peers[i]);
+	for (size_t i = 0; i < owners->range_count; i++) {
+		const struct cv_owner_range *range = &owners->ranges[i];
+
+		sum = mix(sum, (uint64_t)range->first << 32 | range->last);
+		sum = mix(sum, (CV_FORCE uint32_t)range->owner);
+	}
+	return sum;
+}
+
+void cv_fastpath_tunnel_owners(struct cv_fastpath *fastpath, int ifindex,
+			       const struct cv_owners *owners)
+{
+	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);
+	uint64_t hash = hash_owners(owners);
+
+	if (!tunnel || tunnel->owners == hash)
+		return;
+	tunnel->owners = hash;
+	cv_fastpath_bump(fastpath);
+}
+
 void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
 {
 	struct cv_fastpath_tunnel *tunnel = cv_fastpath_find_tunnel(fastpath, ifindex);

@@ -12,7 +12,10 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "tunnel/mtu.h"
 
 void cv_tunnel_config_init(struct cv_tunnel_config *config)
 {
@@ -101,6 +104,9 @@ int cv_tunnel_config_check(const struct cv_tunnel_config *config, struct cv_erro
 				    "remote and local are both %s; give the other host's address "
 				    "as remote",
 				    cv_tunnel_format_address(config->remote, text));
+	if (config->mtu && (config->mtu < CV_TUNNEL_MTU_MIN || config->mtu > CV_TUNNEL_MTU_MAX))
+		return cv_error_set(error, -EINVAL, "mtu %u: a tunnel's can be from %d to %d",
+				    config->mtu, CV_TUNNEL_MTU_MIN, CV_TUNNEL_MTU_MAX);
 	if (!cv_ipip_params_valid(&config->ipip))
 		return cv_error_set(error, -EINVAL,
 				    "ttl %u and nopmtudisc are incompatible; use ttl inherit, or "
@@ -141,6 +147,15 @@ const char *cv_tunnel_format_address(__be32 address, char *buffer)
 	if (address == 0)
 		return memcpy(buffer, "any", sizeof("any"));
 	return inet_ntop(AF_INET, &in, buffer, INET_ADDRSTRLEN);
+}
+
+const char *cv_tunnel_format_owner(const char *owner, char buffer[CV_TUNNEL_OWNER_TEXT_MAX])
+{
+	bool is_pools = !strcmp(owner, CV_TUNNEL_OWNER_POOLS);
+
+	snprintf(buffer, CV_TUNNEL_OWNER_TEXT_MAX, "%s%s of the store", is_pools ? "the " : "",
+		 owner);
+	return buffer;
 }
 
 /* ---- JSON ------------------------------------------------------------------------ */
@@ -463,6 +478,8 @@ void cv_tunnel_config_apply(struct cv_tunnel_config *config, const struct cv_tun
 		config->strict = from->strict;
 	if (patch->given & CV_TUNNEL_ECN)
 		config->ipip.ecn_mode = from->ipip.ecn_mode;
+	if (patch->given & CV_TUNNEL_MTU)
+		config->mtu = from->mtu;
 }
 
 bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tunnel_config *b)
@@ -470,7 +487,7 @@ bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tu
 	return a->remote == b->remote && a->local == b->local && !strcmp(a->dev, b->dev) &&
 	       a->ipip.ttl == b->ipip.ttl && a->ipip.tos == b->ipip.tos &&
 	       a->ipip.tos_inherit == b->ipip.tos_inherit && a->ipip.pmtudisc == b->ipip.pmtudisc &&
-	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict;
+	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict && a->mtu == b->mtu;
 }
 
 bool cv_tunnel_config_matches(const struct cv_tunnel_config *config,

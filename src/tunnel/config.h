@@ -14,6 +14,15 @@
 #include "tunnel/error.h"
 #include "wire/ipip.h"
 
+enum {
+	CV_TUNNEL_OWNER_MAX = 32,      /* with its NUL: "Tunnel " and a device's name */
+	CV_TUNNEL_OWNER_TEXT_MAX = 64, /* with its NUL */
+};
+
+/* Owners of tunnels; a Tunnel of the store is "Tunnel NAME". */
+#define CV_TUNNEL_OWNER_NOBODY "" /* a person, by command */
+#define CV_TUNNEL_OWNER_POOLS  "pools"
+
 struct cv_tunnel_config {
 	char name[IFNAMSIZ];
 	__be32 remote;	    /* 0: any (NBMA) */
@@ -21,6 +30,9 @@ struct cv_tunnel_config {
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
 	bool strict; /* nothing from strangers */
+	/* Of those that resources make; no part of a tunnel's JSON. */
+	uint32_t mtu;			 /* wanted, bytes; 0: it follows the underlay */
+	char owner[CV_TUNNEL_OWNER_MAX]; /* who alone may change it, for its whole life */
 };
 
 enum cv_tunnel_field {
@@ -34,6 +46,7 @@ enum cv_tunnel_field {
 	CV_TUNNEL_PMTUDISC = 1 << 7,
 	CV_TUNNEL_STRICT = 1 << 8,
 	CV_TUNNEL_ECN = 1 << 9,
+	CV_TUNNEL_MTU = 1 << 10,
 };
 
 /* Some fields of a tunnel: what a command gives. The others of config mean nothing. */
@@ -64,7 +77,7 @@ void cv_tunnel_config_apply(struct cv_tunnel_config *config, const struct cv_tun
 bool cv_tunnel_config_matches(const struct cv_tunnel_config *config,
 			      const struct cv_tunnel_patch *patch);
 
-/* True if everything but the name is the same. */
+/* True if everything but the name and the owner is the same. */
 bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tunnel_config *b);
 
 /* The given fields as a JSON object; the caller owns it. NULL without memory. */
@@ -90,6 +103,9 @@ int cv_tunnel_parse_address(const char *text, const char *what, __be32 *ret_addr
 /* Read a device's name from the JSON of a field. 0 or -EINVAL. */
 int cv_tunnel_name_from_json(const json_t *json, const char *field, char ret_name[IFNAMSIZ],
 			     struct cv_error *error);
+
+/* Whose a tunnel is, in words: "the pools of the store". owner: not nobody. Returns buffer. */
+const char *cv_tunnel_format_owner(const char *owner, char buffer[CV_TUNNEL_OWNER_TEXT_MAX]);
 
 /* "any" or dotted quad; buffer: INET_ADDRSTRLEN bytes. Returns buffer. */
 const char *cv_tunnel_format_address(__be32 address, char *buffer);

@@ -52,6 +52,8 @@ uint32_t cv_tunnel_mtu_wanted(struct cv_nl *nl, const struct cv_tunnel_config *c
 	struct cv_link dev;
 	uint32_t mtu;
 
+	if (config->mtu)
+		return config->mtu;
 	if (!config->remote && !config->dev[0])
 		return CV_TUNNEL_MTU_NBMA;
 	if (config->dev[0]) {

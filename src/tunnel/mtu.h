@@ -15,9 +15,10 @@ enum {
 };
 
 /*
- * The MTU in bytes of the route to the remote (its mtu metric, else that of its smallest
- * device) - 20; for remote any, that of dev - 20, or CV_TUNNEL_MTU_NBMA without dev. 0 when
- * it cannot be told now: no route or dev, or one through a device that is_ours says yes to.
+ * The one that config wants; else the MTU in bytes of the route to the remote (its mtu metric, else
+ * that of its smallest device) - 20; for remote any, that of dev - 20, or CV_TUNNEL_MTU_NBMA
+ * without dev. 0 when it cannot be told now: no route or dev, or one through a device that is_ours
+ * says yes to.
  */
 uint32_t cv_tunnel_mtu_wanted(struct cv_nl *nl, const struct cv_tunnel_config *config,
 			      bool (*is_ours)(int ifindex, const void *data), const void *data);

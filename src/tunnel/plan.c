@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,13 +50,36 @@ static int check(const struct cv_tunnel_plan *plan, const struct cv_tunnel_confi
 	return 0;
 }
 
-static int play_add(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *patch, size_t max,
-		    struct cv_error *error)
+/* May this owner touch the tunnel? Who adds wants its name alone. 0, -EPERM or -EEXIST. */
+static int check_owner(const struct cv_tunnel_config *self, const char *owner,
+		       enum cv_tunnel_verb verb, struct cv_error *error)
 {
-	struct cv_tunnel_config config;
-	int rc;
+	bool adds = verb == CV_TUNNEL_ADD || (verb == CV_TUNNEL_REPLACE && *owner);
+	char text[CV_TUNNEL_OWNER_TEXT_MAX];
 
-	if (find(plan, patch->config.name))
+	if (!strcmp(self->owner, owner))
+		return 0;
+	if (self->owner[0])
+		return cv_error_set(error, adds ? -EEXIST : -EPERM,
+				    "tunnel %s belongs to %s; change the resources there, or %s",
+				    self->name, cv_tunnel_format_owner(self->owner, text),
+				    adds ? "choose another name" : "use a tunnel of another name");
+	return cv_error_set(error, adds ? -EEXIST : -EPERM,
+			    "tunnel %s was made by a command and is no resource's; `culvert tunnel "
+			    "del %s` first, or choose another name",
+			    self->name, self->name);
+}
+
+static int play_add(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *patch,
+		    const char *owner, size_t max, struct cv_error *error)
+{
+	const struct cv_tunnel_config *same = find(plan, patch->config.name);
+	struct cv_tunnel_config config;
+	int rc = same ? check_owner(same, owner, CV_TUNNEL_ADD, error) : 0;
+
+	if (rc)
+		return rc;
+	if (same)
 		return cv_error_set(error, -EEXIST,
 				    "a tunnel %s exists already; use change, or delete it first",
 				    patch->config.name);
@@ -64,6 +88,7 @@ static int play_add(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *p
 				    max);
 	cv_tunnel_config_init(&config);
 	cv_tunnel_config_apply(&config, patch);
+	snprintf(config.owner, sizeof(config.owner), "%s", owner);
 	rc = check(plan, &config, NULL, error);
 	if (rc)
 		return rc;
@@ -78,7 +103,7 @@ static int missing(const char *name, struct cv_error *error)
 }
 
 static int play_change(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *patch,
-		       bool from_defaults, struct cv_error *error)
+		       const char *owner, enum cv_tunnel_verb verb, struct cv_error *error)
 {
 	struct cv_tunnel_config *self = find(plan, patch->config.name);
 	struct cv_tunnel_config config;
@@ -86,10 +111,14 @@ static int play_change(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch
 
 	if (!self)
 		return missing(patch->config.name, error);
+	rc = check_owner(self, owner, verb, error);
+	if (rc)
+		return rc;
 	config = *self;
-	if (from_defaults)
+	if (verb == CV_TUNNEL_REPLACE)
 		cv_tunnel_config_init(&config);
 	cv_tunnel_config_apply(&config, patch);
+	memcpy(config.owner, self->owner, sizeof(config.owner));
 	rc = check(plan, &config, self, error);
 	if (rc)
 		return rc;
@@ -98,12 +127,16 @@ static int play_change(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch
 }
 
 static int play_delete(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch *patch,
-		       struct cv_error *error)
+		       const char *owner, struct cv_error *error)
 {
 	struct cv_tunnel_config *self = find(plan, patch->config.name);
+	int rc;
 
 	if (!self)
 		return missing(patch->config.name, error);
+	rc = check_owner(self, owner, CV_TUNNEL_DELETE, error);
+	if (rc)
+		return rc;
 	if (!cv_tunnel_config_matches(self, patch))
 		return cv_error_set(error, -ENOENT,
 				    "tunnel %s is not as you say; give its name alone to delete it",
@@ -113,8 +146,8 @@ static int play_delete(struct cv_tunnel_plan *plan, const struct cv_tunnel_patch
 	return 0;
 }
 
-static int play(struct cv_tunnel_plan *plan, const struct cv_tunnel_change *change, size_t max,
-		struct cv_error *error)
+static int play(struct cv_tunnel_plan *plan, const struct cv_tunnel_change *change,
+		const char *owner, size_t max, struct cv_error *error)
 {
 	const struct cv_tunnel_patch *patch = &change->patch;
 
@@ -122,22 +155,23 @@ static int play(struct cv_tunnel_plan *plan, const struct cv_tunnel_change *chan
 		return cv_error_set(error, -EINVAL, "a tunnel without a name; give one");
 	switch (change->verb) {
 	case CV_TUNNEL_ADD:
-		return play_add(plan, patch, max, error);
+		return play_add(plan, patch, owner, max, error);
 	case CV_TUNNEL_CHANGE:
-		return play_change(plan, patch, false, error);
+		return play_change(plan, patch, owner, change->verb, error);
 	case CV_TUNNEL_REPLACE:
 		if (!find(plan, patch->config.name))
-			return play_add(plan, patch, max, error);
-		return play_change(plan, patch, true, error);
+			return play_add(plan, patch, owner, max, error);
+		return play_change(plan, patch, owner, change->verb, error);
 	case CV_TUNNEL_DELETE:
-		return play_delete(plan, patch, error);
+		return play_delete(plan, patch, owner, error);
 	}
 	return cv_error_set(error, -EINVAL, "no such kind of change");
 }
 
 int cv_tunnel_plan_init(struct cv_tunnel_plan *ret_plan, const struct cv_tunnel_config *current,
-			size_t current_count, const struct cv_tunnel_change *changes, size_t count,
-			size_t max, size_t *ret_index, struct cv_error *error)
+			size_t current_count, const char *owner,
+			const struct cv_tunnel_change *changes, size_t count, size_t max,
+			size_t *ret_index, struct cv_error *error)
 {
 	struct cv_tunnel_plan plan = {
 		.configs = calloc(current_count + count + 1, sizeof(*plan.configs)),
@@ -151,7 +185,7 @@ int cv_tunnel_plan_init(struct cv_tunnel_plan *ret_plan, const struct cv_tunnel_
 	if (current_count)
 		memcpy(plan.configs, current, current_count * sizeof(*current));
 	for (size_t i = 0; i < count; i++) {
-		int rc = play(&plan, &changes[i], max, error);
+		int rc = play(&plan, &changes[i], owner, max, error);
 
 		if (rc) {
 			cv_tunnel_plan_fini(&plan);

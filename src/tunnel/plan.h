@@ -24,14 +24,16 @@ struct cv_tunnel_plan {
 };
 
 /*
- * Play changes one after the other on a copy of current. Every step must be valid by itself: names,
+ * Play changes one after the other on a copy of current. owner: who asks; what it adds is its own,
+ * and what is another's it may not change or delete. Every step must be valid by itself: names,
  * pairs (remote, local) and the rules of cv_tunnel_config_check. 0, or -EINVAL, -EEXIST, -ENOENT,
- * -ENOSPC (more than max tunnels), -ENOMEM and the index of the change at fault in *ret_index.
- * cv_tunnel_plan_fini frees the plan.
+ * -EPERM (another's tunnel), -ENOSPC (more than max tunnels), -ENOMEM and the index of the change
+ * at fault in *ret_index. cv_tunnel_plan_fini frees the plan.
  */
 int cv_tunnel_plan_init(struct cv_tunnel_plan *ret_plan, const struct cv_tunnel_config *current,
-			size_t current_count, const struct cv_tunnel_change *changes, size_t count,
-			size_t max, size_t *ret_index, struct cv_error *error);
+			size_t current_count, const char *owner,
+			const struct cv_tunnel_change *changes, size_t count, size_t max,
+			size_t *ret_index, struct cv_error *error);
 void cv_tunnel_plan_fini(struct cv_tunnel_plan *plan);
 
 /* The tunnel of this name, or NULL. */

@@ -139,8 +139,13 @@ static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel,
 		    strerror(-rc));
 		return false;
 	}
-	say(set, LOG_INFO, "%s: mtu %u, was %u: that of %s changed", tunnel->config.name, wanted,
-	    tunnel->mtu, tunnel->config.remote ? "the route to its remote" : "its underlay");
+	if (tunnel->config.mtu)
+		say(set, LOG_INFO, "%s: mtu %u, was %u, as configured", tunnel->config.name, wanted,
+		    tunnel->mtu);
+	else
+		say(set, LOG_INFO, "%s: mtu %u, was %u: that of %s changed", tunnel->config.name,
+		    wanted, tunnel->mtu,
+		    tunnel->config.remote ? "the route to its remote" : "its underlay");
 	tunnel->mtu = wanted;
 	return true;
 }
@@ -202,7 +207,7 @@ static void forget(struct cv_tunnel_set *set, size_t index)
 	struct cv_tunnel *tunnel = set->tunnels[index];
 
 	cv_tunnel_stop(tunnel, &set->host);
-	free(tunnel);
+	cv_tunnel_destroy(tunnel);
 	set->count--;
 	memmove(&set->tunnels[index], &set->tunnels[index + 1],
 		(set->count - index) * sizeof(*set->tunnels));
@@ -270,6 +275,20 @@ static void offer_again(struct cv_tunnel_set *set, struct cv_tunnel *tunnel)
 	tunnel->fastpath_told = tunnel->fastpath_error;
 }
 
+/* The device of a tunnel that resources want is gone; it will get a new one. */
+static void lose_device(struct cv_tunnel_set *set, struct cv_tunnel *tunnel)
+{
+	char text[CV_TUNNEL_OWNER_TEXT_MAX];
+
+	say(set, LOG_NOTICE,
+	    "%s: somebody deleted its device, or moved it; it gets a new one, as it belongs to %s",
+	    tunnel->config.name, cv_tunnel_format_owner(tunnel->config.owner, text));
+	cv_carrier_release(set->host.carrier, tunnel->ifindex);
+	cv_tunnel_stop(tunnel, &set->host);
+	tunnel->ifindex = 0;
+	tunnel->mtu = 0;
+}
+
 /* Returns true if the state changed; *ret_gone: the device is, and so should the tunnel be. */
 static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, bool *ret_gone)
 {
@@ -280,13 +299,14 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 	*ret_gone = false;
 	if (tunnel->ifindex) {
 		rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
-		if (rc == -ENODEV) {
-			*ret_gone = true;
-			return true;
-		}
-		if (rc)
+		if (rc && rc != -ENODEV)
 			return false;
-		changed |= follow_name(set, tunnel, &link);
+		*ret_gone = rc && !tunnel->config.owner[0];
+		if (*ret_gone)
+			return true;
+		if (rc)
+			lose_device(set, tunnel);
+		changed |= rc ? true : follow_name(set, tunnel, &link);
 	}
 	if (!tunnel->active) {
 		changed |= try_start(set, tunnel);
@@ -294,11 +314,27 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 			rc = cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link);
 	}
 	offer_again(set, tunnel);
+	cv_tunnel_accept_any_way(tunnel);
 	if (tunnel->active && !rc) {
 		keep_alias(set, tunnel, &link);
 		changed |= follow_mtu(set, tunnel, &link);
 	}
 	return changed;
+}
+
+/* Look at one tunnel. False: it is gone. */
+static bool refresh_at(struct cv_tunnel_set *set, size_t index, bool *changed)
+{
+	bool gone;
+
+	*changed |= refresh_tunnel(set, set->tunnels[index], &gone);
+	if (!gone)
+		return true;
+	say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device, or moved it",
+	    set->tunnels[index]->config.name);
+	cv_carrier_release(set->host.carrier, set->tunnels[index]->ifindex);
+	forget(set, index);
+	return false;
 }
 
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set)
@@ -307,17 +343,8 @@ void cv_tunnel_set_refresh(struct cv_tunnel_set *set)
 
 	look_for_kernel_tunnel(set);
 	for (size_t i = 0; i < set->count;) {
-		bool gone;
-
-		changed |= refresh_tunnel(set, set->tunnels[i], &gone);
-		if (!gone) {
+		if (refresh_at(set, i, &changed))
 			i++;
-			continue;
-		}
-		say(set, LOG_NOTICE, "%s: deleted, as somebody deleted its device, or moved it",
-		    set->tunnels[i]->config.name);
-		cv_carrier_release(set->host.carrier, set->tunnels[i]->ifindex);
-		forget(set, i);
 	}
 	if (changed)
 		save(set);
@@ -356,9 +383,30 @@ static int check_surroundings(struct cv_tunnel_set *set, const struct cv_tunnel_
 	return cv_tunnel_find_device(&set->host, config->name, &link, error) < 0 ? -EEXIST : 0;
 }
 
-static int make_plan(struct cv_tunnel_set *set, const struct cv_tunnel_change *changes,
-		     size_t count, struct cv_tunnel_plan *ret_plan, size_t *ret_index,
-		     struct cv_error *error)
+/* Nothing is planned with a device that is gone since the last look. */
+static void notice_lost_devices(struct cv_tunnel_set *set, const struct cv_tunnel_change *changes,
+				size_t count)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = changes[i].patch.config.name;
+		struct cv_link link;
+		size_t at = 0;
+
+		while (at < set->count && strcmp(set->tunnels[at]->config.name, name) != 0)
+			at++;
+		if (at < set->count && set->tunnels[at]->ifindex &&
+		    cv_link_get_by_index(set->host.nl, set->tunnels[at]->ifindex, &link) == -ENODEV)
+			refresh_at(set, at, &changed);
+	}
+	if (changed)
+		save(set);
+}
+
+static int make_plan(struct cv_tunnel_set *set, const char *owner,
+		     const struct cv_tunnel_change *changes, size_t count,
+		     struct cv_tunnel_plan *ret_plan, size_t *ret_index, struct cv_error *error)
 {
 	struct cv_tunnel_config *current = calloc(set->count + 1, sizeof(*current));
 	int rc;
@@ -367,7 +415,7 @@ static int make_plan(struct cv_tunnel_set *set, const struct cv_tunnel_change *c
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < set->count; i++)
 		current[i] = set->tunnels[i]->config;
-	rc = cv_tunnel_plan_init(ret_plan, current, set->count, changes, count,
+	rc = cv_tunnel_plan_init(ret_plan, current, set->count, owner, changes, count,
 				 CV_ENGINE_TUNNELS_MAX, ret_index, error);
 	free(current);
 	if (rc)
@@ -401,7 +449,7 @@ static void take_over(struct cv_tunnel_set *set, struct cv_tunnel **tunnels,
 	set->count = 0;
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->steps[i].kind == CV_STEP_DELETE)
-			free(t->steps[i].tunnel);
+			cv_tunnel_destroy(t->steps[i].tunnel);
 		else
 			tunnels[set->count++] = t->steps[i].tunnel;
 	}
@@ -433,15 +481,18 @@ static int run(struct cv_tunnel_set *set, struct cv_tunnel_transaction *t, const
 	return 0;
 }
 
-int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change *changes,
-			size_t count, size_t *ret_index, struct cv_error *error)
+int cv_tunnel_set_apply(struct cv_tunnel_set *set, const char *owner,
+			const struct cv_tunnel_change *changes, size_t count, size_t *ret_index,
+			struct cv_error *error)
 {
 	struct cv_tunnel_transaction transaction;
 	struct cv_tunnel_plan plan;
 	const char *name = "";
 	size_t index = count;
-	int rc = make_plan(set, changes, count, &plan, &index, error);
+	int rc;
 
+	notice_lost_devices(set, changes, count);
+	rc = make_plan(set, owner, changes, count, &plan, &index, error);
 	if (rc) {
 		*ret_index = index;
 		return rc;
@@ -460,6 +511,14 @@ int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change
 	if (!rc)
 		cv_tunnel_set_refresh(set);
 	return rc;
+}
+
+int cv_tunnel_set_owners(struct cv_tunnel_set *set, const char *name,
+			 const struct cv_owners *owners)
+{
+	struct cv_tunnel *tunnel = find(set, name);
+
+	return tunnel ? cv_tunnel_declare(tunnel, &set->host, owners) : -ENOENT;
 }
 
 /* ---- loading ------------------------------------------------------------------- */
@@ -625,6 +684,23 @@ const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *se
 	const struct cv_tunnel *tunnel = find(set, name);
 
 	return tunnel ? &tunnel->config : NULL;
+}
+
+const struct cv_tunnel_config *cv_tunnel_set_find_owned(const struct cv_tunnel_set *set,
+							const char *owner, size_t *from)
+{
+	for (; *from < set->count; (*from)++) {
+		if (!strcmp(set->tunnels[*from]->config.owner, owner))
+			return &set->tunnels[*from]->config;
+	}
+	return NULL;
+}
+
+int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name)
+{
+	const struct cv_tunnel *tunnel = find(set, name);
+
+	return tunnel ? tunnel->ifindex : 0;
 }
 
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex)

@@ -48,19 +48,30 @@ int cv_tunnel_set_create(const struct cv_tunnel_set_options *options,
 void cv_tunnel_set_destroy(struct cv_tunnel_set *set);
 
 /*
- * Make all changes, in the order given as far as one can tell from outside, or none.
- * Existing tunnels that are deleted and added again are changed: they keep their devices. 0, or
- * -errno with the index of the change that is at fault in *ret_index (count: none in particular):
- * -EINVAL, -EEXIST (name, pair of addresses, or device taken), -ENOENT (no such tunnel), -ENODEV
+ * Make all changes, in the order given as far as one can tell from outside, or none. owner: who
+ * asks (CV_TUNNEL_OWNER_…); what another has made is not changed or deleted. Existing tunnels that
+ * are deleted and added again are changed: they keep their devices. 0, or -errno with the index of
+ * the change that is at fault in *ret_index (count: none in particular): -EINVAL, -EEXIST (name,
+ * pair of addresses, or device taken), -ENOENT (no such tunnel), -EPERM (another's tunnel), -ENODEV
  * (no such underlay device), -EBUSY (a kernel tunnel is up), -ENOSPC (too many tunnels, or a full
  * disk), ….
  */
-int cv_tunnel_set_apply(struct cv_tunnel_set *set, const struct cv_tunnel_change *changes,
-			size_t count, size_t *ret_index, struct cv_error *error);
+int cv_tunnel_set_apply(struct cv_tunnel_set *set, const char *owner,
+			const struct cv_tunnel_change *changes, size_t count, size_t *ret_index,
+			struct cv_error *error);
+
+/*
+ * Declare who owns which inner addresses behind an NBMA tunnel (engine/router.h: what it means);
+ * NULL: nobody does. A copy is kept as long as the tunnel is, whatever becomes of its device. 0,
+ * -ENOENT, -ENOMEM.
+ */
+int cv_tunnel_set_owners(struct cv_tunnel_set *set, const char *name,
+			 const struct cv_owners *owners);
 
 /*
  * Look again at devices, routes and kernel tunnels: MTUs follow, devices that somebody deleted take
- * their tunnel along, tunnels that could not start are tried again. To be called after
+ * their tunnel along (a resource's tunnel gets a new one: down, without addresses, with another
+ * index), tunnels that could not start are tried again. To be called after
  * cv_monitor_drain saw anything.
  */
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
@@ -78,6 +89,14 @@ size_t cv_tunnel_set_count(const struct cv_tunnel_set *set);
 const struct cv_tunnel_config *cv_tunnel_set_config(const struct cv_tunnel_set *set, size_t index);
 const struct cv_tunnel_config *cv_tunnel_set_find(const struct cv_tunnel_set *set,
 						  const char *name);
+
+/* The first tunnel of this owner (at *from, or after it), which *from is then the index of; NULL:
+ * no more. */
+const struct cv_tunnel_config *cv_tunnel_set_find_owned(const struct cv_tunnel_set *set,
+							const char *owner, size_t *from);
+
+/* Index of a tunnel's device as it was last seen; 0: no such tunnel, or it has no device. */
+int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name);
 
 /* True if a device is a tunnel's. */
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex);

@@ -2,8 +2,11 @@
 /*
  * The state file: JSON, version 1:
  *
- *   {"version": 1, "tunnels": [{"tunnel": {…config.h…}, "ifindex": 7,
- *                                "mtu": 1480, "complete": true}]}
+ *   {"version": 1, "tunnels": [{"tunnel": {…config.h…}, "owner": "pools", "mtu_wanted": 0,
+ *                                "ifindex": 7, "mtu": 1480, "complete": true}]}
+ *
+ * Files of Culverts that knew no owners have neither "owner" nor "mtu_wanted": "" and 0. A member
+ * that is not known is refused: what it says would be lost with the next writing.
  *
  * How it is written and read: tunnel/file.h.
  */
@@ -31,8 +34,9 @@ static int out_of_memory(struct cv_error *error)
 
 static json_t *record_to_json(const struct cv_tunnel_record *record)
 {
-	return json_pack("{s:o, s:i, s:I, s:b}", "tunnel",
-			 cv_tunnel_config_to_json(&record->config), "ifindex", record->ifindex,
+	return json_pack("{s:o, s:s, s:I, s:i, s:I, s:b}", "tunnel",
+			 cv_tunnel_config_to_json(&record->config), "owner", record->config.owner,
+			 "mtu_wanted", (json_int_t)record->config.mtu, "ifindex", record->ifindex,
 			 "mtu", (json_int_t)record->mtu, "complete", (int)record->complete);
 }
 
@@ -63,6 +67,47 @@ int cv_tunnel_state_save(const char *run_dir, const struct cv_tunnel_record *rec
 
 /* ---- loading ------------------------------------------------------------------- */
 
+static int check_members(const json_t *json, struct cv_error *error)
+{
+	static const char *const known[] = {"tunnel",  "owner", "mtu_wanted",
+					    "ifindex", "mtu",	"complete"};
+	void *it;
+
+	/* jansson's iterators take no const object, and change nothing. */
+	for (it = json_object_iter((json_t *)(uintptr_t)json); it;
+	     it = json_object_iter_next((json_t *)(uintptr_t)json, it)) {
+		const char *key = json_object_iter_key(it);
+		size_t i = 0;
+
+		while (i < sizeof(known) / sizeof(known[0]) && strcmp(known[i], key) != 0)
+			i++;
+		if (i == sizeof(known) / sizeof(known[0]))
+			return cv_error_set(error, -EINVAL,
+					    "unknown member \"%.64s\" beside a tunnel", key);
+	}
+	return 0;
+}
+
+/* What a resource's tunnel has more. */
+static int owner_from_json(const json_t *json, struct cv_tunnel_config *config,
+			   struct cv_error *error)
+{
+	const json_t *owner = json_object_get(json, "owner");
+	const json_t *mtu = json_object_get(json, "mtu_wanted");
+
+	if ((owner &&
+	     (!json_is_string(owner) || json_string_length(owner) >= sizeof(config->owner) ||
+	      json_string_length(owner) != strlen(json_string_value(owner)))) ||
+	    (mtu && (!json_is_integer(mtu) || json_integer_value(mtu) < 0 ||
+		     json_integer_value(mtu) > UINT16_MAX)))
+		return cv_error_set(error, -EINVAL, "a tunnel's owner, or its MTU, makes no sense");
+	if (owner)
+		memcpy(config->owner, json_string_value(owner), json_string_length(owner) + 1);
+	if (mtu)
+		config->mtu = (uint32_t)json_integer_value(mtu);
+	return 0;
+}
+
 static int record_from_json(const json_t *json, struct cv_tunnel_record *ret_record,
 			    struct cv_error *error)
 {
@@ -72,6 +117,10 @@ static int record_from_json(const json_t *json, struct cv_tunnel_record *ret_rec
 	struct cv_tunnel_patch patch;
 	int rc = cv_tunnel_patch_from_json(json_object_get(json, "tunnel"), &patch, error);
 
+	if (!rc)
+		rc = check_members(json, error);
+	if (!rc)
+		rc = owner_from_json(json, &patch.config, error);
 	if (rc)
 		return rc;
 	if (!(patch.given & CV_TUNNEL_NAME) || !json_is_integer(ifindex) ||

@@ -14,9 +14,9 @@
 #define CV_TUNNEL_STATE_FILE "tunnels.json"
 
 struct cv_tunnel_record {
-	struct cv_tunnel_config config;
-	int ifindex;   /* of its device, which may be renamed; 0: not known */
-	uint32_t mtu;  /* bytes; what we last gave the device, 0: nothing yet */
+	struct cv_tunnel_config config; /* with owner and wanted MTU */
+	int ifindex;			/* of its device, which may be renamed; 0: not known */
+	uint32_t mtu;			/* bytes; what we last gave the device, 0: nothing yet */
 	bool complete; /* false: being made; a restart takes back what there is of it */
 };
 

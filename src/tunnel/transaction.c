@@ -156,7 +156,7 @@ void cv_tunnel_transaction_undo(struct cv_tunnel_transaction *t)
 		if (step->kind == CV_STEP_ADD && step->tunnel) {
 			if (step->tunnel->active)
 				cv_tunnel_remove(step->tunnel, t->host);
-			free(step->tunnel);
+			cv_tunnel_destroy(step->tunnel);
 			step->tunnel = NULL;
 		}
 		if (step->kind == CV_STEP_CHANGE &&

@@ -29,6 +29,29 @@ struct cv_tunnel *cv_tunnel_create(const struct cv_tunnel_config *config)
 	return tunnel;
 }
 
+void cv_tunnel_destroy(struct cv_tunnel *tunnel)
+{
+	if (!tunnel)
+		return;
+	cv_owners_fini(&tunnel->owners);
+	free(tunnel);
+}
+
+static int not_ours(const struct cv_link *link, const char *name, struct cv_error *error)
+{
+	/* The one that module brings along cannot be deleted. */
+	if (!strcmp(link->kind, "ipip"))
+		return cv_error_set(error, -EEXIST,
+				    "device %s is the kernel's own IP-in-IP tunnel; unload that "
+				    "(`rmmod ipip`), rename it (`ip link set %s name %.10s-kern`), "
+				    "or choose another name",
+				    name, name, name);
+	return cv_error_set(error, -EEXIST,
+			    "a device %s exists already and is not ours; choose another name, or "
+			    "remove that device",
+			    name);
+}
+
 int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 			  struct cv_link *ret_link, struct cv_error *error)
 {
@@ -42,10 +65,7 @@ int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
 				    strerror(-rc));
 	/* By an alternative name, it is another tunnel's. */
 	if (!cv_device_is_ours(host->alias, &link) || strcmp(link.name, name))
-		return cv_error_set(error, -EEXIST,
-				    "a device %s exists already and is not ours; choose another "
-				    "name, or remove that device",
-				    name);
+		return not_ours(&link, name, error);
 	*ret_link = link;
 	return 1;
 }
@@ -211,6 +231,20 @@ static int attach(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, b
 	return rc ? engine_error(rc, error) : 0;
 }
 
+void cv_tunnel_accept_any_way(const struct cv_tunnel *tunnel)
+{
+	enum {
+		NONE = 0,
+		LOOSE = 2
+	};
+	const char *name = tunnel->config.name;
+	int wanted = cv_sysctl_read_ipv4("all", "rp_filter") > 0 ? LOOSE : NONE;
+
+	if (tunnel->active && tunnel->owners.peer_count &&
+	    cv_sysctl_read_ipv4(name, "rp_filter") != wanted)
+		(void)cv_sysctl_write_ipv4(name, "rp_filter", wanted);
+}
+
 int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host, uint32_t mtu,
 		    struct cv_error *error)
 {
@@ -231,8 +265,15 @@ int cv_tunnel_start(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 	rc = attach(tunnel, host, !found, mtu, queues, error);
 	if (rc)
 		goto close_all;
+	rc = cv_engine_tunnel_set_owners(host->engine, tunnel->ifindex, &tunnel->owners);
+	if (rc) {
+		cv_engine_tunnel_delete(host->engine, tunnel->ifindex);
+		cv_error_set(error, rc, "out of memory");
+		goto delete_device;
+	}
 	tunnel->active = true;
 	tunnel->reason.text[0] = '\0';
+	cv_tunnel_accept_any_way(tunnel);
 	cv_tunnel_offer(tunnel, host);
 	cv_carrier_hold(host->carrier, tunnel->ifindex, tunnel->spare);
 	return 0;
@@ -263,6 +304,8 @@ void cv_tunnel_offer(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 	/* It must not go on with what the tunnel was before. */
 	if (tunnel->fastpath_error)
 		cv_fastpath_tunnel_delete(host->fastpath, tunnel->ifindex);
+	else
+		cv_fastpath_tunnel_owners(host->fastpath, tunnel->ifindex, &tunnel->owners);
 }
 
 void cv_tunnel_stop(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host)
@@ -309,5 +352,33 @@ int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 	}
 	tunnel->config = *config;
 	cv_tunnel_offer(tunnel, host);
+	return 0;
+}
+
+int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+		      const struct cv_owners *owners)
+{
+	static const struct cv_owners nobody = {0};
+	struct cv_owners copy;
+	int rc;
+
+	if (!owners)
+		owners = &nobody;
+	if (cv_owners_equal(&tunnel->owners, owners))
+		return 0;
+	rc = cv_owners_copy(owners, &copy);
+	if (!rc && tunnel->active) {
+		rc = cv_engine_tunnel_set_owners(host->engine, tunnel->ifindex, &copy);
+		if (rc)
+			cv_owners_fini(&copy);
+	}
+	if (rc)
+		return rc;
+	cv_owners_fini(&tunnel->owners);
+	tunnel->owners = copy;
+	cv_tunnel_accept_any_way(tunnel);
+	/* After the engine: what that has said before, of others, holds no longer. */
+	if (tunnel->active && host->fastpath)
+		cv_fastpath_tunnel_owners(host->fastpath, tunnel->ifindex, &copy);
 	return 0;
 }

@@ -27,17 +27,20 @@ struct cv_tunnel_host {
 
 struct cv_tunnel {
 	struct cv_tunnel_config config;
-	int ifindex;		/* 0: there is no device */
-	bool active;		/* the engine carries it */
-	int spare;		/* a detached queue, for the carrier holder; -1: none */
-	uint32_t mtu;		/* bytes; what we last gave the device, 0: nothing yet */
-	struct cv_error reason; /* why it is not active */
-	int fastpath_error;	/* why the fast path does not know it: -errno; 0: it does */
-	int fastpath_told;	/* which of these the log has */
+	struct cv_owners owners; /* declared, whatever becomes of the device; or empty */
+	int ifindex;		 /* 0: there is no device */
+	bool active;		 /* the engine carries it */
+	int spare;		 /* a detached queue, for the carrier holder; -1: none */
+	uint32_t mtu;		 /* bytes; what we last gave the device, 0: nothing yet */
+	struct cv_error reason;	 /* why it is not active */
+	int fastpath_error;	 /* why the fast path does not know it: -errno; 0: it does */
+	int fastpath_told;	 /* which of these the log has */
 };
 
-/* One that is not started; the caller frees it when it is stopped. NULL without memory. */
+/* One that is not started. NULL without memory. The caller owns it: _destroy when it is stopped
+ * (NULL is fine). */
 struct cv_tunnel *cv_tunnel_create(const struct cv_tunnel_config *config);
+void cv_tunnel_destroy(struct cv_tunnel *tunnel);
 
 /* Look for the tunnel's device: 1 it exists and is ours, 0 it does not exist, -EEXIST, -errno. */
 int cv_tunnel_find_device(const struct cv_tunnel_host *host, const char *name,
@@ -68,5 +71,21 @@ int cv_tunnel_remove(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 /* Carry it in another way from now on (the name stays). 0, or -errno and nothing has changed. */
 int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		     const struct cv_tunnel_config *config, struct cv_error *error);
+
+/*
+ * Declare who owns which inner addresses (NULL, or empty: nobody does), for engine and fast path,
+ * now and whenever the tunnel is started again; a copy is kept. 0, or -errno and nothing has
+ * changed.
+ */
+int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+		      const struct cv_owners *owners);
+
+/*
+ * What an owner sends through the tunnel may be answered by another way, and the kernel must not
+ * drop it as from the wrong side: who may send it has been judged by then. So the device of an
+ * active tunnel with owners has rp_filter 0; where it is on for all devices (the larger of both
+ * counts), 2, with which the kernel drops it all the same if the device has no address.
+ */
+void cv_tunnel_accept_any_way(const struct cv_tunnel *tunnel);
 
 #endif

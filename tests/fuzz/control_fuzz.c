@@ -120,7 +120,7 @@ static void play(const struct cv_request *request)
 		memcpy(current[i].name, (char[]){'t', 'u', 'n', (char)('0' + i), 0}, 5);
 		current[i].remote = htonl(0xc0000201 + (uint32_t)i);
 	}
-	if (cv_tunnel_plan_init(&plan, current, TUNNELS, request->changes, request->count,
+	if (cv_tunnel_plan_init(&plan, current, TUNNELS, "", request->changes, request->count,
 				TUNNELS_MAX, &at, &error)) {
 		demand(at < request->count);
 		return check_error(&error);

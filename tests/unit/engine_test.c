@@ -11,6 +11,7 @@
 /* cmocka.h wants the four above. */
 #include <cmocka.h>
 
+#include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -169,6 +170,79 @@ static void test_bound_device_is_followed(void **state)
 	test_free(live);
 }
 
+/* From far's 192.0.2.2, of an inner 172.16.0.5. */
+static void send_from_far(const struct fixture *fixture)
+{
+	unsigned char packet[48] = {0};
+
+	cv_put_ipv4(packet, IPPROTO_IPIP, cv_addr("192.0.2.2"), cv_addr("192.0.2.1"), 28);
+	cv_put_ipv4(packet + 20, IPPROTO_UDP, cv_addr("172.16.0.5"), cv_addr("192.0.2.1"), 8);
+	packet[45] = 8; /* UDP's length */
+	cv_pair_send(&fixture->pair, cv_pair_near_mac, packet, sizeof(packet));
+}
+
+/* Wait until one more packet has been received, or dropped for this reason. */
+static bool comes_to(const struct fixture *fixture, enum cv_drop reason)
+{
+	const struct timespec a_moment = {.tv_nsec = 5 * 1000 * 1000};
+	struct cv_counters before, now;
+	int ifindex = fixture->tunnel.ifindex;
+
+	assert_int_equal(cv_engine_tunnel_counters(fixture->engine, ifindex, &before), 0);
+	send_from_far(fixture);
+	for (int i = 0; i < 400; i++) {
+		assert_int_equal(cv_engine_tunnel_counters(fixture->engine, ifindex, &now), 0);
+		if (reason ? now.drops[reason] == before.drops[reason] + 1
+			   : now.rx_packets == before.rx_packets + 1)
+			return true;
+		nanosleep(&a_moment, NULL);
+	}
+	return false;
+}
+
+static int set_owner(const struct fixture *fixture, const char *owner)
+{
+	const struct cv_owned_prefix prefix = {
+		.first = 0xac100000,
+		.last = 0xac1000ff,
+		.length = 24,
+		.owner = cv_addr(owner),
+	};
+	const __be32 peers[] = {cv_addr("192.0.2.2"), cv_addr("192.0.2.9")};
+	struct cv_owners owners;
+	int rc;
+
+	assert_int_equal(cv_owners_make(&prefix, 1, peers, 2, &owners), 0);
+	rc = cv_engine_tunnel_set_owners(fixture->engine, fixture->tunnel.ifindex, &owners);
+	cv_owners_fini(&owners);
+	return rc;
+}
+
+/* In force for the next packet, and whatever else is changed. */
+static void test_owners(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->tunnel.remote = 0;
+	assert_int_equal(cv_engine_tunnel_change(fixture->engine, &fixture->tunnel), 0);
+	cv_sh("ip route add 172.16.0.0/24 via 192.0.2.8");
+	assert_true(comes_to(fixture, CV_DROP_NOT_A_PEER));
+	assert_int_equal(set_owner(fixture, "192.0.2.2"), 0);
+	assert_true(comes_to(fixture, CV_DROP_NONE));
+	assert_int_equal(set_owner(fixture, "192.0.2.9"), 0);
+	assert_true(comes_to(fixture, CV_DROP_SOURCE_NOT_ROUTED_BACK));
+	assert_int_equal(set_owner(fixture, "192.0.2.2"), 0);
+	assert_true(comes_to(fixture, CV_DROP_NONE));
+	fixture->tunnel.ipip.ttl = 9;
+	assert_int_equal(cv_engine_tunnel_change(fixture->engine, &fixture->tunnel), 0);
+	assert_true(comes_to(fixture, CV_DROP_NONE));
+	assert_int_equal(
+		cv_engine_tunnel_set_owners(fixture->engine, fixture->tunnel.ifindex, NULL), 0);
+	assert_true(comes_to(fixture, CV_DROP_NOT_A_PEER));
+	fixture->tunnel.ifindex++;
+	assert_int_equal(set_owner(fixture, "192.0.2.2"), -ENOENT);
+}
+
 #define ENGINE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -176,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ENGINE_TEST(test_deleted_device_costs_nothing),
 		ENGINE_TEST(test_rule_from_local),
+		ENGINE_TEST(test_owners),
 		cmocka_unit_test(test_bound_device_is_followed),
 	};
 

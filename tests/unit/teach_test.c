@@ -202,6 +202,26 @@ static void test_keeps_who_is_a_peer_to_itself(void **state)
 	assert_int_equal(fixture->words, 0);
 }
 
+/* Of a declared one it rests on what makes all words expire when it changes. */
+static void test_tells_of_declared_peers(void **state)
+{
+	struct fixture *fixture = *state;
+	const __be32 peer = world_addr(B2);
+
+	assert_int_equal(cv_owners_make(NULL, 0, &peer, 1, &fixture->tunnel->owners), 0);
+	cv_router_forget(fixture->world->lane->router);
+	receive(fixture, B2, B2);
+	assert_int_equal(fixture->world->delivered.count, 1);
+	assert_int_equal(fixture->words, 1);
+	assert_int_equal(fixture->key.inner_source, peer);
+	assert_int_equal(fixture->word.drop, CV_DROP_NONE);
+	/* The other is one by a route alone, as before. */
+	receive(fixture, B1, B1);
+	assert_int_equal(fixture->world->delivered.count, 2);
+	assert_int_equal(fixture->words, 1);
+	cv_owners_fini(&fixture->tunnel->owners);
+}
+
 static void test_tells_only_so_many_refusals(void **state)
 {
 	struct fixture *fixture = *state;
@@ -263,6 +283,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_keeps_who_is_a_peer_to_itself, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_tells_of_declared_peers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tells_only_so_many_refusals, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_shows_remotes, set_up, tear_down),

@@ -313,7 +313,7 @@ static void a_tunnels_device_is_no_endpoint(void **state)
 	(void)state;
 	must(cv_engine_create(1, &tunnel_options.engine));
 	must(cv_tunnel_set_create(&tunnel_options, &tunnels, &error));
-	must(cv_tunnel_set_apply(tunnels, &add, 1, &at, &error));
+	must(cv_tunnel_set_apply(tunnels, "", &add, 1, &at, &error));
 	options.tunnels = tunnels;
 	must(cv_endpoint_set_create(&options, &set, &error));
 	assert_int_equal(ADD("tun0", "10.244.1.2"), -EINVAL);

@@ -41,7 +41,7 @@ static struct cv_tunnel_change make(enum cv_tunnel_verb verb, const char *name, 
 static int play(const struct cv_tunnel_change *changes, size_t count)
 {
 	at = 99;
-	return cv_tunnel_plan_init(&plan, NULL, 0, changes, count, MAX, &at, &error);
+	return cv_tunnel_plan_init(&plan, NULL, 0, "", changes, count, MAX, &at, &error);
 }
 
 #define PLAY(...)                                                     \
@@ -128,6 +128,50 @@ static void deletes_only_what_is_as_said(void **state)
 	cv_tunnel_plan_fini(&plan);
 }
 
+/* Who asks owns what it adds, and touches nothing else. */
+static void owners_are_kept_apart(void **state)
+{
+	static const char *const owners[] = {"", "pools", "Tunnel a"};
+	/* By verb, of another's tunnel: asked by nobody, by a resource. */
+	static const int refusals[][2] = {
+		[CV_TUNNEL_ADD] = {-EEXIST, -EEXIST},
+		[CV_TUNNEL_CHANGE] = {-EPERM, -EPERM},
+		[CV_TUNNEL_REPLACE] = {-EPERM, -EEXIST},
+		[CV_TUNNEL_DELETE] = {-EPERM, -EPERM},
+	};
+	struct cv_tunnel_config current;
+
+	(void)state;
+	for (size_t whose = 0; whose < 3; whose++) {
+		const struct cv_tunnel_change add = ADD("a", "192.0.2.1");
+
+		assert_int_equal(cv_tunnel_plan_init(&plan, NULL, 0, owners[whose], &add, 1, MAX,
+						     &at, &error),
+				 0);
+		current = plan.configs[0];
+		cv_tunnel_plan_fini(&plan);
+		assert_string_equal(current.owner, owners[whose]);
+		for (size_t i = 0; i < 3 * 4; i++) {
+			const char *asker = owners[i / 4];
+			const struct cv_tunnel_change change =
+				make(i % 4, "a", i % 4 == CV_TUNNEL_DELETE ? NULL : "192.0.2.2");
+			int rc = cv_tunnel_plan_init(&plan, &current, 1, asker, &change, 1, MAX,
+						     &at, &error);
+
+			if (i / 4 != whose) {
+				assert_int_equal(rc, refusals[i % 4][*asker != 0]);
+				continue;
+			}
+			assert_int_equal(rc, i % 4 == CV_TUNNEL_ADD ? -EEXIST : 0);
+			if (rc)
+				continue;
+			if (plan.count)
+				assert_string_equal(plan.configs[0].owner, owners[whose]);
+			cv_tunnel_plan_fini(&plan);
+		}
+	}
+}
+
 static void there_is_a_limit(void **state)
 {
 	(void)state;
@@ -167,7 +211,7 @@ static void random_lists_keep_the_invariants(void **state)
 					  (seed >> 24) % 4 == CV_TUNNEL_DELETE ? NULL : remote);
 		}
 		memcpy(before, current, sizeof(before));
-		if (cv_tunnel_plan_init(&plan, current, count, changes, 3, MAX, &at, &error)) {
+		if (cv_tunnel_plan_init(&plan, current, count, "", changes, 3, MAX, &at, &error)) {
 			assert_in_range(at, 0, 2);
 			continue;
 		}
@@ -196,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_pair_is_free_after_its_tunnel),
 		cmocka_unit_test(change_keeps_replace_resets),
 		cmocka_unit_test(deletes_only_what_is_as_said),
+		cmocka_unit_test(owners_are_kept_apart),
 		cmocka_unit_test(there_is_a_limit),
 		cmocka_unit_test(nothing_stays_nothing),
 		cmocka_unit_test(random_lists_keep_the_invariants),

@@ -84,7 +84,7 @@ static struct cv_tunnel_change make(enum cv_tunnel_verb verb, const char *name, 
 
 static int apply(const struct cv_tunnel_change *changes, size_t count)
 {
-	return cv_tunnel_set_apply(set, changes, count, &at, &error);
+	return cv_tunnel_set_apply(set, "", changes, count, &at, &error);
 }
 
 #define APPLY(...)                                                     \

@@ -86,6 +86,8 @@ static void comes_back_as_it_was_saved(void **state)
 	records[1].ifindex = 0;
 	records[1].mtu = 0;
 	records[1].config.strict = false;
+	records[1].config.mtu = 1400;
+	strcpy(records[1].config.owner, "Tunnel tun1");
 	assert_int_equal(cv_tunnel_state_save(dir, records, 2, &error), 0);
 	assert_only(CV_TUNNEL_STATE_FILE);
 	assert_int_equal(stat(path, &st), 0);
@@ -95,6 +97,7 @@ static void comes_back_as_it_was_saved(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		assert_string_equal(loaded[i].config.name, records[i].config.name);
 		assert_true(cv_tunnel_config_equal(&loaded[i].config, &records[i].config));
+		assert_string_equal(loaded[i].config.owner, records[i].config.owner);
 		assert_int_equal(loaded[i].mtu, records[i].mtu);
 		assert_int_equal(loaded[i].ifindex, records[i].ifindex);
 		assert_int_equal(loaded[i].complete, records[i].complete);
@@ -147,6 +150,16 @@ static void damaged_files_are_refused(void **state)
 		"1\"}"
 		"," REST "}]}",
 		"{\"version\":1,\"version\":1,\"tunnels\":[]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"owner\":7}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"owner\":\"po\\u0000ols\"}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST
+		",\"owner\":\"of thirty-two characters, too long\"}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"mtu_wanted\":-1}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"mtu_wanted\":67}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"mtu_wanted\":70000}]}",
+		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST ",\"of_the_future\":1}]}",
+		"{\"version\":1,\"tunnels\":[{\"tunnel\":{\"name\":\"tun0\",\"owner\":\"pools\"}"
+		"," REST "}]}",
 		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "},{" TUNNEL "," REST "}]}",
 		"{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "},{" OTHER "," REST "}]}",
 	};
@@ -162,9 +175,12 @@ static void damaged_files_are_refused(void **state)
 		assert_null(loaded);
 		assert_int_equal(count, 5);
 	}
+	/* As Culvert 0.1 wrote it. */
 	write_text("{\"version\":1,\"tunnels\":[{" TUNNEL "," REST "}]}");
 	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
 	assert_int_equal(count, 1);
+	assert_string_equal(loaded[0].config.owner, "");
+	assert_int_equal(loaded[0].config.mtu, 0);
 	free(loaded);
 }
 
