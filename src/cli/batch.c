@@ -15,7 +15,7 @@
 #include "model/tunnel.h"
 
 enum {
-	FILE_BYTES_MAX = 1 << 20, /* a request cannot be longer either */
+	FILE_BYTES_MAX = 1 << 20, /* a batch has at most 4,096 commands */
 };
 
 struct batch {
@@ -162,13 +162,14 @@ static int run(const struct cv_cli *cli, struct batch *batch, FILE *file)
 
 int cv_batch_run(const struct cv_cli *cli)
 {
-	bool from_stdin = !strcmp(cli->file, "-");
-	FILE *file = from_stdin ? stdin : fopen(cli->file, "re");
-	struct batch batch = {.name = from_stdin ? "<stdin>" : cli->file};
+	const char *name = cli->files[0];
+	bool from_stdin = !strcmp(name, "-");
+	FILE *file = from_stdin ? stdin : fopen(name, "re");
+	struct batch batch = {.name = from_stdin ? "<stdin>" : name};
 	int code;
 
 	if (!file)
-		return cv_report(cli, CV_CLI_FAILED, "failed", "cannot read %s: %s", cli->file,
+		return cv_report(cli, CV_CLI_FAILED, "failed", "cannot read %s: %s", name,
 				 strerror(errno));
 	batch.changes = json_array();
 	batch.lines = json_array();

@@ -6,8 +6,8 @@
 #include "cli/report.h"
 
 /*
- * Read cli->file ("-": standard input), one command a line as behind `culvert tunnel`, and send all
- * of them as one change. Returns an exit code; errors name the line.
+ * Read the file of -f ("-": standard input), one command a line as behind `culvert tunnel`, and
+ * send all of them as one change. Returns an exit code; errors name the line.
  */
 int cv_batch_run(const struct cv_cli *cli);
 

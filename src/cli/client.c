@@ -19,7 +19,9 @@ enum {
 	/* One second more for so many bytes of a request: the kernel deletes 50 devices a second.
 	 */
 	BYTES_PER_S = 512,
-	ANSWER_MAX = 64 << 20, /* bytes; 1,024 tunnels with counters are 2 MB */
+	BYTES_OF_CHANGES = 1 << 20, /* more than so many are a manifest: texts, no changes */
+	NEXT_TIMEOUT_S = 60,	    /* of a second line; culvertd gives up before that */
+	ANSWER_MAX = 256 << 20,	    /* bytes; what differs is there before and after */
 };
 
 __attribute__((format(printf, 4, 5))) static int fail(struct cv_client_error *error, int rc,
@@ -154,28 +156,39 @@ static int receive_line(int fd, char **ret_line)
 	return rc;
 }
 
-/* The socket stays open: *ret_fd. */
-static int exchange(const char *run_dir, const char *text, char **ret_line, int *ret_fd,
-		    struct cv_client_error *error)
+static int receive_answer(int fd, char **ret_line, struct cv_client_error *error)
 {
-	int fd = open_socket(run_dir, TIMEOUT_S + (time_t)(strlen(text) / BYTES_PER_S), error);
-	int rc;
+	int rc = receive_line(fd, ret_line);
 
-	if (fd < 0)
-		return fd;
-	send_all(fd, text);
-	rc = receive_line(fd, ret_line);
-	if (!rc) {
-		*ret_fd = fd;
+	if (!rc)
 		return 0;
-	}
-	close(fd);
 	if (rc == -EAGAIN)
 		return fail(error, rc, "failed",
 			    "culvertd does not answer; look at its log, or restart it");
 	return fail(error, rc, "failed",
 		    "culvertd ended the connection without an answer (%s); look at its log",
 		    strerror(-rc));
+}
+
+/* The socket stays open: *ret_fd. */
+static int exchange(const char *run_dir, const char *text, char **ret_line, int *ret_fd,
+		    struct cv_client_error *error)
+{
+	size_t length = strlen(text);
+	int fd, rc;
+
+	if (length > BYTES_OF_CHANGES)
+		length = BYTES_OF_CHANGES;
+	fd = open_socket(run_dir, TIMEOUT_S + (time_t)(length / BYTES_PER_S), error);
+	if (fd < 0)
+		return fd;
+	send_all(fd, text);
+	rc = receive_answer(fd, ret_line, error);
+	if (rc)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return rc;
 }
 
 static int read_answer(const char *line, json_t **ret_result, struct cv_client_error *error)
@@ -225,15 +238,18 @@ int cv_client_open(const struct cv_cli *cli, const char *command, json_t *argume
 		   json_t **ret_result, int *ret_fd, struct cv_client_error *error)
 {
 	static const struct timeval forever = {.tv_sec = 0};
-	char *request = make_request(command, arguments);
-	char *line = NULL;
+	char *request, *line = NULL;
 	int rc, fd = -1;
 
+	/* What jansson makes no string of. */
+	if (!arguments)
+		return fail(error, -EINVAL, "invalid", "a word that is not UTF-8; mend it");
+	request = make_request(command, arguments);
 	json_decref(arguments);
 	if (!request)
 		return fail(error, -ENOMEM, "failed", "out of memory");
 	if (strlen(request) > CV_CONTROL_REQUEST_MAX)
-		rc = fail(error, -E2BIG, "too-long", "too many commands at once; split the file");
+		rc = fail(error, -E2BIG, "too-long", "too much at once; split the file");
 	else
 		rc = exchange(cli->run_dir, request, &line, &fd, error);
 	free(request);
@@ -248,6 +264,20 @@ int cv_client_open(const struct cv_cli *cli, const char *command, json_t *argume
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
 	*ret_fd = fd;
 	return 0;
+}
+
+int cv_client_next(int fd, json_t **ret_result, struct cv_client_error *error)
+{
+	static const struct timeval timeout = {.tv_sec = NEXT_TIMEOUT_S};
+	char *line = NULL;
+	int rc;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	rc = receive_answer(fd, &line, error);
+	if (!rc)
+		rc = read_answer(line, ret_result, error);
+	free(line);
+	return rc;
 }
 
 int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,

@@ -37,4 +37,7 @@ int cv_client_run(const struct cv_cli *cli, const char *command, json_t *argumen
 int cv_client_open(const struct cv_cli *cli, const char *command, json_t *arguments,
 		   json_t **ret_result, int *ret_fd, struct cv_client_error *error);
 
+/* The next line of an answer of more than one, from what cv_client_open has opened. As it. */
+int cv_client_next(int fd, json_t **ret_result, struct cv_client_error *error);
+
 #endif

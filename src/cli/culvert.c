@@ -5,22 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/apply.h"
 #include "cli/capture.h"
 #include "cli/client.h"
+#include "cli/delete.h"
+#include "cli/diff.h"
+#include "cli/doctor.h"
 #include "cli/endpoint.h"
+#include "cli/get.h"
+#include "cli/metrics.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/show.h"
+#include "cli/status.h"
+#include "cli/trace.h"
 #include "cli/tunnel.h"
 #include "model/nearest.h"
 
 static const char usage[] =
 	"Usage: culvert [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"\n"
+	"  apply      make resources as manifests say: \"culvert apply help\"\n"
+	"  get        print resources: \"culvert get help\"\n"
+	"  delete     delete resources: \"culvert delete help\"\n"
+	"  diff       what apply would change: \"culvert diff help\"\n"
+	"  status     how this node, its peers and culvertd are\n"
+	"  trace      which way packets to an address go, and why: \"culvert trace help\"\n"
+	"  doctor     what is wrong with this host, and what to do: \"culvert doctor help\"\n"
+	"  metrics    all of that as Prometheus reads it\n"
+	"\n"
 	"  tunnel     IP-in-IP tunnels: \"culvert tunnel help\"\n"
 	"  endpoint   pods and virtual machines: \"culvert endpoint help\"\n"
 	"  capture    packets and what became of them: \"culvert capture help\"\n"
-	"  status     how culvertd is\n"
 	"  drops      why packets are dropped, explained\n"
 	"\n"
 	"  -j, --json         output for programs\n"
@@ -45,19 +61,6 @@ static int no_more_words(const struct cv_cli *cli)
 			 cli->words[0], cli->words[1]);
 }
 
-static int show_status(const struct cv_cli *cli, const json_t *result, void *data)
-{
-	(void)data;
-	return cv_show_status(cli, result);
-}
-
-static int print_status(const struct cv_cli *cli)
-{
-	int code = no_more_words(cli);
-
-	return code ? code : cv_client_run(cli, "status", json_object(), show_status, NULL);
-}
-
 static int print_drops(const struct cv_cli *cli)
 {
 	int code = no_more_words(cli);
@@ -65,30 +68,49 @@ static int print_drops(const struct cv_cli *cli)
 	return code ? code : cv_show_drops(cli);
 }
 
-/* The first that begins with the word wins, as in iproute2. */
+/*
+ * The first that begins with the word wins, as in iproute2: new ones come last, so that
+ * abbreviations stay what they were.
+ */
 static const struct object {
 	const char *name;
 	int (*run)(const struct cv_cli *cli);
-	bool takes_file;    /* -f */
-	bool takes_packets; /* -w, -c, --snap */
+	unsigned int takes; /* set of enum cv_cli_option */
 } objects[] = {
-	{.name = "tunnel", .run = cv_tunnel_main, .takes_file = true},
-	{.name = "tunl", .run = cv_tunnel_main, .takes_file = true},
-	{.name = "endpoint", .run = cv_endpoint_main},
-	{.name = "status", .run = print_status},
-	{.name = "drops", .run = print_drops},
-	{.name = "capture", .run = cv_capture_main, .takes_packets = true},
-	{.name = "help", .run = print_usage},
+	{"tunnel", cv_tunnel_main, CV_CLI_FILE},
+	{"tunl", cv_tunnel_main, CV_CLI_FILE},
+	{"endpoint", cv_endpoint_main, 0},
+	{"status", cv_status_main, 0},
+	{"drops", print_drops, 0},
+	{"capture", cv_capture_main, CV_CLI_CAPTURE},
+	{"help", print_usage, 0},
+	{"apply", cv_apply_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
+	{"get", cv_get_main, CV_CLI_OUTPUT},
+	{"delete", cv_delete_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
+	{"diff", cv_diff_main, CV_CLI_FILE},
+	{"trace", cv_trace_main, 0},
+	{"doctor", cv_doctor_main, 0},
+	{"metrics", cv_metrics_main, 0},
 };
 
 static int run_object(const struct cv_cli *cli, const struct object *object)
 {
-	if (cli->file && !object->takes_file)
-		return cv_report(cli, CV_CLI_USAGE, "usage",
-				 "-f is for tunnel; write culvert tunnel -f FILE");
-	if ((cli->write || cli->packets || cli->snap) && !object->takes_packets)
-		return cv_report(cli, CV_CLI_USAGE, "usage",
-				 "-w, -c and --snap are for capture; leave them out");
+	static const struct {
+		enum cv_cli_option option;
+		const char *text;
+	} groups[] = {
+		{CV_CLI_FILE, "-f is for tunnel, apply, delete and diff; leave it out"},
+		{CV_CLI_OUTPUT, "-o is for get; leave it out, or write -j"},
+		{CV_CLI_DRY_RUN, "--dry-run is for apply and delete; leave it out"},
+		{CV_CLI_CAPTURE, "-w, -c and --snap are for capture; leave them out"},
+		{CV_CLI_PLAN, "--pool, --mode, --no-nat and --block-length are for plan; leave "
+			      "them out"},
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (cli->given & groups[i].option & ~object->takes)
+			return cv_report(cli, CV_CLI_USAGE, "usage", "%s", groups[i].text);
+	}
 	return object->run(cli);
 }
 
@@ -130,13 +152,18 @@ static int run(struct cv_cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cv_cli cli = {.words = calloc((size_t)argc + 1, sizeof(*cli.words))};
+	struct cv_cli cli = {
+		.words = calloc((size_t)argc + 1, sizeof(*cli.words)),
+		.files = calloc((size_t)argc + 1, sizeof(*cli.files)),
+	};
 	int code;
 
-	if (!cli.words)
-		return cv_report(&cli, CV_CLI_FAILED, "failed", "out of memory");
-	code = run(&cli, argc, argv);
+	if (cli.words && cli.files)
+		code = run(&cli, argc, argv);
+	else
+		code = cv_report(&cli, CV_CLI_FAILED, "failed", "out of memory");
 	free(cli.words);
+	free(cli.files);
 	/* A full disk or a closed pipe must not look like success. */
 	if (fflush(stdout) && !code) {
 		fprintf(stderr, "culvert: cannot write the output: %s\n", strerror(errno));

@@ -38,7 +38,39 @@ static void set_help(struct cv_cli *cli, const char *value)
 
 static void set_file(struct cv_cli *cli, const char *value)
 {
-	cli->file = value;
+	cli->files[cli->file_count++] = value;
+}
+
+static void set_output(struct cv_cli *cli, const char *value)
+{
+	cli->output = value;
+}
+
+static void set_dry_run(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->dry_run = true;
+}
+
+static void set_pool(struct cv_cli *cli, const char *value)
+{
+	cli->pool = value;
+}
+
+static void set_mode(struct cv_cli *cli, const char *value)
+{
+	cli->mode = value;
+}
+
+static void set_block_length(struct cv_cli *cli, const char *value)
+{
+	cli->block_length = value;
+}
+
+static void set_no_nat(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->no_nat = true;
 }
 
 static void set_write(struct cv_cli *cli, const char *value)
@@ -65,15 +97,27 @@ struct option {
 	const char *name;
 	const char *value; /* what must follow, or NULL */
 	void (*set)(struct cv_cli *cli, const char *value);
+	enum cv_cli_option group; /* 0: every object takes it */
 };
 
 static const struct option options[] = {
-	{"json", NULL, set_json},	 {"statistics", NULL, set_statistics},
-	{"stats", NULL, set_statistics}, {"Version", NULL, set_version},
-	{"version", NULL, set_version},	 {"help", NULL, set_help},
-	{"file", "FILE", set_file},	 {"run-dir", "DIR", set_run_dir},
-	{"write", "FILE", set_write},	 {"count", "COUNT", set_packets},
-	{"snap", "BYTES", set_snap},
+	{"json", NULL, set_json, 0},
+	{"statistics", NULL, set_statistics, 0},
+	{"stats", NULL, set_statistics, 0},
+	{"Version", NULL, set_version, 0},
+	{"version", NULL, set_version, 0},
+	{"help", NULL, set_help, 0},
+	{"file", "FILE", set_file, CV_CLI_FILE},
+	{"run-dir", "DIR", set_run_dir, 0},
+	{"write", "FILE", set_write, CV_CLI_CAPTURE},
+	{"count", "COUNT", set_packets, CV_CLI_CAPTURE},
+	{"snap", "BYTES", set_snap, CV_CLI_CAPTURE},
+	{"output", "wide|yaml|json", set_output, CV_CLI_OUTPUT},
+	{"dry-run", NULL, set_dry_run, CV_CLI_DRY_RUN},
+	{"pool", "CIDR", set_pool, CV_CLI_PLAN},
+	{"mode", "CrossSubnet|Always|Never", set_mode, CV_CLI_PLAN},
+	{"block-length", "LENGTH", set_block_length, CV_CLI_PLAN},
+	{"no-nat", NULL, set_no_nat, CV_CLI_PLAN},
 };
 
 enum {
@@ -139,6 +183,7 @@ static int parse_option(struct cv_cli *cli, int left, char **argv, struct cv_err
 		used = 2;
 	}
 	option->set(cli, value);
+	cli->given |= option->group;
 	return used;
 }
 

@@ -13,9 +13,27 @@ enum {
 	CV_CLI_USAGE = 2,  /* the command line makes no sense */
 };
 
+/* Options that some objects take alone, a set; cv_options_parse says which were given. */
+enum cv_cli_option {
+	CV_CLI_FILE = 1 << 0,	 /* -f */
+	CV_CLI_OUTPUT = 1 << 1,	 /* -o */
+	CV_CLI_DRY_RUN = 1 << 2, /* --dry-run */
+	CV_CLI_CAPTURE = 1 << 3, /* -w, -c, --snap */
+	CV_CLI_PLAN = 1 << 4,	 /* --pool, --mode, --no-nat, --block-length */
+};
+
 struct cv_cli {
 	const char *run_dir;
-	const char *file; /* of -f, or NULL */
+	unsigned int given; /* set of enum cv_cli_option */
+	const char **files; /* of -f */
+	size_t file_count;
+	const char *output; /* of -o, or NULL */
+	bool dry_run;
+	/* Of plan, or NULL. */
+	const char *pool;	  /* --pool */
+	const char *mode;	  /* --mode */
+	const char *block_length; /* --block-length */
+	bool no_nat;
 	/* Of capture, or NULL. */
 	const char *write;   /* -w */
 	const char *packets; /* -c */

@@ -10,13 +10,13 @@
 #include "model/tunnel.h"
 #include "wire/drop.h"
 
-static int no_sense(const struct cv_cli *cli)
+int cv_show_no_sense(const struct cv_cli *cli)
 {
 	return cv_report(cli, CV_CLI_FAILED, "failed",
 			 "culvertd's answer makes no sense; use the culvert of the same release");
 }
 
-static void print_json(const json_t *json)
+void cv_show_json(const json_t *json)
 {
 	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
 	putchar('\n');
@@ -38,7 +38,7 @@ static void print_directions(const json_t *counters, const char *indent)
 }
 
 /* What is 0 is left out: there are dozens. */
-static void print_reasons(const json_t *counters, const char *indent)
+void cv_show_reasons(const json_t *counters, const char *indent)
 {
 	const json_t *drops = json_object_get(counters, "drops");
 	const json_t *events = json_object_get(counters, "events");
@@ -61,7 +61,7 @@ static void print_reasons(const json_t *counters, const char *indent)
 
 /* ---- the fast path -------------------------------------------------------------- */
 
-static void print_fastpath(const json_t *fastpath, const char *indent)
+void cv_show_fastpath(const json_t *fastpath, const char *indent)
 {
 	const char *reason = json_string_value(json_object_get(fastpath, "reason"));
 	const json_t *underlays = json_object_get(fastpath, "underlays");
@@ -134,11 +134,11 @@ static int print_tunnel(const struct cv_cli *cli, const json_t *tunnel)
 		printf(" suspended\n    suspended: %s\n", reason);
 	else
 		printf(" %s\n", json_is_true(json_object_get(tunnel, "up")) ? "up" : "down");
-	print_fastpath(json_object_get(tunnel, "fastpath"), "    ");
+	cv_show_fastpath(json_object_get(tunnel, "fastpath"), "    ");
 	if (cli->statistics) {
 		print_paths(json_object_get(tunnel, "paths"), "    ");
 		print_directions(counters, "    ");
-		print_reasons(counters, "    ");
+		cv_show_reasons(counters, "    ");
 	}
 	return 0;
 }
@@ -158,7 +158,7 @@ static void print_flat_json(const json_t *items)
 		json_object_del(flat, "config");
 		json_array_append_new(list, flat);
 	}
-	print_json(list);
+	cv_show_json(list);
 	json_decref(list);
 }
 
@@ -167,14 +167,14 @@ int cv_show_tunnels(const struct cv_cli *cli, const json_t *result)
 	const json_t *tunnels = json_object_get(result, "tunnels");
 
 	if (!json_is_array(tunnels))
-		return no_sense(cli);
+		return cv_show_no_sense(cli);
 	if (cli->json) {
 		print_flat_json(tunnels);
 		return CV_CLI_DONE;
 	}
 	for (size_t i = 0; i < json_array_size(tunnels); i++) {
 		if (print_tunnel(cli, json_array_get(tunnels, i)))
-			return no_sense(cli);
+			return cv_show_no_sense(cli);
 	}
 	return CV_CLI_DONE;
 }
@@ -199,7 +199,7 @@ static void print_commands_json(const json_t *tunnels)
 		json_array_append_new(list, json_pack("{s:s, s:O}", "verb", "replace", "tunnel",
 						      json_object_get(tunnel, "config")));
 	}
-	print_json(list);
+	cv_show_json(list);
 	json_decref(list);
 }
 
@@ -208,7 +208,7 @@ int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 	const json_t *tunnels = json_object_get(result, "tunnels");
 
 	if (!json_is_array(tunnels))
-		return no_sense(cli);
+		return cv_show_no_sense(cli);
 	if (cli->json) {
 		print_commands_json(tunnels);
 		return CV_CLI_DONE;
@@ -220,7 +220,7 @@ int cv_show_commands(const struct cv_cli *cli, const json_t *result)
 		if (is_owned(json_array_get(tunnels, i)))
 			continue;
 		if (read_config(json_array_get(tunnels, i), &config))
-			return no_sense(cli);
+			return cv_show_no_sense(cli);
 		cv_tunnel_print_words(&config, words);
 		printf("replace %s\n", words);
 	}
@@ -255,14 +255,14 @@ int cv_show_endpoints(const struct cv_cli *cli, const json_t *result)
 	const json_t *endpoints = json_object_get(result, "endpoints");
 
 	if (!json_is_array(endpoints))
-		return no_sense(cli);
+		return cv_show_no_sense(cli);
 	if (cli->json) {
 		print_flat_json(endpoints);
 		return CV_CLI_DONE;
 	}
 	for (size_t i = 0; i < json_array_size(endpoints); i++) {
 		if (print_endpoint(json_array_get(endpoints, i)))
-			return no_sense(cli);
+			return cv_show_no_sense(cli);
 	}
 	if (cli->statistics)
 		printf("packets between endpoints: %lld\n", number(result, "local_packets"));
@@ -274,39 +274,11 @@ int cv_show_endpoint_default(const struct cv_cli *cli, const json_t *result)
 	const char *bypass = json_string_value(json_object_get(result, "bypass"));
 
 	if (!bypass)
-		return no_sense(cli);
+		return cv_show_no_sense(cli);
 	if (cli->json)
-		print_json(result);
+		cv_show_json(result);
 	else
 		printf("bypass %s\n", bypass);
-	return CV_CLI_DONE;
-}
-
-/* ---- the daemon ------------------------------------------------------------------ */
-
-int cv_show_status(const struct cv_cli *cli, const json_t *result)
-{
-	const char *version = json_string_value(json_object_get(result, "version"));
-	const char *run_dir = json_string_value(json_object_get(result, "run_dir"));
-	const char *kernel_tunnel = json_string_value(json_object_get(result, "kernel_tunnel"));
-
-	if (!version || !run_dir || !json_is_string(json_object_get(result, "default_bypass")))
-		return no_sense(cli);
-	if (cli->json) {
-		print_json(result);
-		return CV_CLI_DONE;
-	}
-	printf("culvertd %s, process %lld, run directory %s, workers %lld, tunnels %lld\n", version,
-	       number(result, "pid"), run_dir, number(result, "workers"),
-	       number(result, "tunnels"));
-	print_fastpath(json_object_get(result, "fastpath"), "");
-	printf("endpoints %lld, bypass %s by default, packets between them %lld\n",
-	       number(result, "endpoints"),
-	       json_string_value(json_object_get(result, "default_bypass")),
-	       number(result, "local_packets"));
-	if (kernel_tunnel)
-		printf("kernel tunnel %s is up and takes protocol 4 as well\n", kernel_tunnel);
-	print_reasons(json_object_get(result, "counters"), "    ");
 	return CV_CLI_DONE;
 }
 
@@ -321,7 +293,7 @@ static void print_drops_json(void)
 	for (unsigned int i = 0; i < CV_EVENT_MAX; i++)
 		json_object_set_new(events, cv_event_name(i), json_string(cv_event_text(i)));
 	all = json_pack("{s:o, s:o}", "drops", drops, "events", events);
-	print_json(all);
+	cv_show_json(all);
 	json_decref(all);
 }
 

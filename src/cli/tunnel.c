@@ -79,11 +79,14 @@ int cv_tunnel_main(const struct cv_cli *cli)
 		fputs(usage, stdout);
 		return CV_CLI_DONE;
 	}
-	if (cli->file && cli->count > 1)
+	if (cli->file_count > 1)
+		return cv_report(cli, CV_CLI_USAGE, "usage",
+				 "-f twice; for tunnel, give one file of commands");
+	if (cli->file_count && cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "\"%.64s\" beside -f; the commands are in the file",
 				 cli->words[1]);
-	if (cli->file)
+	if (cli->file_count)
 		return cv_batch_run(cli);
 	if (cli->count > 1) {
 		if (cv_tunnel_parse_command(cli->words[1], &command, &error))

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `culvert status`: the daemon, this node, and what it knows of others. */
+#include "cli/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/show.h"
+#include "cli/table.h"
+
+enum {
+	PEERS_MAX = 32 /* that are listed without -s */
+};
+
+static long long number(const json_t *json, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(json, name));
+}
+
+/* "" is nothing, too. */
+static const char *text_of(const json_t *json, const char *name)
+{
+	const char *text = json_string_value(json_object_get(json, name));
+
+	return text && *text ? text : NULL;
+}
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
+}
+
+/* ---- what was there before nodes -------------------------------------------------- */
+
+static void print_daemon(const json_t *status)
+{
+	const char *kernel_tunnel = text_of(status, "kernel_tunnel");
+
+	printf("culvertd %s, process %lld, run directory %s, workers %lld, tunnels %lld\n",
+	       text_of(status, "version"), number(status, "pid"), text_of(status, "run_dir"),
+	       number(status, "workers"), number(status, "tunnels"));
+	cv_show_fastpath(json_object_get(status, "fastpath"), "");
+	printf("endpoints %lld, bypass %s by default, packets between them %lld\n",
+	       number(status, "endpoints"), text_of(status, "default_bypass"),
+	       number(status, "local_packets"));
+	if (kernel_tunnel)
+		printf("kernel tunnel %s is up and takes protocol 4 as well\n", kernel_tunnel);
+	cv_show_reasons(json_object_get(status, "counters"), "    ");
+}
+
+/* ---- this node -------------------------------------------------------------------- */
+
+static void print_node(const json_t *node)
+{
+	const char *address = text_of(node, "address");
+	const char *how = text_of(node, "how");
+	const char *problem = text_of(node, "problem");
+
+	if (!node)
+		return;
+	printf("node %s: ", or_else(text_of(node, "name"), "?"));
+	if (address)
+		printf("%s%s%s%s\n", address, how ? " (" : "", or_else(how, ""), how ? ")" : "");
+	else
+		puts("no address");
+	if (problem)
+		printf("    problem: %s\n", problem);
+}
+
+static void print_store(const json_t *store)
+{
+	const char *problem = text_of(store, "problem");
+
+	if (!store)
+		return;
+	printf("store %s: resources %lld, digest %s\n", or_else(text_of(store, "directory"), "?"),
+	       number(store, "resources"), or_else(text_of(store, "digest"), "?"));
+	if (problem)
+		printf("    not in force, the last good state is: %s\n", problem);
+}
+
+static void print_pools(const json_t *pools)
+{
+	struct cv_table table;
+	const json_t *pool;
+	size_t i;
+
+	cv_table_init(&table, 6);
+	json_array_foreach(pools, i, pool)
+	{
+		cv_table_addf(&table, "pool %s", or_else(text_of(pool, "name"), "?"));
+		cv_table_add(&table, text_of(pool, "cidr"));
+		cv_table_add(&table, text_of(pool, "ipip_mode"));
+		cv_table_add(&table, json_is_true(json_object_get(pool, "nat_outgoing"))
+					     ? "NAT outgoing"
+					     : "no NAT");
+		cv_table_addf(&table, "blocks %lld", number(pool, "blocks"));
+		cv_table_add(&table, json_is_true(json_object_get(pool, "disabled")) ? "disabled"
+										     : "enabled");
+	}
+	cv_table_print(&table, "");
+	cv_table_fini(&table);
+}
+
+static void print_pool_device(const json_t *device)
+{
+	const char *how = text_of(device, "mtu_how");
+
+	if (!json_is_object(device))
+		return;
+	printf("pool device %s: %s, address %s, mtu %lld%s%s%s\n",
+	       or_else(text_of(device, "name"), "?"), or_else(text_of(device, "state"), "?"),
+	       or_else(text_of(device, "address"), "none"), number(device, "mtu"), how ? " (" : "",
+	       or_else(how, ""), how ? ")" : "");
+}
+
+/* ---- others ------------------------------------------------------------------------ */
+
+static void add_peer(struct cv_table *table, const json_t *peer)
+{
+	cv_table_addf(table, "peer %s", or_else(text_of(peer, "name"), "?"));
+	cv_table_add(table, text_of(peer, "address"));
+	cv_table_add(table, text_of(peer, "path"));
+	cv_table_addf(table, "prefixes %lld (tunnel %lld, direct %lld, underlay %lld)",
+		      number(peer, "prefixes"), number(peer, "tunnelled"), number(peer, "direct"),
+		      number(peer, "underlay"));
+	cv_table_add(table, text_of(peer, "reason"));
+}
+
+static void add_counters(struct cv_table *table, const json_t *peer)
+{
+	const json_t *counters = json_object_get(peer, "counters");
+
+	if (counters)
+		cv_table_addf(table, "rx %lld tx %lld", number(counters, "rx_packets"),
+			      number(counters, "tx_packets"));
+	else
+		cv_table_add(table, NULL);
+}
+
+/* More than a screen of them is summed up, unless -s asks for all. */
+static void print_peers(const struct cv_cli *cli, const json_t *peers)
+{
+	size_t count = json_array_size(peers);
+	size_t shown = cli->statistics || count <= PEERS_MAX ? count : PEERS_MAX;
+	struct cv_table table;
+
+	if (!json_is_array(peers))
+		return;
+	if (!count)
+		puts("peers: none; no other nodes known");
+	cv_table_init(&table, cli->statistics ? 6 : 5);
+	for (size_t i = 0; i < shown; i++) {
+		add_peer(&table, json_array_get(peers, i));
+		if (cli->statistics)
+			add_counters(&table, json_array_get(peers, i));
+	}
+	cv_table_print(&table, "");
+	cv_table_fini(&table);
+	if (shown < count)
+		printf("… and %zu peers more: culvert -s status lists all\n", count - shown);
+}
+
+static void print_kernel(const json_t *status)
+{
+	const json_t *routes = json_object_get(status, "routes");
+	const json_t *nat = json_object_get(status, "nat");
+	const char *failure = text_of(routes, "first_failure");
+	const char *problem = text_of(nat, "problem");
+
+	if (routes) {
+		printf("routes: wanted %lld, failed %lld\n", number(routes, "wanted"),
+		       number(routes, "failed"));
+		if (failure)
+			printf("    %s\n", failure);
+	}
+	if (nat)
+		printf("NAT: %s%s%s\n", json_is_true(json_object_get(nat, "wanted")) ? "on" : "off",
+		       problem ? "; problem: " : "", or_else(problem, ""));
+}
+
+static void print_warnings(const json_t *warnings)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(warnings, i, warning)
+	{
+		printf("warning: %s\n", or_else(json_string_value(warning), "?"));
+	}
+}
+
+/* ---- all --------------------------------------------------------------------------- */
+
+static int print_status(const struct cv_cli *cli, const json_t *status, void *data)
+{
+	(void)data;
+	if (!text_of(status, "version") || !text_of(status, "run_dir") ||
+	    !text_of(status, "default_bypass"))
+		return cv_show_no_sense(cli);
+	if (cli->json) {
+		cv_show_json(status);
+		return CV_CLI_DONE;
+	}
+	print_daemon(status);
+	print_node(json_object_get(status, "node"));
+	print_store(json_object_get(status, "store"));
+	print_pools(json_object_get(status, "pools"));
+	print_pool_device(json_object_get(status, "pool_device"));
+	print_peers(cli, json_object_get(status, "peers"));
+	print_kernel(status);
+	print_warnings(json_object_get(status, "warnings"));
+	return CV_CLI_DONE;
+}
+
+int cv_status_main(const struct cv_cli *cli)
+{
+	if (cli->count > 1)
+		return cv_report(cli, CV_CLI_USAGE, "usage",
+				 "status: unknown word \"%.64s\"; leave it out", cli->words[1]);
+	return cv_client_run(cli, "status", json_object(), print_status, NULL);
+}
