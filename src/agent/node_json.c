@@ -74,7 +74,7 @@ static json_t *pools_to_json(const struct cv_intent *intent)
 	return array;
 }
 
-static json_t *device_to_json(const struct cv_node_agent *node, const struct cv_tunnel_set *tunnels)
+static json_t *device_to_json(const struct cv_node_agent *node, struct cv_tunnel_set *tunnels)
 {
 	const struct cv_intent *intent = cv_node_intent(node);
 	const struct cv_node_report *report = cv_node_report(node);
@@ -144,7 +144,7 @@ static json_t *warnings_to_json(const struct cv_node_agent *node)
 	return array;
 }
 
-void cv_node_add_status(const struct cv_node_agent *node, const struct cv_tunnel_set *tunnels,
+void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *tunnels,
 			json_t *status)
 {
 	const struct cv_intent *intent = cv_node_intent(node);

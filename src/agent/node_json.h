@@ -12,7 +12,7 @@ json_t *cv_messages_to_json(const struct cv_messages *messages);
 
 /* Add "node", "store", "pools", "pool_device", "peers", "routes", "nat" and "warnings" to status.
  */
-void cv_node_add_status(const struct cv_node_agent *node, const struct cv_tunnel_set *tunnels,
+void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *tunnels,
 			json_t *status);
 
 /* {"node", "address", "how", "problem", "others", "next": […]}: what to do after an apply. */

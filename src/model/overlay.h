@@ -4,14 +4,16 @@
  * routes, the authorisation, later BGP's import filter and address management all ask here.
  *
  * Holes are what lies inside of a pool and is not the overlay's:
- * - every Node's address, and every externalNodesList entry;
- * - the gateways that this host's routes use on the underlay;
- * - every prefix that a Node publishes, or that is connected to this host, if it lies strictly
- * inside of the pool and is not claimed (a connected prefix that equals a claim, or is inside of
- * one, is a pod bridge: no hole);
- * - IPReservations.
+ * - every Node's address, every externalNodesList entry (of all FelixConfigurations, so that all
+ *   nodes have the same holes), and IPReservations;
+ * - the gateways that this host's routes use on the underlay, and every prefix that a Node
+ *   publishes, or that is connected to this host, if it lies strictly inside of the pool; but not
+ *   what of these is claimed: what is said outright counts more than what is concluded. So a
+ *   connected prefix that equals a claim, or is inside of one, is a pod bridge: no hole. A node's
+ *   tunnel address is claimed.
  * A published or connected prefix that equals or contains a pool would leave nothing of it: it
- * makes /32 holes alone (the node's own address), and a warning.
+ * makes /32 holes alone (the node's own address), and a warning. An entry of externalNodesList, or
+ * a reservation, that does makes a warning alone.
  */
 #ifndef CV_MODEL_OVERLAY_H
 #define CV_MODEL_OVERLAY_H
@@ -47,7 +49,8 @@ struct cv_overlay {
 	struct cv_ranges space;	       /* all pools − holes */
 	struct cv_ranges encapsulated; /* of pools that are not Never */
 	struct cv_ranges nat;	       /* of pools with natOutgoing */
-	struct cv_hole *holes;	       /* those inside of pools; sorted by prefix */
+	struct cv_hole *holes;	       /* those inside of pools; sorted by prefix, then reason; they
+					  may be nested */
 	size_t hole_count;
 	struct cv_messages warnings;
 };
@@ -57,7 +60,7 @@ int cv_overlay_init(struct cv_overlay *ret_overlay, const struct cv_snapshot *sn
 		    const struct cv_overlay_host *host);
 void cv_overlay_fini(struct cv_overlay *overlay);
 
-/* The hole that an address is in, or NULL. */
+/* The smallest hole that an address is in, or NULL. */
 const struct cv_hole *cv_overlay_hole_of(const struct cv_overlay *overlay, __be32 address);
 
 /* "a node's address", …: for trace. */

@@ -207,14 +207,26 @@ static int add_tunnel_addresses(struct list *list, const struct cv_intent *inten
 	return rc;
 }
 
+static bool has_own_claim(const struct cv_intent *intent)
+{
+	for (size_t i = 0; i < intent->decision_count; i++) {
+		if (intent->decisions[i].path == CV_PATH_LOCAL)
+			return true;
+	}
+	return false;
+}
+
 static int add_guard(struct list *list, const struct cv_intent *intent)
 {
 	struct cv_prefix *prefixes;
 	size_t count;
 	int rc;
 
-	/* Without a tunnel there is nothing that packets could miss. */
-	if (!intent->has_device)
+	/*
+	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
+	 * is known, it may well contain nodes that will be.
+	 */
+	if (!intent->has_device || (!intent->peer_count && !has_own_claim(intent)))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
@@ -474,15 +486,6 @@ static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_p
 	return found;
 }
 
-static bool has_own_claim(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
 static const struct cv_resource *first_open_pool(const struct cv_snapshot *snapshot)
 {
 	size_t count;
@@ -550,12 +553,34 @@ static void warn_of_selectors(struct cv_intent *intent)
 	cv_selector_destroy(selector);
 }
 
+/* Whoever is in a pool and is no node can be reached by nobody, unless it is said that it is there.
+ */
+static void warn_of_underlay(struct cv_intent *intent)
+{
+	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
+		const struct cv_hole *hole = &intent->overlay.holes[i];
+		const struct cv_resource *pool =
+			cv_snapshot_pool_of_prefix(intent->snapshot, &hole->prefix);
+
+		if (!pool || pool->pool.ipip_mode == CV_IPIP_NEVER || hole->reason != CV_HOLE_NODE)
+			continue;
+		cv_messages_add(
+			&intent->warnings,
+			"IPPool %s contains the underlay's addresses, Node %s's for one: other "
+			"hosts in it are unreachable unless a node's prefix or an IPReservation "
+			"has them",
+			pool->name, hole->resource ? hole->resource->name : "this one");
+		return;
+	}
+}
+
 static void warn(struct cv_intent *intent)
 {
 	if (intent->self.problem[0])
 		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
 	warn_of_no_block(intent);
 	warn_of_selectors(intent);
+	warn_of_underlay(intent);
 	if (intent->has_device && !intent->tunnel_address)
 		cv_messages_add(&intent->warnings,
 				"the pool device has no address, as Node %s has no "

@@ -301,6 +301,11 @@ const char *cv_store_problem(const struct cv_store *store)
 	return *store->problem.text ? store->problem.text : NULL;
 }
 
+const char *cv_store_directory(const struct cv_store *store)
+{
+	return store->directory.path;
+}
+
 const struct cv_messages *cv_store_warnings(const struct cv_store *store)
 {
 	return &store->warnings;

@@ -10,7 +10,8 @@
 
 #include "model/resource.h"
 
-/* "192.168.100.1" -> address; "10.0.0.0/8" -> prefix; a single address is /32. */
+/* "192.168.100.1" -> address; "10.0.0.0/8" -> prefix; a single address is /32, and
+ * "10.0.0.1/8" keeps its last bits. */
 __be32 cv_test_address(const char *text);
 struct cv_prefix cv_test_prefix(const char *text);
 
