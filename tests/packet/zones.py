@@ -200,15 +200,21 @@ def path_taken(zones, source, target, address=None, on=None):
     destination = address or zones.pod(target)
     done = zones.pods[source].run(["ping", "-n", "-c1", "-W2", destination], check=False)
     inner = bytes(map(int, destination.split(".")))
+
+    def kind(packet):
+        """Of an echo request of ours."""
+        if packet[9] == 1 and packet[16:20] == inner and packet[20] == 8:
+            return "direct"
+        if packet[9] == 4 and packet[29] == 1 and packet[36:40] == inner and packet[40] == 8:
+            return "tunnel"
+        return None
+
     try:
-        packets = wire.collect(lambda p: p[9] == 4 or p[16:20] == inner, timeout=0.3, quiet=0.05)
+        kinds = {kind(p) for p in wire.collect(kind, timeout=0.3, quiet=0.05)}
     finally:
         wire.close()
     if done.returncode:
         return None
-    kinds = {"tunnel" if p[9] == 4 and p[36:40] == inner else "direct" if p[9] != 4 else "other"
-             for p in packets}
-    kinds.discard("other")
     return kinds.pop() if len(kinds) == 1 else None if not kinds else "both"
 
 
