@@ -36,7 +36,6 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       input->store_problem);
 	if (input->store_warnings)
 		add_messages(input->store_warnings, NULL, findings);
-	add_messages(&snapshot->warnings, NULL, findings);
 	if (!snapshot->count)
 		cv_finding_add(findings, CV_FINDING_OK,
 			       "culvert plan --pool 10.244.0.0/16 NAME=ADDRESS/LENGTH ...",
@@ -130,7 +129,7 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "add the BlockAffinity below to a manifest, and apply it",
 			       "no prefix is this node's: pods and machines here have no addresses "
 			       "of a pool");
-	/* Among these are the block to add, and a pool device without address. */
+	/* Among these are the snapshot's, the block to add, and a pool device without address. */
 	add_messages(&intent->warnings, NULL, findings);
 	if (report->device_problem[0])
 		cv_finding_add(findings, CV_FINDING_ERROR, "culvert tunnel show", "%s",

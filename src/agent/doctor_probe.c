@@ -138,18 +138,19 @@ void cv_doctor_check_way(const struct cv_doctor_input *input, const struct cv_pr
 	findings->check = "path";
 	print_address(target->peer, address);
 	if (peer)
-		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "node %s (%s) owns %u prefixes: %u by the tunnel, %u directly, %u by "
-			       "the underlay; CrossSubnet means %s (%s)",
-			       peer->node->name, address, peer->prefixes, peer->tunnelled,
-			       peer->direct, peer->underlay, cv_path_name(peer->cross_subnet),
-			       cv_path_reason_text(peer->cross_subnet_reason));
+		cv_finding_add(
+			findings, CV_FINDING_OK, NULL,
+			"node %s (%s) owns %u prefixes: %u by the tunnel, %u directly, %u by "
+			"the underlay; CrossSubnet means %s (%s)",
+			peer->node->name, address, peer->prefixes, peer->tunnelled, peer->direct,
+			peer->underlay, cv_path_name(peer->cross_subnet),
+			cv_path_reason_text(peer->cross_subnet_reason));
 	else
-		cv_finding_add(findings, CV_FINDING_WARNING,
-			       cv_remedy(remedy,
-					 "add a Node with bgp.ipv4Address: %s to the manifest",
-					 address),
-			       "no Node has the address %s: what it sends is dropped here", address);
+		cv_finding_add(
+			findings, CV_FINDING_WARNING,
+			cv_remedy(remedy, "add a Node with bgp.ipv4Address: %s to the manifest",
+				  address),
+			"no Node has the address %s: what it sends is dropped here", address);
 	check_route(input, target->peer, findings);
 }
 
@@ -186,19 +187,20 @@ static void judge_underlay(const char *address, const struct cv_probe_report *re
 
 	findings->check = "underlay";
 	if (result->answer == CV_PROBE_ECHO)
-		cv_finding_add(findings, CV_FINDING_OK, NULL, "%s answers on the underlay, in %.1f ms",
-			       address, (double)result->rtt_us / 1000);
+		cv_finding_add(findings, CV_FINDING_OK, NULL,
+			       "%s answers on the underlay, in %.1f ms", address,
+			       (double)result->rtt_us / 1000);
 	else if (is_inner_fine)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
 			       "%s does not answer on the underlay (%s), but through the tunnel: "
 			       "something filters ICMP",
 			       address, silence_text(result, why, sizeof(why)));
 	else
-		cv_finding_add(findings, CV_FINDING_ERROR,
-			       cv_remedy(remedy, "traceroute -n %s; ip neigh show %s", address,
-					 address),
-			       "%s is not reached on the underlay: %s", address,
-			       silence_text(result, why, sizeof(why)));
+		cv_finding_add(
+			findings, CV_FINDING_ERROR,
+			cv_remedy(remedy, "traceroute -n %s; ip neigh show %s", address, address),
+			"%s is not reached on the underlay: %s", address,
+			silence_text(result, why, sizeof(why)));
 }
 
 /* There is an inner answer. */
@@ -214,16 +216,18 @@ static void judge_echo(const struct cv_doctor_input *input, const char *address,
 			       "%.1f ms",
 			       address, rtt_ms);
 	else if (report->was_delivered)
-		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "IP protocol 4 reaches %s; the answer came back outside the tunnel, in "
-			       "%.1f ms, as that is its way to us",
-			       address, rtt_ms);
+		cv_finding_add(
+			findings, CV_FINDING_OK, NULL,
+			"IP protocol 4 reaches %s; the answer came back outside the tunnel, in "
+			"%.1f ms, as that is its way to us",
+			address, rtt_ms);
 	else if (target->is_tunnel || target->inner_peer)
-		cv_finding_add(findings, CV_FINDING_ERROR, "culvert tunnel show -s",
-			       "%s answers by IP protocol 4, in %.1f ms, but this host does not "
-			       "deliver it: look which of %s's drops grow, and at rp_filter and the "
-			       "firewall",
-			       address, rtt_ms, input->pool_device);
+		cv_finding_add(
+			findings, CV_FINDING_ERROR, "culvert tunnel show -s",
+			"%s answers by IP protocol 4, in %.1f ms, but this host does not "
+			"deliver it: look which of %s's drops grow, and at rp_filter and the "
+			"firewall",
+			address, rtt_ms, input->pool_device);
 	else
 		/* From its outer address, which is not the overlay's: need not be delivered. */
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
@@ -270,8 +274,9 @@ static void judge_no_echo(const char *address, const struct cv_probe_target *tar
 		       "%s answers on the underlay, but not by IP protocol 4: %s", address,
 		       protocol_4_words);
 	cv_finding_add(findings, CV_FINDING_WARNING,
-		       cv_remedy(remedy, "culvert status; culvert tunnel show -s; ip route get %s (on "
-					 "%s)",
+		       cv_remedy(remedy,
+				 "culvert status; culvert tunnel show -s; ip route get %s (on "
+				 "%s)",
 				 self, address),
 		       "or else %s does not run culvertd, or does not know this node (no Node has "
 		       "%s there, or another digest of the store): its drops not-a-peer and "
@@ -289,11 +294,12 @@ void cv_doctor_judge_probe(const struct cv_doctor_input *input,
 	judge_underlay(address, report, findings);
 	findings->check = "protocol-4";
 	if (!report->inner.was_asked)
-		cv_finding_add(findings, CV_FINDING_WARNING,
-			       "culvert status (does a pool encapsulate? has this node a block or a "
-			       "tunnel address?)",
-			       "IP protocol 4 was not tried: this node has no pool device with an "
-			       "address to ask from");
+		cv_finding_add(
+			findings, CV_FINDING_WARNING,
+			"culvert status (does a pool encapsulate? has this node a block or a "
+			"tunnel address?)",
+			"IP protocol 4 was not tried: this node has no pool device with an "
+			"address to ask from");
 	else if (report->inner.answer == CV_PROBE_ECHO)
 		judge_echo(input, address, target, report, findings);
 	else
