@@ -131,23 +131,28 @@ int cv_commands_doctor(const struct cv_commands *commands, const struct cv_reque
 	return 0;
 }
 
-int cv_commands_metrics(const struct cv_commands *commands, json_t **ret_result,
-			struct cv_error *error)
+char *cv_commands_metrics_text(void *context)
 {
+	const struct cv_commands *commands = context;
 	const struct cv_metrics_input input = {
 		.engine = commands->engine,
 		.fastpath = commands->fastpath,
-		.no_fastpath = commands->no_fastpath,
 		.tunnels = commands->set,
 		.endpoints = commands->endpoints,
 		.capturers = commands->capturers,
 		.node = commands->node,
 	};
-	char *text = cv_metrics_text(&input);
 
-	if (!text)
-		return cv_error_set(error, -ENOMEM, "out of memory");
-	*ret_result = json_pack("{s:s}", "text", text);
+	return cv_metrics_text(&input);
+}
+
+int cv_commands_metrics(const struct cv_commands *commands, json_t **ret_result,
+			struct cv_error *error)
+{
+	struct cv_commands copy = *commands;
+	char *text = cv_commands_metrics_text(&copy);
+
+	*ret_result = text ? json_pack("{s:s}", "text", text) : NULL;
 	free(text);
 	return *ret_result ? 0 : cv_error_set(error, -ENOMEM, "out of memory");
 }

@@ -14,6 +14,9 @@ int cv_commands_doctor(const struct cv_commands *commands, const struct cv_reque
 		       json_t **ret_result, struct cv_server_then *ret_then,
 		       struct cv_error *error);
 
+/* The metrics' text, which the caller frees, or NULL; context: struct cv_commands. */
+char *cv_commands_metrics_text(void *context);
+
 int cv_commands_metrics(const struct cv_commands *commands, json_t **ret_result,
 			struct cv_error *error);
 

@@ -17,8 +17,7 @@
 /* What is measured; all the caller's. Of what is NULL only the names of its metrics are printed. */
 struct cv_metrics_input {
 	struct cv_engine *engine;
-	struct cv_fastpath *fastpath;
-	const char *no_fastpath; /* why there is none */
+	struct cv_fastpath *fastpath; /* NULL beside an engine: there is none */
 	struct cv_tunnel_set *tunnels;
 	struct cv_endpoint_set *endpoints;
 	const struct cv_capturers *capturers;
