@@ -5,11 +5,14 @@
  */
 #include "agent/doctor.h"
 
+#include <stdlib.h>
+
 #include "agent/doctor_devices.h"
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
 #include "agent/doctor_routes.h"
+#include "net/route.h"
 
 static const struct {
 	const char *name;
@@ -43,15 +46,42 @@ void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *nod
 	input->pool_ifindex = cv_node_pool_ifindex(node);
 }
 
+/* The intent has it of those nodes alone for which on link or not makes a difference. */
+int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i)
+{
+	return input->peer_oifs ? input->peer_oifs[i] : input->intent->peers[i].oif;
+}
+
+/* Ask for each peer once: some microseconds each, thousands of them. The caller frees. */
+static int *ask_for_oifs(const struct cv_doctor_input *input)
+{
+	const struct cv_intent *intent = input->intent;
+	int *oifs = input->nl ? calloc(intent->peer_count + 1, sizeof(*oifs)) : NULL;
+
+	for (size_t i = 0; oifs && i < intent->peer_count; i++) {
+		const struct cv_route_flow flow = {.destination = intent->peers[i].address};
+		struct cv_route route;
+
+		if (!cv_route_get(input->nl, &flow, &route))
+			oifs[i] = route.oif;
+	}
+	return oifs;
+}
+
 json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 {
+	struct cv_doctor_input all = *input;
 	struct cv_findings findings;
+	int *oifs;
 
 	if (cv_findings_init(&findings))
 		return NULL;
+	oifs = ask_for_oifs(input);
+	all.peer_oifs = oifs;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		findings.check = checks[i].name;
-		checks[i].check(input, &findings);
+		checks[i].check(&all, &findings);
 	}
+	free(oifs);
 	return findings.list;
 }

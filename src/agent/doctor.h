@@ -26,7 +26,11 @@ struct cv_doctor_input {
 	const struct cv_messages *store_warnings;
 	const char *pool_device; /* its name */
 	int pool_ifindex;	 /* 0: there is none */
+	const int *peer_oifs;	 /* cv_doctor_examine's */
 };
+
+/* The device that the kernel sends by to peer i of the intent; 0: it has no route. */
+int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i);
 
 /* Fill in what the node agent knows; engine, tunnels and fast path are left as they are. */
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node,

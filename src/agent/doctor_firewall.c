@@ -123,7 +123,7 @@ static size_t judge_peers(const struct bench *bench, const json_t *chain, bool i
 
 	for (size_t i = 0; i < intent->peer_count && i < PEERS_MAX; i++) {
 		const struct cv_peer_intent *peer = &intent->peers[i];
-		const char *device = device_name(bench, peer->oif);
+		const char *device = device_name(bench, cv_doctor_peer_oif(bench->input, i));
 		const struct cv_ruleset_packet packet = {
 			.protocol = PROTOCOL_IPIP,
 			.source = is_out ? intent->self.address : peer->address,
@@ -216,7 +216,8 @@ static void judge_icmp(struct bench *bench)
 	const struct cv_ruleset_packet packet = {
 		.protocol = PROTOCOL_ICMP,
 		.destination = intent->self.address,
-		.iif = intent->peer_count ? device_name(bench, intent->peers[0].oif) : NULL,
+		.iif = intent->peer_count ? device_name(bench, cv_doctor_peer_oif(bench->input, 0))
+					  : NULL,
 		.oif = "",
 		.ct_state = is_tracked ? "related" : "invalid",
 		.icmp_type = "destination-unreachable",
@@ -278,7 +279,10 @@ static const char *find_far_device(const struct bench *bench, const struct cv_de
 	peer = decision->claim.node
 		       ? cv_intent_peer_named(bench->input->intent, decision->claim.node->name)
 		       : NULL;
-	return peer ? device_name(bench, peer->oif) : NULL;
+	return peer ? device_name(bench,
+				  cv_doctor_peer_oif(bench->input,
+						     (size_t)(peer - bench->input->intent->peers)))
+		    : NULL;
 }
 
 /* Of the first prefix of ours, and the first with this path. */

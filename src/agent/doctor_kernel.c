@@ -40,7 +40,7 @@ static void add_underlays(const struct cv_doctor_input *input, struct names *nam
 {
 	for (size_t i = 0; i < input->intent->peer_count; i++) {
 		const struct cv_fact_interface *interface =
-			cv_facts_interface(input->facts, input->intent->peers[i].oif);
+			cv_facts_interface(input->facts, cv_doctor_peer_oif(input, i));
 
 		if (interface)
 			add_name(names, interface->name);

@@ -200,7 +200,7 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 	for (size_t i = 0; i < intent->peer_count; i++) {
 		const struct cv_peer_intent *peer = &intent->peers[i];
 
-		if (peer->oif || no_route++ >= LINES_MAX)
+		if (cv_doctor_peer_oif(input, i) || no_route++ >= LINES_MAX)
 			continue;
 		inet_ntop(AF_INET, &peer->address, address, sizeof(address));
 		cv_finding_add(findings, CV_FINDING_ERROR,

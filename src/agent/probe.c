@@ -281,7 +281,10 @@ static void read_errors(struct cv_probe *probe, enum socket_kind kind)
 			continue;
 		if (kind == SOCKET_ECHO)
 			note_icmp(&probe->report.underlay, &error);
-		else if (kind == SOCKET_INNER || is_about_peer(probe, &error))
+		else if (kind == SOCKET_GUARD && is_about_peer(probe, &error))
+			note_icmp(&probe->report.inner, &error);
+		/* The engine relays what the guard is told, in RFC 2003's coarser words. */
+		else if (kind == SOCKET_INNER && probe->report.inner.answer != CV_PROBE_ICMP)
 			note_icmp(&probe->report.inner, &error);
 	}
 }

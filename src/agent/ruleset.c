@@ -356,6 +356,9 @@ bool cv_ruleset_is_on_device(const json_t *chain, const char *device)
 	const json_t *dev = json_object_get(chain, "dev"), *name;
 	size_t i;
 
+	/* nft 1.0.6 does not tell. */
+	if (!dev)
+		return true;
 	if (json_is_string(dev))
 		return !strcmp(json_string_value(dev), device);
 	json_array_foreach(dev, i, name)

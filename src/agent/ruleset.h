@@ -54,7 +54,7 @@ enum cv_ruleset_fate cv_ruleset_judge(const struct cv_ruleset *ruleset, const js
 /* True if an IPv4 packet passes a base chain at this hook ("input" …). */
 bool cv_ruleset_is_hook(const json_t *chain, const char *hook);
 
-/* True if a chain of table netdev is attached to this device. */
+/* True if a chain of table netdev is attached to this device, or nft does not tell to which. */
 bool cv_ruleset_is_on_device(const json_t *chain, const char *device);
 
 enum {
