@@ -26,7 +26,9 @@
 #include <unistd.h>
 
 #include "agent/commands.h"
+#include "agent/commands_doctor.h"
 #include "agent/log.h"
+#include "agent/metrics_server.h"
 #include "agent/node.h"
 #include "agent/rundir.h"
 #include "agent/server.h"
@@ -58,6 +60,7 @@ struct daemon {
 	struct cv_node_agent *node;
 	struct cv_commands commands;
 	struct cv_server *server;
+	struct cv_metrics_server *metrics; /* NULL: not asked for */
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
@@ -503,6 +506,16 @@ static int create_sets(struct daemon *d, const struct cv_daemon_options *daemon_
 	return 0;
 }
 
+/* A port that somebody else has is no reason to carry no packets. */
+static void serve_metrics(struct daemon *d, const char *address)
+{
+	struct cv_error error;
+
+	if (cv_metrics_server_create(d->base, address, cv_commands_metrics_text, &d->commands,
+				     &d->metrics, &error))
+		cv_log(LOG_ERR, "%s", error.text);
+}
+
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
 {
 	int rc = check_machine(error);
@@ -548,8 +561,11 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		.catch_up = catch_up,
 		.context = d,
 	};
-	return cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
-				&d->server, error);
+	rc = cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
+			      &d->server, error);
+	if (!rc && options->metrics)
+		serve_metrics(d, options->metrics);
+	return rc;
 }
 
 static void free_event(struct event *event)
@@ -560,6 +576,7 @@ static void free_event(struct event *event)
 
 static void stop(struct daemon *d)
 {
+	cv_metrics_server_destroy(d->metrics);
 	cv_server_destroy(d->server);
 	cv_capturers_destroy(d->capturers);
 	cv_node_destroy(d->node);
