@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "model/order.h"
+#include "store/store.h"
 
 /* ---- signatures ------------------------------------------------------------------ */
 
@@ -218,7 +219,8 @@ static int load(const struct cv_directory *directory, int fd, struct cv_director
 	rc = cv_manifest_parse(path, text, length, &file->manifest, &why);
 	free(text);
 	free(path);
-	if (!rc)
+	/* Our own file is cut along its documents: it keeps their order, and is written sorted. */
+	if (!rc && strcmp(file->name, CV_STORE_FILE))
 		rc = cv_resources_sort(file->manifest.resources, file->manifest.count);
 	if (rc)
 		file->problem = why;
