@@ -6,12 +6,12 @@
  */
 #include "model/kinds.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/selector.h"
+#include "wire/bytes.h"
 
 enum {
 	BLOCK_SIZE_MIN = 20,
@@ -43,7 +43,7 @@ static int read_cidr(struct cv_reader *reader, const struct cv_yaml_node *node, 
 			"own");
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		struct cv_prefix prefix =
-			cv_prefix_of(htonl(reserved[i].address), reserved[i].length);
+			cv_prefix_of(cv_htonl(reserved[i].address), reserved[i].length);
 
 		if (cv_prefix_overlaps(&prefix, &pool->cidr))
 			return cv_reader_fail(reader, node,

@@ -29,9 +29,9 @@ static int vfail(struct cv_reader *reader, unsigned int line, unsigned int colum
 			    text);
 }
 
-#undef cv_reader_fail
-int cv_reader_fail(struct cv_reader *reader, const struct cv_yaml_node *node, const char *format,
-		   ...)
+/* In parentheses: not the analyzer's macro. */
+int(cv_reader_fail)(struct cv_reader *reader, const struct cv_yaml_node *node, const char *format,
+		    ...)
 {
 	va_list args;
 
@@ -41,9 +41,8 @@ int cv_reader_fail(struct cv_reader *reader, const struct cv_yaml_node *node, co
 	return -EINVAL;
 }
 
-#undef cv_reader_fail_key
-int cv_reader_fail_key(struct cv_reader *reader, const struct cv_yaml_node *node,
-		       const char *format, ...)
+int(cv_reader_fail_key)(struct cv_reader *reader, const struct cv_yaml_node *node,
+			const char *format, ...)
 {
 	va_list args;
 

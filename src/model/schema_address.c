@@ -158,18 +158,16 @@ int cv_reader_prefixes(struct cv_reader *reader, const struct cv_yaml_node *node
 		       unsigned int entries, struct cv_prefix **ret_prefixes, size_t *ret_count)
 {
 	size_t length = strlen(reader->path), count = 0;
-	struct cv_prefix *prefixes = NULL, *cut;
+	struct cv_prefix *prefixes, *cut;
 	char is[CV_READER_IS_MAX];
 	int rc;
 
 	if (node->type != CV_YAML_LIST)
 		return cv_reader_fail(reader, node, "%s%s must be a list, %s", reader->path,
 				      leaf(node), cv_reader_is(node, is));
-	if (node->count) {
-		prefixes = calloc(node->count, sizeof(prefixes[0]));
-		if (!prefixes)
-			return cv_error_set(reader->error, -ENOMEM, "no memory");
-	}
+	prefixes = calloc(node->count + 1U, sizeof(prefixes[0]));
+	if (!prefixes)
+		return cv_error_set(reader->error, -ENOMEM, "no memory");
 	snprintf(reader->path + length, sizeof(reader->path) - length, "%s: ", leaf(node));
 	rc = read_entries(reader, node, entries, prefixes, &count);
 	reader->path[length] = '\0';

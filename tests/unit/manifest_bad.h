@@ -14,6 +14,7 @@ struct manifest_bad {
 	const char *message;
 };
 
+/* clang-format off */
 #define BYTES(text)  text, sizeof(text) - 1
 #define CALICO(text) BYTES("apiVersion: projectcalico.org/v3\n" text)
 #define OF(version, kind, name, spec)                                                       \
@@ -27,6 +28,7 @@ struct manifest_bad {
 #define FELIX(spec)	  OF("projectcalico.org/v3", "FelixConfiguration", "default", spec)
 #define TUNNEL(spec)	  OF("culvert/v1", "Tunnel", "tun1", spec)
 #define WORKLOAD(spec)	  OF("culvert/v1", "Workload", "p", spec)
+/* clang-format on */
 
 static const struct manifest_bad manifest_bad[] = {
 
@@ -97,6 +99,9 @@ static const struct manifest_bad manifest_bad[] = {
 	{BYTES("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"),
 	 "2:7: unknown kind \"ConfigMap\"; there are IPPool, Node, BlockAffinity, IPReservation, "
 	 "FelixConfiguration, Tunnel and Workload"},
+	{BYTES("apiVersion: operator.tigera.io/v1\nkind: Installation\n"),
+	 "2:7: Installation is the Calico operator's; take what it made of it: kubectl get "
+	 "ippools.crd.projectcalico.org -o yaml"},
 	{BYTES("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n"),
 	 "1:13: this is Kubernetes' own Node; make resources of it with: kubectl get nodes -o json "
 	 "| culvert import -"},

@@ -156,7 +156,7 @@ static void makes_nodes_and_blocks(void **state)
 			    "fd00:10:244:1::/64");
 	assert_string_equal(
 		manifest.warnings.texts[1],
-		"-:46:9: node c1: no IPv4 address, neither InternalIP nor Calico's; add "
+		"-:45:9: node c1: no IPv4 address, neither InternalIP nor Calico's; add "
 		"spec.bgp.ipv4Address");
 	cv_manifest_fini(&manifest);
 }

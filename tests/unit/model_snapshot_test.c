@@ -225,6 +225,30 @@ static void test_refuses_block_sizes(void **state)
 	assert_warnings("");
 }
 
+static void test_refuses_tunnels(void **state)
+{
+	struct cv_resource *a, *b;
+
+	(void)state;
+	add(cv_test_node("a1", NULL, NULL));
+	add(cv_test_node("b1", NULL, NULL));
+	a = add(cv_test_tunnel("tun0", "192.0.2.1", "192.0.2.2"));
+	add(cv_test_tunnel("tun1", "192.0.2.1", "192.0.2.3"));
+	add(cv_test_tunnel("tun2", "192.0.2.4", "192.0.2.2"));
+	assert_warnings("");
+	b = add(cv_test_tunnel("tun9", "192.0.2.1", "192.0.2.2"));
+	b->tunnel->node = strdup("b1");
+	assert_refused(-EINVAL, "a.yaml:6: Tunnel tun9 has the remote and local of Tunnel tun0 "
+				"(a.yaml:3); no node can have both: change one, or give each its "
+				"node");
+	a->tunnel->node = strdup("a1");
+	assert_warnings("");
+	add(cv_test_tunnel("tun3", "192.0.2.1", "192.0.2.2"))->tunnel->node = strdup("a1");
+	assert_refused(-EINVAL, "a.yaml:7: Tunnel tun3 has the remote and local of Tunnel tun0 "
+				"(a.yaml:3); no node can have both: change one, or give each its "
+				"node");
+}
+
 /* ---- warnings -------------------------------------------------------------------- */
 
 static void test_warns(void **state)
@@ -534,8 +558,15 @@ static void test_digest(void **state)
 	assert_ptr_equal(other->resources[0], snapshot->resources[0]);
 	cv_snapshot_put(other);
 	cv_snapshot_put(snapshot);
-	/* Every text is. */
+	/* Every text is, and every name. */
 	resources[0]->text[strlen(resources[0]->text) - 1]++;
+	resources[0]->has_digest = false;
+	snapshot = make();
+	assert_string_not_equal(snapshot->digest, digest);
+	cv_snapshot_put(snapshot);
+	resources[0]->text[strlen(resources[0]->text) - 1]--;
+	resources[0]->name[0]++;
+	resources[0]->has_digest = false;
 	snapshot = make();
 	assert_string_not_equal(snapshot->digest, digest);
 	assert_ptr_equal(cv_snapshot_get(snapshot), snapshot);
@@ -618,6 +649,7 @@ int main(void)
 		SNAPSHOT_TEST(test_refuses_two_owners),
 		SNAPSHOT_TEST(test_refuses_borrowed_prefixes),
 		SNAPSHOT_TEST(test_refuses_block_sizes),
+		SNAPSHOT_TEST(test_refuses_tunnels),
 		SNAPSHOT_TEST(test_warns),
 		SNAPSHOT_TEST(test_counts_warnings),
 		SNAPSHOT_TEST(test_owners_as_pairs),
