@@ -21,7 +21,7 @@ spec:
 END
 digest() { culvert -j status | jq -r .store.digest; }
 
-start_daemon --config "$TMP/etc" --node a1
+start_daemon --node a1
 none=$(digest)
 
 # ---- a pool alone ---------------------------------------------------------------------
