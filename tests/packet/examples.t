@@ -169,6 +169,21 @@ def names():
             tap.equal(broken, [], f"{os.path.relpath(path, culvert.ROOT)}: its links lead somewhere")
 
 
+def metrics():
+    """README has every metric, and no other, with its labels."""
+    shown, labels = set(), {}
+    for line in daemons["a1"].cli("metrics").stdout.splitlines():
+        if line.startswith("# TYPE "):
+            shown.add(line.split()[2])
+        elif (sample := re.match(r"(\w+)\{(.*)\} ", line)):
+            labels[sample[1]] = ",".join(re.findall(r'(\w+)="', sample[2]))
+    with open(os.path.join(culvert.ROOT, "README.md"), encoding="utf-8") as f:
+        told = dict(re.findall(r"`(culvert_\w+)(?:\{([\w,]*)\})?`", f.read()))
+    tap.equal(sorted(told), sorted(shown), "README lists the metrics that there are")
+    wrong = {k: v for k, v in labels.items() if told.get(k) != v}
+    tap.equal(wrong, {}, "… with their labels")
+
+
 def clean_end():
     end_cleanly(daemons.values())
     for each in daemons.values():
@@ -176,5 +191,5 @@ def clean_end():
 
 
 if __name__ == "__main__":
-    tap.main([first_time, examples, names, clean_end], lambda name: tap.note(name),
+    tap.main([first_time, examples, metrics, names, clean_end], lambda name: tap.note(name),
              lambda name, failed: look_after(daemons.values(), name, failed))
