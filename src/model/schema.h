@@ -107,7 +107,6 @@ enum cv_field_type {
 	CV_FIELD_UNUSED_SCALAR,
 	CV_FIELD_UNUSED_LIST,
 	CV_FIELD_UNUSED_OBJECT,
-	CV_FIELD_UNUSED_ANY,
 };
 
 struct cv_word {

@@ -7,7 +7,7 @@
  * - pools that overlap;
  * - an address that two nodes have, as bgp.ipv4Address or as ipv4IPIPTunnelAddr, or one node as
  *   both;
- * - a tunnel address that another node owns (BlockAffinity or Workload);
+ * - a tunnel address that another node owns by a Workload;
  * - a prefix that two nodes own, also a part of it: only a single address (/32) of a Workload may
  *   lie within what another node owns, as an address that was borrowed;
  * - a prefix that two Workloads have;
@@ -17,7 +17,8 @@
  *
  * Warnings: a block, a Workload or a tunnel address in no pool; a block, a Workload or a Tunnel of
  * a node that there is not; a node's address within a block; a node's address without a prefix
- * where CrossSubnet would need it; one prefix in two BlockAffinities of a node.
+ * where CrossSubnet would need it; one prefix in two BlockAffinities of a node; a tunnel address
+ * that is borrowed from another node's block.
  */
 #ifndef CV_MODEL_SNAPSHOT_H
 #define CV_MODEL_SNAPSHOT_H

@@ -28,6 +28,7 @@ enum {
 enum warning {
 	WARN_NO_POOL,
 	WARN_NO_NODE,
+	WARN_TUNNEL_ADDRESS_BORROWED,
 	WARN_TUNNEL_ADDRESS_NO_POOL,
 	WARN_NODE_IN_BLOCK,
 	WARN_NO_PREFIX,
@@ -71,6 +72,7 @@ static void count_the_rest(struct check *check)
 	static const char *const what[WARN_MAX] = {
 		[WARN_NO_POOL] = "prefixes are in no pool",
 		[WARN_NO_NODE] = "resources are of nodes that there are not",
+		[WARN_TUNNEL_ADDRESS_BORROWED] = "tunnel addresses are borrowed",
 		[WARN_TUNNEL_ADDRESS_NO_POOL] = "tunnel addresses are in no pool",
 		[WARN_NODE_IN_BLOCK] = "nodes have an address within a block",
 		[WARN_NO_PREFIX] = "nodes have an address without a prefix",
@@ -429,13 +431,27 @@ static int check_address(struct check *check, const struct node_address *address
 		return 0;
 	}
 	if (owner && (owner->node ? owner->node != address->node
-				  : strcmp(claim_node(owner), address->node->name) != 0))
+				  : strcmp(claim_node(owner), address->node->name) != 0)) {
+		/* Calico borrows addresses from others' blocks; such a one gets a route of its own.
+		 */
+		if (owner->resource->kind == CV_KIND_BLOCK_AFFINITY) {
+			if (is_worth(check, WARN_TUNNEL_ADDRESS_BORROWED))
+				cv_messages_add(check->warnings,
+						"%s: its ipv4IPIPTunnelAddr %s is borrowed from "
+						"%s of node %s, %s",
+						cv_place_here(address->node, text), printed,
+						cv_prefix_format(&owner->prefix, prefix),
+						claim_node(owner),
+						cv_place_there(owner->resource, other));
+			return 0;
+		}
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: its ipv4IPIPTunnelAddr %s lies within %s of node %s, %s; "
 				    "take an address from its own blocks",
 				    cv_place_here(address->node, text), printed,
 				    cv_prefix_format(&owner->prefix, prefix), claim_node(owner),
 				    cv_place_there(owner->resource, other));
+	}
 	if (!cv_snapshot_pool_of(check->snapshot, cv_htonl(address->address)) &&
 	    is_worth(check, WARN_TUNNEL_ADDRESS_NO_POOL))
 		cv_messages_add(check->warnings,

@@ -19,6 +19,7 @@
 #include "model/arena.h"
 
 enum {
+	TAG_LINES_MAX = 100,
 	KEY_MAX = 320 /* bytes; Kubernetes' longest, a label's with a prefix, have 317 */
 };
 
@@ -413,6 +414,23 @@ int cv_yaml_next(struct cv_yaml *yaml, const struct cv_yaml_node **ret_root, str
 	return 1;
 }
 
+/*
+ * libyaml compares every %TAG line with every other, which 64 MiB of them would make hours of.
+ * Nobody writes any: tags are refused anyhow.
+ */
+static bool has_many_tag_lines(const char *text, size_t length)
+{
+	const char *end = text + length;
+	unsigned int count = 0;
+
+	while (length && (text = memmem(text, (size_t)(end - text), "%TAG", 4))) {
+		if (++count > TAG_LINES_MAX)
+			return true;
+		text += 4;
+	}
+	return false;
+}
+
 int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_yaml **ret_yaml,
 		   struct cv_error *error)
 {
@@ -424,6 +442,10 @@ int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_
 				    file);
 	if (length >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
 		return cv_error_set(error, -EINVAL, "%.256s:1:1: UTF-16; save the file as UTF-8",
+				    file);
+	if (has_many_tag_lines(text, length))
+		return cv_error_set(error, -E2BIG,
+				    "%.256s:1:1: more than 100 times %%TAG; delete these lines",
 				    file);
 	yaml = calloc(1, sizeof(*yaml));
 	if (!yaml)

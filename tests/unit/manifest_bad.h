@@ -99,6 +99,9 @@ static const struct manifest_bad manifest_bad[] = {
 	{BYTES("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"),
 	 "2:7: unknown kind \"ConfigMap\"; there are IPPool, Node, BlockAffinity, IPReservation, "
 	 "FelixConfiguration, Tunnel and Workload"},
+	{BYTES("apiVersion: operator.tigera.io/v1\nkind: Installation\n"),
+	 "2:7: Installation is the Calico operator's; take what it made of it: kubectl get "
+	 "ippools.crd.projectcalico.org -o yaml"},
 	{BYTES("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n"),
 	 "1:13: this is Kubernetes' own Node; make resources of it with: kubectl get nodes -o json "
 	 "| culvert import -"},
