@@ -88,10 +88,10 @@ void cv_doctor_check_fastpath(const struct cv_doctor_input *input, struct cv_fin
 	size_t count = 0, used = 0;
 
 	if (input->no_fastpath) {
-		cv_finding_add(findings, CV_FINDING_WARNING,
-			       strstr(input->no_fastpath, "--fastpath off")
-				       ? "start culvertd without --fastpath off"
-				       : "journalctl -u culvertd | grep 'fast path'",
+		bool is_asked_for = strstr(input->no_fastpath, "--fastpath off") != NULL;
+
+		cv_finding_add(findings, is_asked_for ? CV_FINDING_OK : CV_FINDING_WARNING,
+			       is_asked_for ? NULL : "journalctl -u culvertd | grep 'fast path'",
 			       "the fast path is off, the engine carries everything and is slower: "
 			       "%s",
 			       input->no_fastpath);
