@@ -21,6 +21,7 @@
 #include "agent/ruleset.h"
 #include "net/nft.h"
 #include "routing/nat.h"
+#include "wire/types.h"
 
 enum {
 	PEERS_MAX = 32,	    /* judged one by one */
@@ -302,8 +303,8 @@ static bool find_pair(const struct bench *bench, enum cv_path path, struct pair 
 	if (!near || !far)
 		return false;
 	*ret_pair = (struct pair){
-		.near = htonl(cv_prefix_last(&near->claim.prefix)),
-		.far = htonl(cv_prefix_last(&far->claim.prefix)),
+		.near = cv_htonl(cv_prefix_last(&near->claim.prefix)),
+		.far = cv_htonl(cv_prefix_last(&far->claim.prefix)),
 		.near_device = find_near_device(bench, &near->claim),
 		.far_device = find_far_device(bench, far),
 	};

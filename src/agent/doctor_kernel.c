@@ -127,7 +127,7 @@ static int read_number(const char *path, long *ret_number)
 
 void cv_doctor_check_conntrack(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
-	long count, max;
+	long count = 0, max = 0;
 	char remedy[CV_REMEDY_MAX];
 
 	if (read_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) ||
@@ -236,7 +236,7 @@ void cv_doctor_check_rp_filter(const struct cv_doctor_input *input, struct cv_fi
 /* One table for all network namespaces; only the first one may read and set its limits. */
 void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
-	long threshold_2, threshold_3, on_link = 0;
+	long threshold_2 = 0, threshold_3 = 0, on_link = 0;
 	char remedy[CV_REMEDY_MAX];
 
 	for (size_t i = 0; i < input->intent->peer_count; i++)

@@ -109,10 +109,10 @@ static void escapes_and_numbers(void **state)
 	(void)state;
 	assert_int_equal(cv_metrics_writer_init(&writer), 0);
 	cv_metrics_family(&writer, "a", "gauge", "one \\ two\n\"three\"");
-	cv_metrics_sample(&writer, 1, NULL);
-	cv_metrics_sample(&writer, 0.25, "x", "a\"b\\c\nd", "y", "", NULL);
-	cv_metrics_sample(&writer, 9007199254740992.0, NULL);
-	cv_metrics_sample(&writer, -2, NULL);
+	cv_metrics_sample(&writer, 1, "");
+	cv_metrics_sample(&writer, 0.25, "x y", "a\"b\\c\nd", "");
+	cv_metrics_sample(&writer, 9007199254740992.0, "");
+	cv_metrics_sample(&writer, -2, "");
 	text = cv_metrics_writer_finish(&writer);
 	assert_string_equal(text, "# HELP a one \\\\ two\\n\"three\"\n"
 				  "# TYPE a gauge\n"
@@ -257,7 +257,7 @@ static void answers(void **state)
 	    sizeof(answer));
 	assert_null(strstr(answer, "a 1\n"));
 	memset(large, 'x', 19999);
-	memcpy(large, "GET /metrics HTTP/1.1\r\nX: ", 26);
+	large[snprintf(large, 64, "GET /metrics HTTP/1.1\r\nX: ")] = 'x';
 	ask(base, port, large, answer, sizeof(answer));
 	assert_null(strstr(answer, "200"));
 	is_dry = true;
