@@ -17,7 +17,7 @@ from cluster import ping
 from zones import DEVICE, Zones
 
 PORT = 9091
-TABLE = os.path.join(os.path.dirname(culvert.BUILD), "doc/metrics.md")
+TABLE = os.path.join(culvert.ROOT, "doc/metrics.md")
 
 zones = Zones("--metrics", f"127.0.0.1:{PORT}")
 A1 = zones.nodes["a1"]
