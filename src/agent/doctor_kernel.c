@@ -82,6 +82,24 @@ static bool has_path(const struct cv_intent *intent, enum cv_path path)
 
 /* ---- features ---------------------------------------------------------------------------- */
 
+/* The fast path is on, and yet some tunnels are the engine's alone. */
+static void check_tunnels(const struct cv_doctor_input *input, struct cv_findings *findings)
+{
+	struct cv_tunnel_status status;
+	char remedy[CV_REMEDY_MAX];
+
+	for (size_t i = 0; input->tunnels && i < cv_tunnel_set_count(input->tunnels); i++) {
+		cv_tunnel_set_status(input->tunnels, i, &status);
+		if (!status.active || !status.no_fastpath)
+			continue;
+		cv_finding_add(findings, CV_FINDING_WARNING,
+			       cv_remedy(remedy, "culvert tunnel show %s -s", status.config->name),
+			       "the fast path does not carry %s, the engine does, and is slower: "
+			       "%s",
+			       status.config->name, status.no_fastpath);
+	}
+}
+
 void cv_doctor_check_fastpath(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	char names[UNDERLAYS_MAX][IFNAMSIZ], list[256] = "";
@@ -97,6 +115,7 @@ void cv_doctor_check_fastpath(const struct cv_doctor_input *input, struct cv_fin
 			       input->no_fastpath);
 		return;
 	}
+	check_tunnels(input, findings);
 	if (input->fastpath)
 		count = cv_fastpath_underlays(input->fastpath, names, UNDERLAYS_MAX);
 	for (size_t i = 0; i < count && used < sizeof(list) - IFNAMSIZ - 2; i++)
