@@ -41,8 +41,8 @@ enum {
 	REFRESH_REST = 4,
 	/* Whatever no notice tells of, and a state file that could not be written. */
 	REFRESH_PERIOD_S = 30,
-	/* Editors write files in steps. */
-	STORE_DELAY_MS = 50,
+	/* Editors write files in steps; store.h waits longer for those being written. */
+	STORE_DELAY_MS = 10,
 };
 
 #define CONFIG_DIR "/etc/culvert"
@@ -69,6 +69,7 @@ struct daemon {
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the shorter of the last two: one may have been a first */
 	int64_t last_refresh_us;
+	bool node_is_behind; /* the kernel has changed in what the node agent looks at */
 	bool is_second_look; /* that moment is one that can wait: nothing has changed */
 	struct event *period;
 	struct event *stored;	   /* the store may have changed */
@@ -205,6 +206,8 @@ static int64_t now_us(void)
 
 static void note_changes(struct daemon *d, int changes)
 {
+	if (changes < 0 || changes & ~(CV_MONITOR_OWN_ROUTE | CV_MONITOR_QDISC | CV_MONITOR_FILTER))
+		d->node_is_behind = true;
 	if (d->fastpath && (changes < 0 || changes & (CV_MONITOR_FILTER | CV_MONITOR_OVERFLOW)))
 		cv_fastpath_doubt(d->fastpath);
 }
@@ -217,7 +220,7 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 		.tv_sec = delay_us / 1000000,
 		.tv_usec = delay_us % 1000000,
 	};
-	int changes = cv_monitor_drain(fd);
+	int changes = cv_monitor_drain_others(fd, cv_nl_port_id(d->nl));
 
 	(void)what;
 	if (changes < 0) {
@@ -245,7 +248,9 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->fastpath)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
-	cv_node_refresh(d->node);
+	if (d->node_is_behind)
+		cv_node_refresh(d->node);
+	d->node_is_behind = false;
 	took_us = now_us() - begin_us;
 	d->refresh_took_us = took_us < d->last_refresh_us ? took_us : d->last_refresh_us;
 	d->last_refresh_us = took_us;
@@ -259,7 +264,7 @@ static void catch_up(void *data)
 {
 	struct daemon *d = data;
 
-	int changes = cv_monitor_drain(d->monitor);
+	int changes = cv_monitor_drain_others(d->monitor, cv_nl_port_id(d->nl));
 
 	if (!changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		return;
@@ -273,6 +278,7 @@ static void on_period(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
 
+	d->node_is_behind = false;
 	on_refresh(fd, what, d);
 	cv_node_look(d->node);
 }

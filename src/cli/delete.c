@@ -3,7 +3,6 @@
 #include "cli/delete.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/change.h"
@@ -12,7 +11,7 @@
 static const char usage[] =
 	"Usage: culvert [ -j ] delete [ --dry-run ] KIND NAME...\n"
 	"       culvert [ -j ] delete [ --dry-run ] KIND/NAME\n"
-	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f … ]\n"
+	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
 	"Deletes resources, all of them or none. By -f: those that the manifests have.\n"
 	"--dry-run: say what would be, change nothing. See culvert(8).\n";
@@ -25,36 +24,34 @@ static int print_deleted(const struct cv_cli *cli, const json_t *result, void *d
 
 static int read_names(const struct cv_cli *cli, json_t **ret_arguments)
 {
-	const char *const *names;
+	struct cv_change_words words;
 	json_t *list;
-	size_t count;
-	char *kind;
 	int code;
 
 	if (cli->count == 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: what? Write culvert delete KIND NAME, or -f FILE");
-	code = cv_change_read_words(cli, &kind, &names, &count);
+	code = cv_change_read_words(cli, false, &words);
 	if (code)
 		return code;
-	if (!count) {
-		free(kind);
-		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: which %.64s? Give its name",
-				 cli->words[1]);
-	}
+	if (!words.count)
+		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: which %s? Give its name",
+				 words.kind);
 	list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_string(names[i]));
-	*ret_arguments = json_pack("{s:s, s:o}", "kind", kind, "names", list);
-	free(kind);
-	if (!*ret_arguments || json_array_size(list) != count)
-		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: a word that is not UTF-8");
+	for (size_t i = 0; i < words.count; i++) {
+		if (json_array_append_new(list, json_string(words.names[i]))) {
+			json_decref(list);
+			return cv_report(cli, CV_CLI_USAGE, "usage",
+					 "delete: a word that is not UTF-8; mend it");
+		}
+	}
+	*ret_arguments = json_pack("{s:s, s:o}", "kind", words.kind, "names", list);
 	return CV_CLI_DONE;
 }
 
 int cv_delete_main(const struct cv_cli *cli)
 {
-	json_t *arguments;
+	json_t *arguments = NULL;
 	int code;
 
 	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {

@@ -54,10 +54,11 @@ int cv_files_read(const char *path, char **ret_text, size_t *ret_length, struct 
 {
 	bool from_stdin = !strcmp(path, "-");
 	FILE *file = from_stdin ? stdin : fopen(path, "re");
-	int rc;
+	int err = errno;
+	int rc = err ? -err : -EIO;
 
 	if (!file)
-		return cv_error_set(error, -errno, "cannot read %.256s: %s", path, strerror(errno));
+		return cv_error_set(error, rc, "cannot read %.256s: %s", path, strerror(-rc));
 	errno = 0;
 	rc = read_stream(file, path, ret_text, ret_length, error);
 	if (!from_stdin)
@@ -68,8 +69,8 @@ int cv_files_read(const char *path, char **ret_text, size_t *ret_length, struct 
 /* sum: of the bytes so far. */
 static int append_file(json_t *files, const char *path, size_t *sum, struct cv_error *error)
 {
-	size_t length;
-	char *text;
+	size_t length = 0;
+	char *text = NULL;
 	json_t *string;
 	int rc = cv_files_read(path, &text, &length, error);
 
