@@ -151,12 +151,10 @@ def check_everybody(when):
                 wrong[f"{source} to {target}"] = got
     tap.equal(wrong, {}, f"{when}: pods reach each other, by tunnel between zones alone")
     lab.kernel = ends["k1"]
-    for name in ("a1", "b1"):
-        lab.pod = ends[name]
-        for direction in ("to kernel", "to Culvert"):
-            same, sent = lab.transfer(direction, length=1 << 20)
-            tap.ok(same, f"{when}: 1 MiB by TCP between {name} and k1, {direction}",
-                   lambda sent=sent: sent)
+    lab.pod = ends["a1"]
+    for direction in ("to kernel", "to Culvert"):
+        same, sent = lab.transfer(direction, length=1 << 20)
+        tap.ok(same, f"{when}: 1 MiB by TCP between a1 and k1, {direction}", lambda: sent)
     for name in ("a1", "b1"):
         tap.ok(ping(lab.nodes[name], K1_POD), f"{when}: host {name} reaches k1's pod")
         tap.ok(ping(k1, PODS[name]), f"{when}: host k1 reaches the pod of {name}")
@@ -222,7 +220,7 @@ def k1_prepares():
     tap.ok(re.search(r"tunl0", shown), "culvertd on k1 names tunl0, which is in its way", shown)
     tap.equal(routes("k1")["bird"], before, "Calico's routes are as they were")
     losses.end("culvertd starts beside Calico")
-    check_everybody("both on k1, Calico in force")
+    tap.equal((path("a1", "k1"), path("k1", "a1")), ("tunnel", "tunnel"), "… and carry on")
 
 
 def k1_moves():
@@ -243,8 +241,8 @@ def k1_moves():
 def and_back():
     losses = Losses()
     tap.equal(k1_daemon.stop(), 0, "culvertd of k1 ends cleanly")
-    said = k1.run(["culvertd", "--purge", "--run-dir", RUN_DIR]).stdout
     calico_up()
+    said = k1.run(["culvertd", "--purge", "--run-dir", RUN_DIR]).stdout
     losses.end("k1 moves back to Calico")
     tap.equal(routes("k1")["84"], "", "--purge has left no route")
     links = k1.run("ip -br link").stdout

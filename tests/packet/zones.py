@@ -132,15 +132,15 @@ class Zones:
         """The node's."""
         return f"{self.base}.{self.number(name)}.0/24"
 
-    def start(self):
+    def start(self, names=NODES):
         """Start the daemons."""
         modes = dict.fromkeys(NODES, culvert.MODE)
         if culvert.MODE == culvert.MIXED:
             modes = {"a1": culvert.ENGINE, "a2": culvert.FASTPATH, "b1": culvert.ENDPOINTS}
-        for name, node in self.nodes.items():
+        for name in names:
             self.config[name] = tempfile.mkdtemp(prefix=f"culvert-config-{name}-")
             self.daemons[name] = Culvertd(
-                node, "--config", self.config[name], "--node", name, *self.arguments,
+                self.nodes[name], "--config", self.config[name], "--node", name, *self.arguments,
                 mode=modes[name], endpoints=(("pod0", self.pod(name)),) if self.has_pods else ())
             # For a run directory and its own.
             atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
