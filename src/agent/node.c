@@ -138,22 +138,30 @@ static void save_state(struct cv_node_agent *node, const struct cv_node_state *s
 	node->state_behind = rc != 0;
 }
 
+/* Devices have come, gone, or been set up; routes of resources may lead into them. */
+static void look_again(struct cv_node_agent *node)
+{
+	if (!look(node))
+		decide(node);
+}
+
 static void act_on_device(struct cv_node_agent *node)
 {
 	struct cv_node_report *report = &node->report;
 	struct cv_node_state state = node->state;
 	struct cv_error problem = {.text = ""}, other = {.text = ""};
+	bool changed;
 
-	if (cv_owned_apply(node->tunnels, &node->intent, node->pool_device, &problem)) {
-		/* Devices have come or gone; routes of resources may lead into them. */
-		if (!look(node))
-			decide(node);
-	}
+	changed = cv_owned_apply(node->tunnels, &node->intent, node->pool_device, &problem);
+	if (changed)
+		look_again(node);
 	if (node->intent.has_device)
 		cv_tunnel_set_owners(node->tunnels, node->pool_device, &node->intent.owners);
 	cv_owned_configure(node->tunnels, node->nl, &node->intent, &node->facts, node->pool_device,
 			   &state.address, &other);
 	save_state(node, &state);
+	if (changed)
+		look_again(node);
 	snprintf(report->device_problem, sizeof(report->device_problem), "%s",
 		 problem.text[0] ? problem.text : other.text);
 	tell("devices", node->told_device, sizeof(node->told_device), report->device_problem);
