@@ -144,20 +144,21 @@ static void test_methods_find(void **state)
 	} cases[] = {
 		{"first-found", "192.168.100.1/24", "first-found: eth0"},
 		{"interface=eth1", "10.2.0.1/16", "interface=eth1: eth1"},
-		{"interface=eth.", "192.168.100.1/24", "interface=eth.: eth0"},
-		/* Of the whole name, not of a part. */
-		{"interface=eth", NULL, NULL},
-		{"interface=th0", NULL, NULL},
+		{"interface=^eth.", "192.168.100.1/24", "interface=^eth.: eth0"},
+		/* A part of the name will do, as with Calico. */
+		{"interface=eth", "172.16.5.1/24", "interface=eth: vethab1"},
+		{"interface=^th", NULL, NULL},
+		{"interface=th1$", "10.2.0.1/16", NULL},
 		{"interface=nothing,eth1", "10.2.0.1/16", NULL},
 		/* One that is asked for by name is taken, though it would be skipped. */
 		{"interface=docker0", "172.16.0.1/24", NULL},
-		{"interface=lo", "10.9.9.9/32", NULL},
+		{"interface=^lo", "10.9.9.9/32", NULL},
 		/* Down, or ours: never. */
 		{"interface=eth9", NULL, NULL},
 		{"interface=tun7", NULL, NULL},
 		{"skip-interface=eth0", "10.2.0.1/16", "skip-interface=eth0: eth1"},
 		{"skip-interface=eth.*", NULL, NULL},
-		{"skip-interface=eth", "192.168.100.1/24", NULL},
+		{"skip-interface=th0", "10.2.0.1/16", NULL},
 		{"cidr=10.0.0.0/8", "10.9.9.9/32", NULL},
 		{"cidr=10.2.0.0/16,10.1.0.0/16", "10.1.0.1/16",
 		 "cidr=10.2.0.0/16,10.1.0.0/16: eth0"},
