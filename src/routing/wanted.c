@@ -401,7 +401,22 @@ static size_t list_owned(const struct cv_intent *intent, struct cv_owned_prefix 
 	return count;
 }
 
-static int make_owners(struct cv_intent *intent)
+static int add_formers(const struct cv_formers *formers, struct cv_intent *intent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; formers && i < formers->count && !rc; i++) {
+		const struct cv_peer_intent *peer =
+			cv_intent_peer_named(intent, formers->items[i].name);
+
+		if (peer)
+			rc = cv_owners_add_former(&intent->owners, formers->items[i].address,
+						  peer->address);
+	}
+	return rc;
+}
+
+static int make_owners(const struct cv_formers *formers, struct cv_intent *intent)
 {
 	__be32 *peers =
 		calloc(intent->peer_count + external_hosts(&intent->felix) + 1, sizeof(*peers));
@@ -414,7 +429,7 @@ static int make_owners(struct cv_intent *intent)
 				    list_peers(intent, peers), &intent->owners);
 	free(peers);
 	free(prefixes);
-	return rc;
+	return rc ? rc : add_formers(formers, intent);
 }
 
 /* ---- NAT --------------------------------------------------------------------------------- */
@@ -619,7 +634,7 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	int rc = make_routes(input, intent);
 
 	if (!rc)
-		rc = make_owners(intent);
+		rc = make_owners(input->formers, intent);
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
