@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/commands_doctor.h"
 #include "agent/commands_endpoint.h"
 #include "agent/commands_resource.h"
 #include "agent/control.h"
@@ -312,8 +313,10 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 		rc = cv_trace(commands, &request->trace, &result, error);
 		break;
 	case CV_REQUEST_DOCTOR:
+		rc = cv_commands_doctor(commands, request, &result, ret_then, error);
+		break;
 	case CV_REQUEST_METRICS:
-		rc = cv_error_set(error, -EOPNOTSUPP, "not there yet");
+		rc = cv_commands_metrics(commands, &result, error);
 		break;
 	}
 	if (rc)

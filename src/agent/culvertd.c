@@ -9,6 +9,7 @@
 
 #include "agent/control.h"
 #include "agent/daemon.h"
+#include "agent/metrics_server.h"
 #include "agent/node.h"
 #include "agent/purge.h"
 #include "engine/engine.h"
@@ -22,6 +23,7 @@ static const char usage[] =
 	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N]\n"
 	"                [--fastpath auto|off] [--foreground] [--node NAME]\n"
 	"                [--address-detection METHOD] [--pool-device NAME]\n"
+	"                [--metrics ADDRESS:PORT]\n"
 	"       culvertd --purge [--run-dir DIR]\n"
 	"       culvertd --version | --help\n"
 	"\n"
@@ -33,6 +35,8 @@ static const char usage[] =
 	"                 interface=REGEX, skip-interface=REGEX, can-reach=ADDRESS, cidr=CIDR\n"
 	"  --pool-device NAME\n"
 	"                 the device that carries the pools (default " CV_NODE_POOL_DEVICE ")\n"
+	"  --metrics ADDRESS:PORT\n"
+	"                 serve metrics at this loopback address (default: nowhere)\n"
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
 	"  --fastpath off the engine carries everything (default: auto)\n"
 	"  --foreground   stay in the foreground, which it always does\n"
@@ -47,6 +51,7 @@ static const struct option long_options[] = {
 	{"fastpath", required_argument, NULL, 'F'},
 	{"foreground", no_argument, NULL, 'f'},
 	{"version", no_argument, NULL, 'V'},
+	{"metrics", required_argument, NULL, 'm'},
 	{"node", required_argument, NULL, 'n'},
 	{"address-detection", required_argument, NULL, 'a'},
 	{"pool-device", required_argument, NULL, 'd'},
@@ -118,6 +123,11 @@ static int take_option(struct cv_daemon_options *options, int option, char *valu
 	case 'd':
 		options->pool_device = value;
 		if (cv_tunnel_check_name(value, "--pool-device", &error))
+			return complain(error.text, "");
+		return 0;
+	case 'm':
+		options->metrics = value;
+		if (cv_metrics_server_check(value, &error))
 			return complain(error.text, "");
 		return 0;
 	default:

@@ -26,7 +26,9 @@
 #include <unistd.h>
 
 #include "agent/commands.h"
+#include "agent/commands_doctor.h"
 #include "agent/log.h"
+#include "agent/metrics_server.h"
 #include "agent/node.h"
 #include "agent/rundir.h"
 #include "agent/server.h"
@@ -39,8 +41,8 @@ enum {
 	REFRESH_REST = 4,
 	/* Whatever no notice tells of, and a state file that could not be written. */
 	REFRESH_PERIOD_S = 30,
-	/* Editors write files in steps. */
-	STORE_DELAY_MS = 50,
+	/* Editors write files in steps; store.h waits longer for those being written. */
+	STORE_DELAY_MS = 10,
 };
 
 #define CONFIG_DIR "/etc/culvert"
@@ -58,6 +60,7 @@ struct daemon {
 	struct cv_node_agent *node;
 	struct cv_commands commands;
 	struct cv_server *server;
+	struct cv_metrics_server *metrics; /* NULL: not asked for */
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
@@ -66,6 +69,7 @@ struct daemon {
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the shorter of the last two: one may have been a first */
 	int64_t last_refresh_us;
+	bool node_is_behind; /* the kernel has changed in what the node agent looks at */
 	bool is_second_look; /* that moment is one that can wait: nothing has changed */
 	struct event *period;
 	struct event *stored;	   /* the store may have changed */
@@ -202,6 +206,8 @@ static int64_t now_us(void)
 
 static void note_changes(struct daemon *d, int changes)
 {
+	if (changes < 0 || changes & ~(CV_MONITOR_OWN_ROUTE | CV_MONITOR_QDISC | CV_MONITOR_FILTER))
+		d->node_is_behind = true;
 	if (d->fastpath && (changes < 0 || changes & (CV_MONITOR_FILTER | CV_MONITOR_OVERFLOW)))
 		cv_fastpath_doubt(d->fastpath);
 }
@@ -214,7 +220,7 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 		.tv_sec = delay_us / 1000000,
 		.tv_usec = delay_us % 1000000,
 	};
-	int changes = cv_monitor_drain(fd);
+	int changes = cv_monitor_drain_others(fd, cv_nl_port_id(d->nl));
 
 	(void)what;
 	if (changes < 0) {
@@ -242,7 +248,9 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->fastpath)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
-	cv_node_refresh(d->node);
+	if (d->node_is_behind)
+		cv_node_refresh(d->node);
+	d->node_is_behind = false;
 	took_us = now_us() - begin_us;
 	d->refresh_took_us = took_us < d->last_refresh_us ? took_us : d->last_refresh_us;
 	d->last_refresh_us = took_us;
@@ -256,7 +264,7 @@ static void catch_up(void *data)
 {
 	struct daemon *d = data;
 
-	int changes = cv_monitor_drain(d->monitor);
+	int changes = cv_monitor_drain_others(d->monitor, cv_nl_port_id(d->nl));
 
 	if (!changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		return;
@@ -270,6 +278,7 @@ static void on_period(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
 
+	d->node_is_behind = false;
 	on_refresh(fd, what, d);
 	cv_node_look(d->node);
 }
@@ -497,6 +506,16 @@ static int create_sets(struct daemon *d, const struct cv_daemon_options *daemon_
 	return 0;
 }
 
+/* A port that somebody else has is no reason to carry no packets. */
+static void serve_metrics(struct daemon *d, const char *address)
+{
+	struct cv_error error;
+
+	if (cv_metrics_server_create(d->base, address, cv_commands_metrics_text, &d->commands,
+				     &d->metrics, &error))
+		cv_log(LOG_ERR, "%s", error.text);
+}
+
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
 {
 	int rc = check_machine(error);
@@ -542,8 +561,11 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		.catch_up = catch_up,
 		.context = d,
 	};
-	return cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
-				&d->server, error);
+	rc = cv_server_create(d->base, d->rundir.socket, cv_commands_handle, &d->commands,
+			      &d->server, error);
+	if (!rc && options->metrics)
+		serve_metrics(d, options->metrics);
+	return rc;
 }
 
 static void free_event(struct event *event)
@@ -554,6 +576,7 @@ static void free_event(struct event *event)
 
 static void stop(struct daemon *d)
 {
+	cv_metrics_server_destroy(d->metrics);
 	cv_server_destroy(d->server);
 	cv_capturers_destroy(d->capturers);
 	cv_node_destroy(d->node);

@@ -292,7 +292,7 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	if (node->is_idle && !cv_store_snapshot(node->store)->count)
 		return;
 	node->is_idle = false;
-	rc = look(node);
+	rc = is_look ? look(node) : 0;
 	if (!rc)
 		rc = decide(node);
 	if (rc) {

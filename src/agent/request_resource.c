@@ -23,12 +23,12 @@ static const char *name_of(const json_t *value)
 static int read_address(struct cv_request_parser *p, const char *name, __be32 *ret_address)
 {
 	const char *text = json_string_value(json_object_get(p->root, name));
-	struct in_addr address;
+	__be32 address;
 
 	if (!text || inet_pton(AF_INET, text, &address) != 1)
 		return cv_error_set(p->error, -EINVAL,
 				    "\"%s\" must be an IPv4 address, like \"10.244.1.2\"", name);
-	*ret_address = address.s_addr;
+	*ret_address = address;
 	return 0;
 }
 

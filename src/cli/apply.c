@@ -11,7 +11,7 @@
 #include "cli/show.h"
 
 static const char usage[] =
-	"Usage: culvert [ -j ] apply [ --dry-run ] -f FILE|DIRECTORY|- [ -f … ]\n"
+	"Usage: culvert [ -j ] apply [ --dry-run ] -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
 	"Makes resources as manifests say, all of them or none. -f may be given several times.\n"
 	"A directory: its *.yaml, *.yml and *.json. --dry-run: say what would be, change nothing.\n"

@@ -4,11 +4,11 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/files.h"
 #include "cli/show.h"
+#include "model/resource.h"
 
 int cv_change_read_files(const struct cv_cli *cli, json_t **ret_arguments)
 {
@@ -74,28 +74,32 @@ int cv_change_print(const struct cv_cli *cli, const json_t *result)
 	return CV_CLI_DONE;
 }
 
-int cv_change_read_words(const struct cv_cli *cli, char **ret_kind, const char *const **ret_names,
-			 size_t *ret_count)
+int cv_change_read_words(const struct cv_cli *cli, bool all_kinds,
+			 struct cv_change_words *ret_words)
 {
 	/* One command line, one name behind a '/'. */
 	static const char *behind_slash[1];
-	char *kind = strdup(cli->words[1]);
 	const char *slash = strchr(cli->words[1], '/');
+	struct cv_error error;
+	enum cv_kind kind;
+	char word[64];
 
-	if (!kind)
-		return cv_report(cli, CV_CLI_FAILED, "failed", "out of memory");
-	if (slash && cli->count > 2) {
-		free(kind);
+	if (slash && cli->count > 2)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "%s: \"%.64s\" behind %.128s; write KIND NAME, or KIND/NAME alone",
 				 cli->words[0], cli->words[2], cli->words[1]);
-	}
+	*ret_words = (struct cv_change_words){.names = cli->words + 2, .count = cli->count - 2};
 	if (slash) {
-		kind[slash - cli->words[1]] = '\0';
 		behind_slash[0] = slash + 1;
+		ret_words->names = behind_slash;
+		ret_words->count = 1;
 	}
-	*ret_kind = kind;
-	*ret_names = slash ? behind_slash : cli->words + 2;
-	*ret_count = slash ? 1 : cli->count - 2;
+	if (all_kinds && !strcmp(cli->words[1], "all"))
+		return CV_CLI_DONE;
+	snprintf(word, sizeof(word), "%.*s", slash ? (int)(slash - cli->words[1]) : 63,
+		 cli->words[1]);
+	if (cv_kind_parse(word, &kind, &error))
+		return cv_report(cli, CV_CLI_USAGE, "usage", "%s: %s", cli->words[0], error.text);
+	ret_words->kind = cv_kind_name(kind);
 	return CV_CLI_DONE;
 }

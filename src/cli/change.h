@@ -26,11 +26,18 @@ void cv_change_print_warnings(const json_t *result);
  * call writes over. */
 const char *cv_change_reference(const char *kind, const char *name);
 
+/* What a command line names. */
+struct cv_change_words {
+	const char *kind; /* "IPPool"; NULL: "all" */
+	const char *const *names;
+	size_t count;
+};
+
 /*
- * What people give as KIND NAME, or as KIND/NAME, from cli->words[1]. *ret_kind is a copy, which
- * the caller frees; *ret_names: the words behind it, or the part behind '/'. 0 or an exit code.
+ * KIND NAME..., or KIND/NAME, from cli->words[1] on; "all" if all_kinds. Returns an exit code: what
+ * is wrong has been reported. The words are cli's.
  */
-int cv_change_read_words(const struct cv_cli *cli, char **ret_kind, const char *const **ret_names,
-			 size_t *ret_count);
+int cv_change_read_words(const struct cv_cli *cli, bool all_kinds,
+			 struct cv_change_words *ret_words);
 
 #endif

@@ -283,7 +283,8 @@ int cv_client_next(int fd, json_t **ret_result, struct cv_client_error *error)
 int cv_client_call(const struct cv_cli *cli, const char *command, json_t *arguments,
 		   json_t **ret_result, struct cv_client_error *error)
 {
-	int fd, rc = cv_client_open(cli, command, arguments, ret_result, &fd, error);
+	int fd = -1;
+	int rc = cv_client_open(cli, command, arguments, ret_result, &fd, error);
 
 	if (!rc)
 		close(fd);
@@ -295,7 +296,7 @@ int cv_client_run(const struct cv_cli *cli, const char *command, json_t *argumen
 		  void *data)
 {
 	struct cv_client_error error;
-	json_t *result;
+	json_t *result = NULL;
 	int code = CV_CLI_DONE;
 
 	if (cv_client_call(cli, command, arguments, &result, &error))

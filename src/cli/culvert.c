@@ -13,8 +13,10 @@
 #include "cli/doctor.h"
 #include "cli/endpoint.h"
 #include "cli/get.h"
+#include "cli/import.h"
 #include "cli/metrics.h"
 #include "cli/options.h"
+#include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/show.h"
 #include "cli/status.h"
@@ -25,6 +27,8 @@
 static const char usage[] =
 	"Usage: culvert [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"\n"
+	"  plan       a manifest for a new overlay: \"culvert plan help\"\n"
+	"  import     a manifest of Kubernetes' nodes: \"culvert import help\"\n"
 	"  apply      make resources as manifests say: \"culvert apply help\"\n"
 	"  get        print resources: \"culvert get help\"\n"
 	"  delete     delete resources: \"culvert delete help\"\n"
@@ -88,6 +92,8 @@ static const struct object {
 	{"get", cv_get_main, CV_CLI_OUTPUT},
 	{"delete", cv_delete_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
 	{"diff", cv_diff_main, CV_CLI_FILE},
+	{"plan", cv_plan_main, CV_CLI_PLAN},
+	{"import", cv_import_main, 0},
 	{"trace", cv_trace_main, 0},
 	{"doctor", cv_doctor_main, 0},
 	{"metrics", cv_metrics_main, 0},

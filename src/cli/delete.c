@@ -3,7 +3,6 @@
 #include "cli/delete.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/change.h"
@@ -12,63 +11,88 @@
 static const char usage[] =
 	"Usage: culvert [ -j ] delete [ --dry-run ] KIND NAME...\n"
 	"       culvert [ -j ] delete [ --dry-run ] KIND/NAME\n"
-	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f … ]\n"
+	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
-	"Deletes resources, all of them or none. By -f: those that the manifests have.\n"
+	"Deletes resources. By -f: those that the manifests have.\n"
 	"--dry-run: say what would be, change nothing. See culvert(8).\n";
 
-static int print_deleted(const struct cv_cli *cli, const json_t *result, void *data)
+static bool is_among(const json_t *changes, const char *name)
 {
-	(void)data;
-	return cv_change_print(cli, result);
+	const json_t *change;
+	size_t i;
+
+	json_array_foreach(changes, i, change)
+	{
+		const char *deleted = json_string_value(json_object_get(change, "name"));
+
+		if (deleted && !strcmp(deleted, name))
+			return true;
+	}
+	return false;
 }
 
-static int read_names(const struct cv_cli *cli, json_t **ret_arguments)
+/* culvertd refuses only if there is none of them. data: the words, or NULL: by files. */
+static int print_deleted(const struct cv_cli *cli, const json_t *result, void *data)
 {
-	const char *const *names;
+	const struct cv_change_words *words = data;
+	const json_t *changes = json_object_get(result, "changes");
+	int code = cv_change_print(cli, result);
+
+	fflush(stdout);
+	for (size_t i = 0; !code && words && i < words->count; i++) {
+		if (!is_among(changes, words->names[i]))
+			fprintf(stderr, "culvert: warning: there is no %s %.256s\n", words->kind,
+				words->names[i]);
+	}
+	return code;
+}
+
+static int read_names(const struct cv_cli *cli, struct cv_change_words *ret_words,
+		      json_t **ret_arguments)
+{
 	json_t *list;
-	size_t count;
-	char *kind;
 	int code;
 
 	if (cli->count == 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: what? Write culvert delete KIND NAME, or -f FILE");
-	code = cv_change_read_words(cli, &kind, &names, &count);
+	code = cv_change_read_words(cli, false, ret_words);
 	if (code)
 		return code;
-	if (!count) {
-		free(kind);
-		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: which %.64s? Give its name",
-				 cli->words[1]);
-	}
+	if (!ret_words->count)
+		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: which %s? Give its name",
+				 ret_words->kind);
 	list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_string(names[i]));
-	*ret_arguments = json_pack("{s:s, s:o}", "kind", kind, "names", list);
-	free(kind);
-	if (!*ret_arguments || json_array_size(list) != count)
-		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: a word that is not UTF-8");
+	for (size_t i = 0; i < ret_words->count; i++) {
+		if (json_array_append_new(list, json_string(ret_words->names[i]))) {
+			json_decref(list);
+			return cv_report(cli, CV_CLI_USAGE, "usage",
+					 "delete: a word that is not UTF-8; mend it");
+		}
+	}
+	*ret_arguments = json_pack("{s:s, s:o}", "kind", ret_words->kind, "names", list);
 	return CV_CLI_DONE;
 }
 
 int cv_delete_main(const struct cv_cli *cli)
 {
-	json_t *arguments;
+	struct cv_change_words words;
+	json_t *arguments = NULL;
+	bool by_file = cli->file_count;
 	int code;
 
 	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
 		fputs(usage, stdout);
 		return CV_CLI_DONE;
 	}
-	if (cli->file_count && cli->count > 1)
+	if (by_file && cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: \"%.64s\" beside -f; give names or files", cli->words[1]);
-	code = cli->file_count ? cv_change_read_files(cli, &arguments)
-			       : read_names(cli, &arguments);
+	code = by_file ? cv_change_read_files(cli, &arguments)
+		       : read_names(cli, &words, &arguments);
 	if (code)
 		return code;
 	if (cli->dry_run)
 		json_object_set_new(arguments, "dry_run", json_true());
-	return cv_client_run(cli, "delete", arguments, print_deleted, NULL);
+	return cv_client_run(cli, "delete", arguments, print_deleted, by_file ? NULL : &words);
 }

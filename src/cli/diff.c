@@ -13,7 +13,7 @@
 #include "model/manifest.h"
 
 static const char usage[] =
-	"Usage: culvert [ -j ] diff -f FILE|DIRECTORY|- [ -f … ]\n"
+	"Usage: culvert [ -j ] diff -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
 	"Prints what culvert apply -f would change, and changes nothing. See culvert(8).\n";
 

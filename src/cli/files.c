@@ -68,12 +68,12 @@ int cv_files_read(const char *path, char **ret_text, size_t *ret_length, struct 
 /* sum: of the bytes so far. */
 static int append_file(json_t *files, const char *path, size_t *sum, struct cv_error *error)
 {
-	size_t length;
-	char *text;
+	size_t length = 0;
+	char *text = NULL;
 	json_t *string;
 	int rc = cv_files_read(path, &text, &length, error);
 
-	if (rc)
+	if (rc || !text)
 		return rc;
 	*sum += length;
 	if (*sum > SENT_MAX)

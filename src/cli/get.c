@@ -33,9 +33,8 @@ enum format {
 
 struct question {
 	enum format format;
-	bool is_single; /* one, by its name */
-	bool all_kinds;
-	const char *kind; /* as it was typed */
+	bool is_single;	  /* one, by its name */
+	const char *kind; /* NULL: all */
 };
 
 /* ---- as a manifest ---------------------------------------------------------------- */
@@ -112,8 +111,7 @@ static void add_row(struct cv_table *table, const struct question *question, con
 		snprintf(where, sizeof(where), "%.4096s:%lld", file,
 			 (long long)json_integer_value(json_object_get(item, "line")));
 	cv_columns_add(table, kind, question->format == FORMAT_WIDE,
-		       question->all_kinds ? cv_change_reference(kind, name) : name, resource,
-		       where);
+		       question->kind ? name : cv_change_reference(kind, name), resource, where);
 }
 
 /* Resources come sorted by kind: a table begins with each. */
@@ -165,8 +163,8 @@ static int print_resources(const struct cv_cli *cli, const json_t *result, void 
 		return print_manifest_json(cli, resources, question->is_single);
 	if (json_array_size(resources) == 0) {
 		/* Standard output is a table or a manifest, both of nothing. */
-		fprintf(stderr, "culvert: there is no %.64s\n",
-			question->all_kinds ? "resource" : question->kind);
+		fprintf(stderr, "culvert: there is no %s\n",
+			question->kind ? question->kind : "resource");
 		return CV_CLI_DONE;
 	}
 	if (question->format == FORMAT_YAML)
@@ -195,33 +193,27 @@ static int read_format(const struct cv_cli *cli, enum format *ret_format)
 			 "get: -o \"%.64s\"; there are wide, yaml and json", cli->output);
 }
 
-static int ask(const struct cv_cli *cli, struct question *question, const char *kind,
-	       const char *const *names, size_t count)
+static int ask(const struct cv_cli *cli, enum format format, const struct cv_change_words *words)
 {
-	json_t *arguments = json_object();
+	struct question question = {
+		.format = format, .is_single = words->count == 1, .kind = words->kind};
+	json_t *arguments;
 
-	question->all_kinds = !strcmp(kind, "all");
-	question->is_single = count == 1;
-	question->kind = kind;
-	if (count > 1 || (count && question->all_kinds)) {
-		json_decref(arguments);
+	if (words->count > 1 || (words->count && !words->kind))
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "get: unknown word \"%.64s\"; ask for one KIND NAME at a time",
-				 names[count - 1]);
-	}
-	if (!question->all_kinds)
-		json_object_set_new(arguments, "kind", json_string(kind));
-	if (count)
-		json_object_set_new(arguments, "name", json_string(names[0]));
-	return cv_client_run(cli, "get", arguments, print_resources, question);
+				 words->names[words->count - 1]);
+	if (words->count)
+		arguments = json_pack("{s:s, s:s}", "kind", words->kind, "name", words->names[0]);
+	else
+		arguments = words->kind ? json_pack("{s:s}", "kind", words->kind) : json_object();
+	return cv_client_run(cli, "get", arguments, print_resources, &question);
 }
 
 int cv_get_main(const struct cv_cli *cli)
 {
-	struct question question = {.format = FORMAT_TABLE};
-	const char *const *names;
-	size_t count;
-	char *kind;
+	struct cv_change_words words;
+	enum format format;
 	int code;
 
 	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
@@ -232,12 +224,8 @@ int cv_get_main(const struct cv_cli *cli)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "get: what? Write culvert get all, or a kind: \"culvert get "
 				 "help\" lists them");
-	code = read_format(cli, &question.format);
+	code = read_format(cli, &format);
 	if (!code)
-		code = cv_change_read_words(cli, &kind, &names, &count);
-	if (code)
-		return code;
-	code = ask(cli, &question, kind, names, count);
-	free(kind);
-	return code;
+		code = cv_change_read_words(cli, true, &words);
+	return code ? code : ask(cli, format, &words);
 }

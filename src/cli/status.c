@@ -159,7 +159,7 @@ static void print_peers(const struct cv_cli *cli, const json_t *peers)
 	cv_table_print(&table, "");
 	cv_table_fini(&table);
 	if (shown < count)
-		printf("… and %zu peers more: culvert -s status lists all\n", count - shown);
+		printf("... and %zu peers more: culvert -s status lists all\n", count - shown);
 }
 
 static void print_kernel(const json_t *status)

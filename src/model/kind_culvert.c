@@ -84,6 +84,7 @@ static int read_parameter(struct cv_reader *reader, const struct cv_yaml_node *n
 	struct cv_tunnel_patch patch;
 	struct cv_error error;
 	char is[CV_READER_IS_MAX];
+	const char *expected;
 	json_t *json = json_pack("{s:o}", node->key, to_json(node));
 	int rc;
 
@@ -91,9 +92,13 @@ static int read_parameter(struct cv_reader *reader, const struct cv_yaml_node *n
 		return cv_error_set(reader->error, -ENOMEM, "no memory");
 	rc = cv_tunnel_patch_from_json(json, &patch, &error);
 	json_decref(json);
-	if (rc)
-		return cv_reader_fail(reader, node, "spec.%s: %s, %s", node->key, error.text,
+	/* "field "ttl": expected …", without the field, which is named before. */
+	expected = rc ? strstr(error.text, "expected ") : NULL;
+	if (expected)
+		return cv_reader_fail(reader, node, "spec.%s: %s, %s", node->key, expected,
 				      cv_reader_is(node, is));
+	if (rc)
+		return cv_reader_fail(reader, node, "spec.%s", error.text);
 	cv_tunnel_config_apply(&tunnel->config, &patch);
 	return 0;
 }

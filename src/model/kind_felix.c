@@ -216,9 +216,9 @@ static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *no
 }
 
 /* clang-format off */
-#define SCALAR(field) {.name = field, .type = CV_FIELD_UNUSED_SCALAR}
-#define LIST(field)   {.name = field, .type = CV_FIELD_UNUSED_LIST}
-#define OBJECT(field) {.name = field, .type = CV_FIELD_UNUSED_OBJECT}
+#define SCALAR(field) {.name = (field), .type = CV_FIELD_UNUSED_SCALAR}
+#define LIST(field)   {.name = (field), .type = CV_FIELD_UNUSED_LIST}
+#define OBJECT(field) {.name = (field), .type = CV_FIELD_UNUSED_OBJECT}
 
 static const struct cv_field fields[] = {
 	{"ipipEnabled", CV_FIELD_READ, .read = read_ipip_enabled},

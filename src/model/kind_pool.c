@@ -6,12 +6,12 @@
  */
 #include "model/kinds.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/selector.h"
+#include "wire/bytes.h"
 
 enum {
 	BLOCK_SIZE_MIN = 20,
@@ -43,7 +43,7 @@ static int read_cidr(struct cv_reader *reader, const struct cv_yaml_node *node, 
 			"own");
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		struct cv_prefix prefix =
-			cv_prefix_of(htonl(reserved[i].address), reserved[i].length);
+			cv_prefix_of(cv_htonl(reserved[i].address), reserved[i].length);
 
 		if (cv_prefix_overlaps(&prefix, &pool->cidr))
 			return cv_reader_fail(reader, node,
@@ -148,16 +148,15 @@ static int read_uses(struct cv_reader *reader, const struct cv_yaml_node *node, 
 static int read_vxlan_mode(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	const struct cv_ip_pool *pool = target; /* ipipMode was read before */
-	const char *text;
-	int rc = cv_reader_string(reader, node, &text);
+	const char *text = node->type == CV_YAML_SCALAR ? node->text : "-";
+	char is[CV_READER_IS_MAX];
 
-	if (rc || !*text || !strcmp(text, "Never"))
-		return rc;
+	if (!*text || !strcmp(text, "Never"))
+		return 0;
 	if (strcmp(text, "Always") && strcmp(text, "CrossSubnet"))
 		return cv_reader_fail(reader, node,
-				      "spec.vxlanMode must be Never, not \"%.64s\": Culvert has no "
-				      "VXLAN yet",
-				      text);
+				      "spec.vxlanMode must be Never, %s: Culvert has no VXLAN yet",
+				      cv_reader_is(node, is));
 	if (pool->ipip_mode != CV_IPIP_NEVER)
 		return cv_reader_fail(reader, node,
 				      "spec.vxlanMode and spec.ipipMode cannot both be set; delete "

@@ -242,11 +242,18 @@ static int read_resource(struct parser *parser, const struct cv_yaml_node *node,
 
 /* ---- kinds and lists ------------------------------------------------------------- */
 
-static int fail_kind(struct parser *parser, const struct cv_yaml_node *node, const char *kind)
+static int fail_kind(struct parser *parser, const struct cv_yaml_node *node, const char *version,
+		     const char *kind)
 {
 	struct cv_nearest nearest;
 	const char *near = NULL;
 
+	if (!strncmp(version, "operator.tigera.io/", 19))
+		return cv_reader_fail(
+			&parser->reader, node,
+			"%.64s is the Calico operator's; take what it made of it: kubectl "
+			"get ippools.crd.projectcalico.org -o yaml",
+			kind);
 	cv_nearest_init(&nearest, kind);
 	for (int i = 0; i < CV_KIND_MAX; i++) {
 		if (!strcasecmp(cv_kind_name((enum cv_kind)i), kind))
@@ -306,7 +313,7 @@ static int read_one(struct parser *parser, const struct cv_yaml_node *node, cons
 		      is_policy_version(version)))
 		return pass_over(parser, node, other);
 	if (!other)
-		return fail_kind(parser, at ? at : node, kind);
+		return fail_kind(parser, at ? at : node, version, kind);
 	at = cv_yaml_get(node, "apiVersion");
 	return cv_reader_fail(&parser->reader, at ? at : node,
 			      "kind %s is of apiVersion projectcalico.org/v3, not \"%.64s\"", kind,
@@ -355,7 +362,7 @@ static int read_list(struct parser *parser, const struct cv_yaml_node *node, con
 	if (rc)
 		return rc;
 	if (length >= sizeof(of))
-		return fail_kind(parser, node, kind);
+		return fail_kind(parser, node, version, kind);
 	memcpy(of, kind, length);
 	of[length] = '\0';
 	if (cv_reader_absent(items))

@@ -21,7 +21,10 @@ struct cv_messages {
 	size_t capacity;
 };
 
-/* Add one, unless it is there already or there are CV_MESSAGES_MAX; without memory it is lost. */
+/*
+ * Add one, unless it is there already or there are CV_MESSAGES_MAX, the last of which says that
+ * there are more; without memory it is lost. What is no printable ASCII becomes '?'.
+ */
 enum {
 	CV_MESSAGES_MAX = 1000
 };

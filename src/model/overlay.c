@@ -11,10 +11,10 @@
 #include "model/overlay.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/place.h"
 #include "net/vector.h"
 #include "wire/types.h"
 
@@ -252,16 +252,13 @@ static void warn_of_pool_inside(struct build *build, const struct cv_hole *hole,
 				const struct cv_resource *pool)
 {
 	const char *rest = "", *what = "";
-	char who[320] = "this host";
+	char who[CV_PLACE_NAME_MAX] = "this host";
 	char prefix[CV_PREFIX_TEXT_MAX], cidr[CV_PREFIX_TEXT_MAX];
 
 	if (++build->warnings > WARNINGS_MAX)
 		return;
 	if (hole->resource)
-		snprintf(who, sizeof(who), "%s:%u: %s %s",
-			 hole->resource->origin.file ? hole->resource->origin.file : "-",
-			 hole->resource->origin.line, cv_kind_name(hole->resource->kind),
-			 hole->resource->name);
+		cv_place_here(hole->resource, who);
 	switch (hole->reason) {
 	case CV_HOLE_NODE_PREFIX:
 		what = "the node's subnet";

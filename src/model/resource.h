@@ -129,6 +129,10 @@ struct cv_workload {
 	size_t count;
 };
 
+enum {
+	CV_RESOURCE_DIGEST = 32
+};
+
 struct cv_resource {
 	enum cv_kind kind;
 	unsigned int references;
@@ -139,6 +143,8 @@ struct cv_resource {
 	struct cv_origin origin;
 	struct cv_label *labels; /* sorted by name */
 	size_t label_count;
+	bool has_digest; /* for snapshots: they make it when they first need it */
+	uint8_t digest[CV_RESOURCE_DIGEST]; /* SHA-256 of kind, name and text */
 	union {
 		struct cv_ip_pool pool;
 		struct cv_node node;

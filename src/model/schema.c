@@ -29,9 +29,9 @@ static int vfail(struct cv_reader *reader, unsigned int line, unsigned int colum
 			    text);
 }
 
-#undef cv_reader_fail
-int cv_reader_fail(struct cv_reader *reader, const struct cv_yaml_node *node, const char *format,
-		   ...)
+/* In parentheses: not the analyzer's macro. */
+int(cv_reader_fail)(struct cv_reader *reader, const struct cv_yaml_node *node, const char *format,
+		    ...)
 {
 	va_list args;
 
@@ -41,9 +41,8 @@ int cv_reader_fail(struct cv_reader *reader, const struct cv_yaml_node *node, co
 	return -EINVAL;
 }
 
-#undef cv_reader_fail_key
-int cv_reader_fail_key(struct cv_reader *reader, const struct cv_yaml_node *node,
-		       const char *format, ...)
+int(cv_reader_fail_key)(struct cv_reader *reader, const struct cv_yaml_node *node,
+			const char *format, ...)
 {
 	va_list args;
 
@@ -71,12 +70,9 @@ void cv_reader_warn(struct cv_reader *reader, const struct cv_yaml_node *node, c
 const char *cv_reader_is(const struct cv_yaml_node *node, char buffer[CV_READER_IS_MAX])
 {
 	static const char *const formats[] = {
-		[CV_YAML_STRING] = "not \"%.64s\"",
-		[CV_YAML_NULL] = "not nothing",
-		[CV_YAML_BOOL] = "not %.64s",
-		[CV_YAML_INT] = "not the number %.64s",
-		[CV_YAML_FLOAT] = "not the number %.64s",
-		[CV_YAML_WORD] = "not %.64s",
+		[CV_YAML_STRING] = "not \"%.64s\"", [CV_YAML_NULL] = "not nothing",
+		[CV_YAML_BOOL] = "not %.64s",	    [CV_YAML_INT] = "not %.64s",
+		[CV_YAML_FLOAT] = "not %.64s",	    [CV_YAML_WORD] = "not %.64s",
 	};
 	enum cv_yaml_value value = cv_yaml_resolve(node);
 
@@ -210,13 +206,11 @@ int cv_reader_name(struct cv_reader *reader, const struct cv_yaml_node *node, co
 static int read_word(struct cv_reader *reader, const struct cv_field *field,
 		     const struct cv_yaml_node *node, int *ret_value)
 {
-	const char *text, *near = NULL;
+	bool is_string = node->type == CV_YAML_SCALAR && cv_yaml_resolve(node) == CV_YAML_STRING;
+	const char *text = is_string ? node->text : "-", *near = NULL;
+	char known[160] = "", is[CV_READER_IS_MAX];
 	struct cv_nearest nearest;
-	char known[160] = "";
-	int rc = cv_reader_string(reader, node, &text);
 
-	if (rc)
-		return rc;
 	cv_nearest_init(&nearest, text);
 	for (const struct cv_word *word = field->words; word->name; word++) {
 		if (!strcmp(word->name, text)) {
@@ -229,15 +223,15 @@ static int read_word(struct cv_reader *reader, const struct cv_field *field,
 			near = word->name;
 		cv_nearest_offer(&nearest, word->name);
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
-			 !*known	? ""
-			 : word[1].name ? ", "
-					: " or ",
+			 !*known			 ? ""
+			 : word[1].name && *word[1].name ? ", "
+							 : " or ",
 			 word->name);
 	}
 	if (!near)
 		near = nearest.best;
-	return cv_reader_fail(reader, node, "%s%s must be %s, not \"%.64s\"%s%s%s", reader->path,
-			      field->name, known, text, near ? "; did you mean " : "",
+	return cv_reader_fail(reader, node, "%s%s must be %s, %s%s%s%s", reader->path, field->name,
+			      known, cv_reader_is(node, is), near ? "; did you mean " : "",
 			      near ? near : "", near ? "?" : "");
 }
 
@@ -362,7 +356,7 @@ static int read_fields(struct cv_reader *reader, const struct cv_schema *schema,
 		if (cv_reader_absent(node)) {
 			if (field->is_required)
 				return cv_reader_fail(reader, mapping ? mapping : parent,
-						      "%s%s is missing; a %s needs it",
+						      "%s%s is missing; every %s needs it",
 						      reader->path, field->name, reader->kind);
 			continue;
 		}

@@ -51,7 +51,7 @@ void cv_reader_warn(struct cv_reader *reader, const struct cv_yaml_node *node, c
 #define cv_reader_fail_key(...) ((cv_reader_fail_key)(__VA_ARGS__), -22)
 #endif
 
-/* "not a list", "not \"yes please\"", "not the number 3": what a node is instead. */
+/* "not a list", "not \"yes please\"", "not 3": what a node is instead. */
 enum {
 	CV_READER_IS_MAX = 96
 };
@@ -107,7 +107,6 @@ enum cv_field_type {
 	CV_FIELD_UNUSED_SCALAR,
 	CV_FIELD_UNUSED_LIST,
 	CV_FIELD_UNUSED_OBJECT,
-	CV_FIELD_UNUSED_ANY,
 };
 
 struct cv_word {

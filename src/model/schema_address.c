@@ -18,6 +18,14 @@ static const char *leaf(const struct cv_yaml_node *node)
 	return node->key ? node->key : "an entry";
 }
 
+/* A prefix length of IPv6. */
+static bool is_length(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && digits <= 3 && !text[digits] && strtoul(text, NULL, 10) <= 128;
+}
+
 /* "fd00::1" or "fd00::/64". */
 static bool is_ipv6(const char *text)
 {
@@ -29,15 +37,22 @@ static bool is_ipv6(const char *text)
 		return false;
 	memcpy(address, text, length);
 	address[length] = '\0';
-	return inet_pton(AF_INET6, address, &in6) == 1;
+	if (inet_pton(AF_INET6, address, &in6) != 1)
+		return false;
+	return !text[length] || is_length(text + length + 1);
 }
 
 /* The text of a string that is no IPv6 address. */
 static int read_text(struct cv_reader *reader, const struct cv_yaml_node *node,
 		     const char **ret_text)
 {
-	int rc = cv_reader_string(reader, node, ret_text);
+	int rc = 0;
 
+	/* What is a number to YAML is no address either; which is the better word for it. */
+	if (node->type != CV_YAML_SCALAR || cv_yaml_resolve(node) == CV_YAML_NULL)
+		rc = cv_reader_string(reader, node, ret_text);
+	else
+		*ret_text = node->text;
 	return rc ? rc : is_ipv6(*ret_text) ? -EAFNOSUPPORT : 0;
 }
 
@@ -143,18 +158,16 @@ int cv_reader_prefixes(struct cv_reader *reader, const struct cv_yaml_node *node
 		       unsigned int entries, struct cv_prefix **ret_prefixes, size_t *ret_count)
 {
 	size_t length = strlen(reader->path), count = 0;
-	struct cv_prefix *prefixes = NULL, *cut;
+	struct cv_prefix *prefixes, *cut;
 	char is[CV_READER_IS_MAX];
 	int rc;
 
 	if (node->type != CV_YAML_LIST)
 		return cv_reader_fail(reader, node, "%s%s must be a list, %s", reader->path,
 				      leaf(node), cv_reader_is(node, is));
-	if (node->count) {
-		prefixes = calloc(node->count, sizeof(prefixes[0]));
-		if (!prefixes)
-			return cv_error_set(reader->error, -ENOMEM, "no memory");
-	}
+	prefixes = calloc(node->count + 1U, sizeof(prefixes[0]));
+	if (!prefixes)
+		return cv_error_set(reader->error, -ENOMEM, "no memory");
 	snprintf(reader->path + length, sizeof(reader->path) - length, "%s: ", leaf(node));
 	rc = read_entries(reader, node, entries, prefixes, &count);
 	reader->path[length] = '\0';

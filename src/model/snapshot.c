@@ -12,17 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/order.h"
 #include "model/snapshot_check.h"
 #include "wire/types.h"
 
 /* ---- making ---------------------------------------------------------------------- */
-
-static int compare_resources(const void *a, const void *b)
-{
-	struct cv_resource *const *x = a, *const *y = b;
-
-	return cv_resource_compare(*x, *y);
-}
 
 static int compare_cidrs(const void *a, const void *b)
 {
@@ -37,18 +31,6 @@ static int compare_claims(const void *a, const void *b)
 	int order = cv_prefix_compare(&x->prefix, &y->prefix);
 
 	return order ? order : cv_resource_compare(x->resource, y->resource);
-}
-
-/* Stores list their files sorted: often there is nothing to do. */
-static void sort_resources(struct cv_snapshot *snapshot)
-{
-	struct cv_resource **resources = snapshot->resources;
-	bool sorted = true;
-
-	for (size_t i = 1; i < snapshot->count && sorted; i++)
-		sorted = cv_resource_compare(resources[i - 1], resources[i]) <= 0;
-	if (!sorted)
-		qsort(resources, snapshot->count, sizeof(*resources), compare_resources);
 }
 
 static void find_kinds(struct cv_snapshot *snapshot)
@@ -84,19 +66,32 @@ static void update_text(SHA2_CTX *context, const char *text)
 	SHA256Update(context, (const uint8_t *)text, strlen(text) + 1);
 }
 
+/* Once for each resource: most live through many snapshots, and hashing is half of the work. */
+static void digest_resource(struct cv_resource *resource)
+{
+	SHA2_CTX context;
+
+	if (resource->has_digest)
+		return;
+	SHA256Init(&context);
+	update_text(&context, cv_kind_name(resource->kind));
+	update_text(&context, resource->name);
+	update_text(&context, resource->text);
+	SHA256Final(resource->digest, &context);
+	resource->has_digest = true;
+}
+
 static void make_digest(struct cv_snapshot *snapshot)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	SHA2_CTX context;
 
+	_Static_assert(CV_RESOURCE_DIGEST == SHA256_DIGEST_LENGTH, "a digest fits");
 	SHA256Init(&context);
 	for (size_t i = 0; i < snapshot->count; i++) {
-		const struct cv_resource *resource = snapshot->resources[i];
-
-		update_text(&context, cv_kind_name(resource->kind));
-		update_text(&context, resource->name);
-		update_text(&context, resource->text);
+		digest_resource(snapshot->resources[i]);
+		SHA256Update(&context, snapshot->resources[i]->digest, CV_RESOURCE_DIGEST);
 	}
 	SHA256Final(digest, &context);
 	for (size_t i = 0; i < sizeof(digest); i++) {
@@ -189,7 +184,9 @@ static int fill(struct cv_snapshot *snapshot, struct cv_resource *const *resourc
 		return -ENOMEM;
 	for (; snapshot->count < count; snapshot->count++)
 		snapshot->resources[snapshot->count] = cv_resource_get(resources[snapshot->count]);
-	sort_resources(snapshot);
+	rc = cv_resources_sort(snapshot->resources, count);
+	if (rc)
+		return rc;
 	find_kinds(snapshot);
 	rc = sort_pools(snapshot);
 	return rc ? rc : make_claims(snapshot);

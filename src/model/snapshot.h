@@ -7,16 +7,18 @@
  * - pools that overlap;
  * - an address that two nodes have, as bgp.ipv4Address or as ipv4IPIPTunnelAddr, or one node as
  *   both;
- * - a tunnel address that another node owns (BlockAffinity or Workload);
+ * - a tunnel address that another node owns by a Workload;
  * - a prefix that two nodes own, also a part of it: only a single address (/32) of a Workload may
  *   lie within what another node owns, as an address that was borrowed;
  * - a prefix that two Workloads have;
+ * - two Tunnels of one node with the same remote and local;
  * - a BlockAffinity that is smaller than its pool's blockSize, or larger than the pool; it may be
  *   larger than one block: a whole pod CIDR.
  *
- * Warnings: a block, a Workload or a tunnel address in no pool; one of a node that there is not; a
- * node's address within a block; a node's address without a prefix where CrossSubnet would need it;
- * one prefix in two BlockAffinities of a node.
+ * Warnings: a block, a Workload or a tunnel address in no pool; a block, a Workload or a Tunnel of
+ * a node that there is not; a node's address within a block; a node's address without a prefix
+ * where CrossSubnet would need it; one prefix in two BlockAffinities of a node; a tunnel address
+ * that is borrowed from another node's block.
  */
 #ifndef CV_MODEL_SNAPSHOT_H
 #define CV_MODEL_SNAPSHOT_H
@@ -37,7 +39,7 @@ struct cv_snapshot {
 	struct cv_claim *claims;	    /* what cv_snapshot_claims hands out */
 	size_t claim_count;
 	struct cv_messages warnings;
-	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of all kinds, names and canonical texts, sorted */
+	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of the resources' digests, in their order */
 };
 
 /*

@@ -14,15 +14,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/place.h"
 #include "wire/types.h"
 
 enum {
-	PLACE_MAX = 128,
-	WHO_MAX = 400,
 	WARNINGS_MAX = 10 /* of a kind; the rest is counted */
 };
 
@@ -30,6 +28,7 @@ enum {
 enum warning {
 	WARN_NO_POOL,
 	WARN_NO_NODE,
+	WARN_TUNNEL_ADDRESS_BORROWED,
 	WARN_TUNNEL_ADDRESS_NO_POOL,
 	WARN_NODE_IN_BLOCK,
 	WARN_NO_PREFIX,
@@ -46,35 +45,6 @@ struct check {
 
 /* ---- words ----------------------------------------------------------------------- */
 
-/* "overlay.yaml:12" */
-static const char *place(const struct cv_resource *resource, char text[PLACE_MAX])
-{
-	const struct cv_origin *origin = &resource->origin;
-
-	snprintf(text, PLACE_MAX, "%s:%u", origin->file ? origin->file : "-", origin->line);
-	return text;
-}
-
-/* "overlay.yaml:12: Node a1", to begin a line with. */
-static const char *here(const struct cv_resource *resource, char text[WHO_MAX])
-{
-	char at[PLACE_MAX];
-
-	snprintf(text, WHO_MAX, "%s: %s %s", place(resource, at), cv_kind_name(resource->kind),
-		 resource->name);
-	return text;
-}
-
-/* "Node a1 (overlay.yaml:12)" */
-static const char *there(const struct cv_resource *resource, char text[WHO_MAX])
-{
-	char at[PLACE_MAX];
-
-	snprintf(text, WHO_MAX, "%s %s (%s)", cv_kind_name(resource->kind), resource->name,
-		 place(resource, at));
-	return text;
-}
-
 static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
 {
 	struct in_addr in = {.s_addr = (CV_FORCE uint32_t)address};
@@ -82,18 +52,9 @@ static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
 	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
 }
 
-/* Whether a stands behind b in the files. */
-static bool is_later(const struct cv_resource *a, const struct cv_resource *b)
-{
-	int order =
-		strcmp(a->origin.file ? a->origin.file : "", b->origin.file ? b->origin.file : "");
-
-	return order ? order > 0 : a->origin.line > b->origin.line;
-}
-
 static void order_by_place(const struct cv_resource **a, const struct cv_resource **b)
 {
-	if (is_later(*b, *a)) {
+	if (cv_place_is_later(*b, *a)) {
 		const struct cv_resource *swap = *a;
 
 		*a = *b;
@@ -111,6 +72,7 @@ static void count_the_rest(struct check *check)
 	static const char *const what[WARN_MAX] = {
 		[WARN_NO_POOL] = "prefixes are in no pool",
 		[WARN_NO_NODE] = "resources are of nodes that there are not",
+		[WARN_TUNNEL_ADDRESS_BORROWED] = "tunnel addresses are borrowed",
 		[WARN_TUNNEL_ADDRESS_NO_POOL] = "tunnel addresses are in no pool",
 		[WARN_NODE_IN_BLOCK] = "nodes have an address within a block",
 		[WARN_NO_PREFIX] = "nodes have an address without a prefix",
@@ -129,7 +91,7 @@ static void count_the_rest(struct check *check)
 static int check_names(struct check *check)
 {
 	const struct cv_snapshot *snapshot = check->snapshot;
-	char text[WHO_MAX], at[PLACE_MAX];
+	char text[CV_PLACE_NAME_MAX], at[CV_PLACE_MAX];
 
 	for (size_t i = 1; i < snapshot->count; i++) {
 		const struct cv_resource *a = snapshot->resources[i - 1];
@@ -140,7 +102,7 @@ static int check_names(struct check *check)
 		order_by_place(&b, &a);
 		return cv_error_set(check->error, -EEXIST,
 				    "%s is at %s, too; remove one of them, or rename it",
-				    here(b, text), place(a, at));
+				    cv_place_here(b, text), cv_place_text(a, at));
 	}
 	return 0;
 }
@@ -148,7 +110,7 @@ static int check_names(struct check *check)
 static int check_pools(struct check *check)
 {
 	struct cv_resource *const *pools = check->snapshot->pools_by_cidr;
-	char text[WHO_MAX], other[WHO_MAX], cidr[CV_PREFIX_TEXT_MAX],
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], cidr[CV_PREFIX_TEXT_MAX],
 		other_cidr[CV_PREFIX_TEXT_MAX];
 	size_t count;
 
@@ -163,10 +125,65 @@ static int check_pools(struct check *check)
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: its cidr %s overlaps %s of %s; pools must not share "
 				    "addresses",
-				    here(b, text), cv_prefix_format(&b->pool.cidr, cidr),
-				    cv_prefix_format(&a->pool.cidr, other_cidr), there(a, other));
+				    cv_place_here(b, text), cv_prefix_format(&b->pool.cidr, cidr),
+				    cv_prefix_format(&a->pool.cidr, other_cidr),
+				    cv_place_there(a, other));
 	}
 	return 0;
+}
+
+/* ---- tunnels --------------------------------------------------------------------- */
+
+/* By what the kernel tells tunnels apart; those of every node come first. */
+static int compare_tunnels(const void *a, const void *b)
+{
+	const struct cv_tunnel_resource *x = (*(struct cv_resource *const *)a)->tunnel;
+	const struct cv_tunnel_resource *y = (*(struct cv_resource *const *)b)->tunnel;
+
+	if (x->config.remote != y->config.remote)
+		return cv_ntohl(x->config.remote) < cv_ntohl(y->config.remote) ? -1 : 1;
+	if (x->config.local != y->config.local)
+		return cv_ntohl(x->config.local) < cv_ntohl(y->config.local) ? -1 : 1;
+	if (!x->node || !y->node)
+		return (x->node != NULL) - (y->node != NULL);
+	return strcmp(x->node, y->node);
+}
+
+/* Neighbours in that order, of which a node would have both. */
+static bool collide(const struct cv_tunnel_resource *a, const struct cv_tunnel_resource *b)
+{
+	return a->config.remote == b->config.remote && a->config.local == b->config.local &&
+	       (!a->node || !strcmp(a->node, b->node));
+}
+
+static int check_tunnels(struct check *check)
+{
+	size_t count;
+	struct cv_resource *const *resources =
+		cv_snapshot_kind(check->snapshot, CV_KIND_TUNNEL, &count);
+	const struct cv_resource **tunnels = calloc(count + 1, sizeof(*tunnels));
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX];
+	int rc = 0;
+
+	if (!tunnels)
+		return cv_error_set(check->error, -ENOMEM, "no memory to check the resources");
+	for (size_t i = 0; i < count; i++)
+		tunnels[i] = resources[i];
+	if (count)
+		qsort(tunnels, count, sizeof(*tunnels), compare_tunnels);
+	for (size_t i = 1; !rc && i < count; i++) {
+		const struct cv_resource *a = tunnels[i - 1], *b = tunnels[i];
+
+		if (!collide(a->tunnel, b->tunnel))
+			continue;
+		order_by_place(&b, &a);
+		rc = cv_error_set(check->error, -EINVAL,
+				  "%s has the remote and local of %s; no node can have both: "
+				  "change one, or give each its node",
+				  cv_place_here(b, text), cv_place_there(a, other));
+	}
+	free(tunnels);
+	return rc;
 }
 
 /* ---- addresses of nodes ---------------------------------------------------------- */
@@ -221,23 +238,24 @@ static const char *field_of(const struct node_address *address)
 static int refuse_shared_address(struct check *check, const struct node_address *a,
 				 const struct node_address *b)
 {
-	char text[WHO_MAX], other[WHO_MAX], address[INET_ADDRSTRLEN];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], address[INET_ADDRSTRLEN];
 
 	address_text(cv_htonl(a->address), address);
 	if (a->node == b->node)
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: its ipv4Address and its ipv4IPIPTunnelAddr are both %s; "
 				    "take a tunnel address from one of its blocks",
-				    here(a->node, text), address);
-	if (is_later(a->node, b->node)) {
+				    cv_place_here(a->node, text), address);
+	if (cv_place_is_later(a->node, b->node)) {
 		const struct node_address *swap = a;
 
 		a = b;
 		b = swap;
 	}
-	return cv_error_set(
-		check->error, -EINVAL, "%s: its %s %s is the %s of %s; every node needs its own",
-		here(b->node, text), field_of(b), address, field_of(a), there(a->node, other));
+	return cv_error_set(check->error, -EINVAL,
+			    "%s: its %s %s is the %s of %s; every node needs its own",
+			    cv_place_here(b->node, text), field_of(b), address, field_of(a),
+			    cv_place_there(a->node, other));
 }
 
 static int check_addresses(struct check *check, const struct node_address *addresses, size_t count)
@@ -256,7 +274,7 @@ static void check_prefixes(struct check *check)
 	struct cv_resource *const *pool =
 		cv_snapshot_kind(check->snapshot, CV_KIND_IP_POOL, &pools);
 	struct cv_resource *const *node = cv_snapshot_kind(check->snapshot, CV_KIND_NODE, &nodes);
-	char text[WHO_MAX], address[INET_ADDRSTRLEN];
+	char text[CV_PLACE_NAME_MAX], address[INET_ADDRSTRLEN];
 	bool is_cross_subnet = false;
 
 	for (size_t i = 0; i < pools; i++)
@@ -269,7 +287,7 @@ static void check_prefixes(struct check *check)
 		cv_messages_add(check->warnings,
 				"%s: ipv4Address %s has no prefix, so CrossSubnet always tunnels "
 				"to it; write it like %s/24",
-				here(node[i], text), address, address);
+				cv_place_here(node[i], text), address, address);
 	}
 }
 
@@ -293,26 +311,28 @@ static bool same_node(const struct cv_claim *a, const struct cv_claim *b)
 static int check_claim(struct check *check, const struct cv_claim *claim)
 {
 	const struct cv_resource *resource = claim->resource;
-	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], prefix[CV_PREFIX_TEXT_MAX];
 	bool is_block = resource->kind == CV_KIND_BLOCK_AFFINITY;
 
 	if (!claim->node && is_worth(check, WARN_NO_NODE))
 		cv_messages_add(check->warnings,
 				"%s: there is no Node %s, so nobody reaches %s; add the Node",
-				here(resource, text), claim_node(claim),
+				cv_place_here(resource, text), claim_node(claim),
 				cv_prefix_format(&claim->prefix, prefix));
 	if (!claim->pool && is_worth(check, WARN_NO_POOL))
 		cv_messages_add(check->warnings,
 				"%s: %s is in no IPPool, so it is not routed; add an IPPool that "
 				"contains it",
-				here(resource, text), cv_prefix_format(&claim->prefix, prefix));
+				cv_place_here(resource, text),
+				cv_prefix_format(&claim->prefix, prefix));
 	if (is_block && claim->pool && claim->prefix.length > claim->pool->pool.block_size)
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: %s is smaller than a block of %s, whose blockSize is %u; "
 				    "a block is a /%u or larger",
-				    here(resource, text), cv_prefix_format(&claim->prefix, prefix),
-				    there(claim->pool, other), claim->pool->pool.block_size,
-				    claim->pool->pool.block_size);
+				    cv_place_here(resource, text),
+				    cv_prefix_format(&claim->prefix, prefix),
+				    cv_place_there(claim->pool, other),
+				    claim->pool->pool.block_size, claim->pool->pool.block_size);
 	return 0;
 }
 
@@ -321,7 +341,8 @@ static int check_claim(struct check *check, const struct cv_claim *claim)
 static int check_not_larger(struct check *check, const struct cv_claim *claim, size_t *next_pool)
 {
 	struct cv_resource *const *pools = check->snapshot->pools_by_cidr;
-	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX], cidr[CV_PREFIX_TEXT_MAX];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], prefix[CV_PREFIX_TEXT_MAX],
+		cidr[CV_PREFIX_TEXT_MAX];
 	const struct cv_resource *pool;
 	size_t count;
 
@@ -336,26 +357,27 @@ static int check_not_larger(struct check *check, const struct cv_claim *claim, s
 		return 0;
 	return cv_error_set(check->error, -EINVAL,
 			    "%s: %s is larger than %s of %s; a block lies within its pool",
-			    here(claim->resource, text), cv_prefix_format(&claim->prefix, prefix),
-			    cv_prefix_format(&pool->pool.cidr, cidr), there(pool, other));
+			    cv_place_here(claim->resource, text),
+			    cv_prefix_format(&claim->prefix, prefix),
+			    cv_prefix_format(&pool->pool.cidr, cidr), cv_place_there(pool, other));
 }
 
 static int refuse_two_owners(struct check *check, const struct cv_claim *outer,
 			     const struct cv_claim *inner)
 {
 	const struct cv_claim *a = outer, *b = inner;
-	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX],
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], prefix[CV_PREFIX_TEXT_MAX],
 		other_prefix[CV_PREFIX_TEXT_MAX];
 
-	if (is_later(a->resource, b->resource)) {
+	if (cv_place_is_later(a->resource, b->resource)) {
 		a = inner;
 		b = outer;
 	}
 	return cv_error_set(check->error, -EINVAL,
 			    "%s: %s of node %s overlaps %s of node %s, %s; %s",
-			    here(b->resource, text), cv_prefix_format(&b->prefix, prefix),
+			    cv_place_here(b->resource, text), cv_prefix_format(&b->prefix, prefix),
 			    claim_node(b), cv_prefix_format(&a->prefix, other_prefix),
-			    claim_node(a), there(a->resource, other),
+			    claim_node(a), cv_place_there(a->resource, other),
 			    inner->resource->kind == CV_KIND_WORKLOAD &&
 					    cv_prefix_compare(&outer->prefix, &inner->prefix)
 				    ? "only single addresses may be borrowed from another node"
@@ -368,7 +390,7 @@ static int check_nested(struct check *check, const struct cv_claim *outer,
 {
 	bool is_same = !cv_prefix_compare(&outer->prefix, &inner->prefix);
 	bool is_workload = inner->resource->kind == CV_KIND_WORKLOAD;
-	char text[WHO_MAX], other[WHO_MAX], prefix[CV_PREFIX_TEXT_MAX];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], prefix[CV_PREFIX_TEXT_MAX];
 	const struct cv_resource *a = outer->resource, *b = inner->resource;
 
 	if (!same_node(outer, inner)) {
@@ -383,10 +405,10 @@ static int check_nested(struct check *check, const struct cv_claim *outer,
 	if (is_workload)
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: %s is in %s, too; remove it from one of them",
-				    here(b, text), prefix, there(a, other));
+				    cv_place_here(b, text), prefix, cv_place_there(a, other));
 	if (is_worth(check, WARN_BLOCK_TWICE))
 		cv_messages_add(check->warnings, "%s: %s is in %s, too; one of them is enough",
-				here(b, text), prefix, there(a, other));
+				cv_place_here(b, text), prefix, cv_place_there(a, other));
 	return 0;
 }
 
@@ -394,7 +416,8 @@ static int check_nested(struct check *check, const struct cv_claim *outer,
 static int check_address(struct check *check, const struct node_address *address,
 			 const struct cv_claim *owner)
 {
-	char text[WHO_MAX], other[WHO_MAX], printed[INET_ADDRSTRLEN], prefix[CV_PREFIX_TEXT_MAX];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], printed[INET_ADDRSTRLEN],
+		prefix[CV_PREFIX_TEXT_MAX];
 
 	address_text(cv_htonl(address->address), printed);
 	if (!address->is_tunnel) {
@@ -402,25 +425,39 @@ static int check_address(struct check *check, const struct node_address *address
 			cv_messages_add(check->warnings,
 					"%s: its ipv4Address %s lies within %s of %s; it stays the "
 					"node's, but must not be assigned to a workload",
-					here(address->node, text), printed,
+					cv_place_here(address->node, text), printed,
 					cv_prefix_format(&owner->prefix, prefix),
-					there(owner->resource, other));
+					cv_place_there(owner->resource, other));
 		return 0;
 	}
 	if (owner && (owner->node ? owner->node != address->node
-				  : strcmp(claim_node(owner), address->node->name) != 0))
+				  : strcmp(claim_node(owner), address->node->name) != 0)) {
+		/* Calico borrows addresses from others' blocks; such a one gets a route of its own.
+		 */
+		if (owner->resource->kind == CV_KIND_BLOCK_AFFINITY) {
+			if (is_worth(check, WARN_TUNNEL_ADDRESS_BORROWED))
+				cv_messages_add(check->warnings,
+						"%s: its ipv4IPIPTunnelAddr %s is borrowed from "
+						"%s of node %s, %s",
+						cv_place_here(address->node, text), printed,
+						cv_prefix_format(&owner->prefix, prefix),
+						claim_node(owner),
+						cv_place_there(owner->resource, other));
+			return 0;
+		}
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: its ipv4IPIPTunnelAddr %s lies within %s of node %s, %s; "
 				    "take an address from its own blocks",
-				    here(address->node, text), printed,
+				    cv_place_here(address->node, text), printed,
 				    cv_prefix_format(&owner->prefix, prefix), claim_node(owner),
-				    there(owner->resource, other));
+				    cv_place_there(owner->resource, other));
+	}
 	if (!cv_snapshot_pool_of(check->snapshot, cv_htonl(address->address)) &&
 	    is_worth(check, WARN_TUNNEL_ADDRESS_NO_POOL))
 		cv_messages_add(check->warnings,
 				"%s: its ipv4IPIPTunnelAddr %s is in no IPPool; other nodes may "
 				"not answer to it",
-				here(address->node, text), printed);
+				cv_place_here(address->node, text), printed);
 	return 0;
 }
 
@@ -483,7 +520,7 @@ static void check_node_names(struct check *check)
 	size_t count;
 	struct cv_resource *const *resources =
 		cv_snapshot_kind(check->snapshot, CV_KIND_TUNNEL, &count);
-	char text[WHO_MAX];
+	char text[CV_PLACE_NAME_MAX];
 
 	for (size_t i = 0; i < count; i++) {
 		const char *node = resources[i]->tunnel->node;
@@ -493,7 +530,7 @@ static void check_node_names(struct check *check)
 			cv_messages_add(check->warnings,
 					"%s: there is no Node %s, so nobody makes this tunnel; add "
 					"the Node",
-					here(resources[i], text), node);
+					cv_place_here(resources[i], text), node);
 	}
 }
 
@@ -507,6 +544,8 @@ int cv_snapshot_check(const struct cv_snapshot *snapshot, struct cv_messages *wa
 
 	if (!rc)
 		rc = check_pools(&check);
+	if (!rc)
+		rc = check_tunnels(&check);
 	if (rc)
 		return rc;
 	if (list_addresses(snapshot, &addresses, &count))
@@ -520,77 +559,5 @@ int cv_snapshot_check(const struct cv_snapshot *snapshot, struct cv_messages *wa
 	check_prefixes(&check);
 	check_node_names(&check);
 	count_the_rest(&check);
-	return 0;
-}
-
-/* ---- changes --------------------------------------------------------------------- */
-
-/* A block in a pool, or NULL. Claims are sorted, and pools do not overlap. */
-static const struct cv_resource *find_block(const struct cv_snapshot *snapshot,
-					    const struct cv_ip_pool *pool)
-{
-	size_t low = 0, high = snapshot->claim_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (cv_prefix_first(&snapshot->claims[middle].prefix) <
-		    cv_prefix_first(&pool->cidr))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < snapshot->claim_count; low++) {
-		const struct cv_claim *claim = &snapshot->claims[low];
-
-		if (cv_prefix_first(&claim->prefix) > cv_prefix_last(&pool->cidr))
-			break;
-		if (claim->resource->kind == CV_KIND_BLOCK_AFFINITY)
-			return claim->resource;
-	}
-	return NULL;
-}
-
-static int check_pool_change(const struct cv_snapshot *after, const struct cv_resource *before,
-			     const struct cv_resource *pool, struct cv_error *error)
-{
-	const struct cv_resource *block;
-	char text[WHO_MAX], other[WHO_MAX], at[PLACE_MAX];
-	char cidr[CV_PREFIX_TEXT_MAX], other_cidr[CV_PREFIX_TEXT_MAX];
-
-	if (cv_prefix_compare(&pool->pool.cidr, &before->pool.cidr))
-		return cv_error_set(error, -EINVAL,
-				    "%s: its cidr is %s (%s) and cannot become %s; add a pool with "
-				    "another name, then delete this one",
-				    here(pool, text), cv_prefix_format(&before->pool.cidr, cidr),
-				    place(before, at),
-				    cv_prefix_format(&pool->pool.cidr, other_cidr));
-	if (pool->pool.block_size == before->pool.block_size)
-		return 0;
-	block = find_block(after, &pool->pool);
-	if (!block)
-		return 0;
-	return cv_error_set(
-		error, -EINVAL,
-		"%s: its blockSize is %u (%s) and cannot become %u while it has blocks, "
-		"like %s; delete its BlockAffinities first",
-		here(pool, text), before->pool.block_size, place(before, at), pool->pool.block_size,
-		there(block, other));
-}
-
-int cv_snapshot_check_change(const struct cv_snapshot *before, const struct cv_snapshot *after,
-			     struct cv_error *error)
-{
-	size_t count;
-	struct cv_resource *const *pools = cv_snapshot_kind(after, CV_KIND_IP_POOL, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct cv_resource *old =
-			cv_snapshot_find(before, CV_KIND_IP_POOL, pools[i]->name);
-		int rc = old ? check_pool_change(after, old, pools[i], error) : 0;
-
-		if (rc)
-			return rc;
-	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "model/arena.h"
 
 enum {
+	TAG_LINES_MAX = 100,
 	KEY_MAX = 320 /* bytes; Kubernetes' longest, a label's with a prefix, have 317 */
 };
 
@@ -77,7 +78,8 @@ static const struct {
 	{"found character that cannot start any token", "put the value in quotes"},
 	{"block sequence entries are not allowed in this context",
 	 "begin a list on a line of its own"},
-	{"control characters are not allowed", "write it as an escape in double quotes"},
+	{"found incompatible YAML document", "write %YAML 1.2, or delete the line"},
+	{"found invalid Unicode character escape code", "write the character itself"},
 };
 
 static const char *find_remedy(const char *problem)
@@ -113,22 +115,39 @@ static int fail_offset(const struct cv_yaml *yaml, const char *problem, struct c
 		       error);
 }
 
+/* Whether a place holds a tab. The mark counts characters. */
+static bool is_tab(const struct cv_yaml *yaml, const yaml_mark_t *mark)
+{
+	const char *p = yaml->text, *end = yaml->text + yaml->length;
+
+	for (size_t line = mark->line; line && p < end; p++)
+		line -= *p == '\n';
+	for (size_t column = mark->column; column && p < end; column--) {
+		do
+			p++;
+		while (p < end && ((unsigned char)*p & 0xc0) == 0x80);
+	}
+	return p < end && *p == '\t';
+}
+
 static int fail_parser(const struct cv_yaml *yaml, struct cv_error *error)
 {
 	const yaml_parser_t *parser = &yaml->parser;
 	const char *problem = parser->problem ? parser->problem : "broken YAML";
-	size_t at = parser->problem_mark.index;
+	const yaml_mark_t *mark = &parser->problem_mark;
+	const char *remedy = find_remedy(problem);
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return cv_error_set(error, -ENOMEM, "%.256s: no memory", yaml->file);
 	if (parser->error == YAML_READER_ERROR)
 		return fail_offset(yaml, problem, error);
-	/* The index counts characters; that it is the byte's is good enough to see a tab. */
-	if (at < yaml->length && yaml->text[at] == '\t')
-		return fail_mark(yaml, &parser->problem_mark, -EINVAL, "a tab",
-				 "YAML is indented with spaces alone", error);
-	return fail_mark(yaml, &parser->problem_mark, -EINVAL, problem, find_remedy(problem),
-			 error);
+	if (is_tab(yaml, mark))
+		return fail_mark(yaml, mark, -EINVAL, "a tab", "YAML is indented with spaces alone",
+				 error);
+	/* What is not closed is of interest where it was opened. */
+	if (parser->context && !strncmp(remedy, "close", 5))
+		mark = &parser->context_mark;
+	return fail_mark(yaml, mark, -EINVAL, problem, remedy, error);
 }
 
 /* ---- the tree -------------------------------------------------------------------- */
@@ -187,9 +206,10 @@ static int open_level(struct cv_yaml *yaml, enum cv_yaml_type type, const yaml_m
 	int rc;
 
 	if (expects_key(yaml))
-		return fail_mark(yaml, mark, -EINVAL, "a list or a mapping as a key",
-				 "write a word there; {{…}} of a template must be filled in first",
-				 error);
+		return fail_mark(
+			yaml, mark, -EINVAL, "a list or a mapping as a key",
+			"write a word there; the {{ }} of a template must be filled in first",
+			error);
 	if (yaml->depth == CV_YAML_DEPTH_MAX)
 		return fail_mark(yaml, mark, -E2BIG, "more than 64 levels deep",
 				 "no resource is like that", error);
@@ -394,6 +414,23 @@ int cv_yaml_next(struct cv_yaml *yaml, const struct cv_yaml_node **ret_root, str
 	return 1;
 }
 
+/*
+ * libyaml compares every %TAG line with every other, which 64 MiB of them would make hours of.
+ * Nobody writes any: tags are refused anyhow.
+ */
+static bool has_many_tag_lines(const char *text, size_t length)
+{
+	const char *end = text + length;
+	unsigned int count = 0;
+
+	while (length && (text = memmem(text, (size_t)(end - text), "%TAG", 4))) {
+		if (++count > TAG_LINES_MAX)
+			return true;
+		text += 4;
+	}
+	return false;
+}
+
 int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_yaml **ret_yaml,
 		   struct cv_error *error)
 {
@@ -405,6 +442,10 @@ int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_
 				    file);
 	if (length >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
 		return cv_error_set(error, -EINVAL, "%.256s:1:1: UTF-16; save the file as UTF-8",
+				    file);
+	if (has_many_tag_lines(text, length))
+		return cv_error_set(error, -E2BIG,
+				    "%.256s:1:1: more than 100 times %%TAG; delete these lines",
 				    file);
 	yaml = calloc(1, sizeof(*yaml));
 	if (!yaml)

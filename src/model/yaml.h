@@ -58,8 +58,8 @@ int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_
 void cv_yaml_destroy(struct cv_yaml *yaml);
 
 /*
- * The next document. 1: *ret_root is it, valid until the next call; 0: there is none left;
- * -EINVAL, -E2BIG, -ENOMEM: with "FILE:LINE:COLUMN: …" in error.
+ * The next document; not again after an error. 1: *ret_root is it, valid until the next call; 0:
+ * there is none left; -EINVAL, -E2BIG, -ENOMEM: with "FILE:LINE:COLUMN: …" in error.
  */
 int cv_yaml_next(struct cv_yaml *yaml, const struct cv_yaml_node **ret_root,
 		 struct cv_error *error);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -96,20 +97,28 @@ static int change_of(unsigned int type)
 	}
 }
 
-static int changes_in(const void *message, size_t length)
+/* A route's notice names the socket that asked for the change; the kernel's own are of 0. */
+static bool is_own_route(const struct nlmsghdr *nlh, uint32_t port_id)
+{
+	return port_id && nlh->nlmsg_pid == port_id &&
+	       (nlh->nlmsg_type == RTM_NEWROUTE || nlh->nlmsg_type == RTM_DELROUTE);
+}
+
+static int changes_in(const void *message, size_t length, uint32_t port_id)
 {
 	const struct nlmsghdr *nlh = message;
 	int left = (int)length;
 	int changes = 0;
 
 	while (mnl_nlmsg_ok(nlh, left)) {
-		changes |= change_of(nlh->nlmsg_type);
+		changes |= is_own_route(nlh, port_id) ? CV_MONITOR_OWN_ROUTE
+						      : change_of(nlh->nlmsg_type);
 		nlh = mnl_nlmsg_next(nlh, &left);
 	}
 	return changes;
 }
 
-int cv_monitor_drain(int fd)
+int cv_monitor_drain_others(int fd, uint32_t port_id)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
 	int changes = 0;
@@ -132,7 +141,12 @@ int cv_monitor_drain(int fd)
 		if ((size_t)length > sizeof(buffer))
 			changes |= CV_MONITOR_OVERFLOW;
 		else
-			changes |= changes_in(buffer, (size_t)length);
+			changes |= changes_in(buffer, (size_t)length, port_id);
 	}
 	return changes;
+}
+
+int cv_monitor_drain(int fd)
+{
+	return cv_monitor_drain_others(fd, 0);
 }

@@ -3,6 +3,8 @@
 #ifndef CV_NET_MONITOR_H
 #define CV_NET_MONITOR_H
 
+#include <stdint.h>
+
 enum cv_monitor_change {
 	CV_MONITOR_LINK = 1 << 0,
 	CV_MONITOR_ADDRESS = 1 << 1,
@@ -10,8 +12,9 @@ enum cv_monitor_change {
 	CV_MONITOR_RULE = 1 << 3,
 	CV_MONITOR_NEXT_HOP = 1 << 4,
 	CV_MONITOR_QDISC = 1 << 5,
-	CV_MONITOR_OVERFLOW = 1 << 6, /* notices were lost: take everything as changed */
-	CV_MONITOR_FILTER = 1 << 7,   /* a filter of tc has come or gone */
+	CV_MONITOR_OVERFLOW = 1 << 6,  /* notices were lost: take everything as changed */
+	CV_MONITOR_FILTER = 1 << 7,    /* a filter of tc has come or gone */
+	CV_MONITOR_OWN_ROUTE = 1 << 8, /* a route, by the caller's own request */
 };
 
 /* Subscribe. Returns a non-blocking descriptor that the caller closes, or -errno. */
@@ -22,5 +25,11 @@ int cv_monitor_open(void);
  * changed), or -errno for a broken socket. One system call when nothing is pending.
  */
 int cv_monitor_drain(int fd);
+
+/*
+ * The same, for who changes routes himself by the request socket of this port id (cv_nl_port_id):
+ * those changes are CV_MONITOR_OWN_ROUTE and not CV_MONITOR_ROUTE.
+ */
+int cv_monitor_drain_others(int fd, uint32_t port_id);
 
 #endif

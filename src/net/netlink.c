@@ -107,6 +107,11 @@ int cv_nl_fd(const struct cv_nl *nl)
 	return mnl_socket_get_fd(nl->socket);
 }
 
+uint32_t cv_nl_port_id(const struct cv_nl *nl)
+{
+	return nl->port_id;
+}
+
 void *cv_nl_buffer(struct cv_nl *nl)
 {
 	return nl->request;

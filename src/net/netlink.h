@@ -20,6 +20,9 @@ void cv_nl_destroy(struct cv_nl *nl);
 /* Its descriptor, for ioctls on devices of the socket's network namespace. Stays with nl. */
 int cv_nl_fd(const struct cv_nl *nl);
 
+/* By which notices name its requests (nlmsg_pid). */
+uint32_t cv_nl_port_id(const struct cv_nl *nl);
+
 /* The buffer in which to build the next request (MNL_SOCKET_BUFFER_SIZE or more bytes). */
 void *cv_nl_buffer(struct cv_nl *nl);
 

@@ -81,7 +81,10 @@ static int collect(const struct nlmsghdr *nlh, void *data)
 		.scope = rtm->rtm_scope,
 		.onlink = rtm->rtm_flags & RTNH_F_ONLINK,
 	};
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) parse_attribute(attr, &route);
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
+	{
+		parse_attribute(attr, &route);
+	}
 	if (route.multipath) {
 		route.oif = 0;
 		route.gateway = 0;

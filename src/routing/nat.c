@@ -224,7 +224,10 @@ static void strip_handles(json_t *objects)
 
 	json_array_foreach(objects, i, object)
 	{
-		json_object_foreach(object, kind, body) json_object_del(body, "handle");
+		json_object_foreach(object, kind, body)
+		{
+			json_object_del(body, "handle");
+		}
 	}
 }
 

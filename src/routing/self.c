@@ -56,11 +56,10 @@ void cv_detect_fini(struct cv_detect *detect)
 
 static int add_pattern(struct cv_detect_list *list, const char *word, struct cv_error *error)
 {
-	char text[128], why[128];
-	int rc;
+	/* Of any part of the name, as with Calico: "interface=eth" finds eth0, and veth0. */
+	int rc = regcomp(&list->patterns[list->count], word, REG_EXTENDED | REG_NOSUB);
+	char why[128];
 
-	snprintf(text, sizeof(text), "^(%s)$", word);
-	rc = regcomp(&list->patterns[list->count], text, REG_EXTENDED | REG_NOSUB);
 	if (rc) {
 		regerror(rc, &list->patterns[list->count], why, sizeof(why));
 		return cv_error_set(error, -EINVAL,

@@ -2,7 +2,8 @@
 /*
  * Which node this is, and its address: as the Node resource says, or by one of Calico's
  * autodetection methods (IP_AUTODETECTION_METHOD): first-found, interface=REGEX,…,
- * skip-interface=REGEX,…, can-reach=ADDRESS, cidr=CIDR,….
+ * skip-interface=REGEX,…, can-reach=ADDRESS, cidr=CIDR,…. A REGEX matches a part of the name,
+ * as with Calico: ^eth0$ is eth0 alone.
  */
 #ifndef CV_ROUTING_SELF_H
 #define CV_ROUTING_SELF_H

@@ -24,6 +24,8 @@
 enum {
 	EXTERNAL_HOSTS_MAX = 256, /* addresses of one externalNodesList entry that count as peers */
 	MTU_LEAST = 68,
+	SPREAD_ABOVE = 256, /* peers: their routes have several metrics */
+	SPREAD_BITS = 10,
 };
 
 /* ---- MTU --------------------------------------------------------------------------- */
@@ -96,6 +98,18 @@ static int add_route(struct list *list, const struct cv_table_route *route)
 	return 0;
 }
 
+/*
+ * Linux keeps next hops in a hash of which the gateway is no part, but the metric is: with 5,000
+ * gateways on one device and one metric, 20,000 routes took 9.3 s, with their metrics spread over
+ * 1,024 numbers 0.7 s (6.18, in one run on a busy machine). Small networks have the pretty number.
+ */
+static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_intent *peer)
+{
+	if (intent->peer_count <= SPREAD_ABOVE)
+		return CV_METRIC_NODE;
+	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
+}
+
 static int add_way(struct list *list, const struct cv_intent *intent,
 		   const struct cv_prefix *prefix, enum cv_path path,
 		   const struct cv_peer_intent *peer)
@@ -104,7 +118,7 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		.prefix = *prefix,
 		.type = RTN_UNICAST,
 		.protocol = intent->protocol,
-		.metric = CV_METRIC_NODE,
+		.metric = metric_of(intent, peer),
 		.gateway = peer->address,
 		.oif = peer->oif,
 	};

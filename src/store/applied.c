@@ -131,6 +131,16 @@ static int add_printed(struct cv_applied *applied, const char *path,
 	return 0;
 }
 
+/* By file, line and column: strverscmp knows numbers. */
+static int by_place(const void *a, const void *b)
+{
+	char *const *one = a;
+	char *const *other = b;
+
+	return strverscmp(*one, *other);
+}
+
+/* Those of the documents that stay, and of those that are new, in the order of the new file. */
 static void take_warnings(struct cv_applied *applied, const char *path,
 			  const struct cv_manifest *old)
 {
@@ -141,6 +151,9 @@ static void take_warnings(struct cv_applied *applied, const char *path,
 		cv_documents_warn(applied->documents, applied->count, applied->new_text,
 				  applied->new_length, path, &applied->printed.warnings,
 				  &applied->warnings);
+	if (applied->warnings.count)
+		qsort(applied->warnings.texts, applied->warnings.count,
+		      sizeof(*applied->warnings.texts), by_place);
 }
 
 static int prepare(struct cv_applied *applied, const struct cv_manifest *old, const char *path,

@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/store.h"
+
 enum {
 	LOCK_WAIT_MS = 3000, /* a writer's fsync may take its time */
 	LOCK_STEP_MS = 5,
@@ -102,12 +104,14 @@ static bool is_still(const char *path, int fd)
 	       named.st_ino == opened.st_ino;
 }
 
+static const char new_begin[] = "." CV_STORE_FILE ".";
+
 /* ".applied.yaml.5f3a….new" */
 static bool is_left_over(const char *name)
 {
 	size_t length = strlen(name);
 
-	return *name == '.' && length > sizeof(new_end) && strstr(name, ".yaml.") &&
+	return !strncmp(name, new_begin, strlen(new_begin)) && length > strlen(new_end) &&
 	       !strcmp(name + length - strlen(new_end), new_end);
 }
 

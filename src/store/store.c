@@ -146,28 +146,43 @@ static int make_snapshot(const struct cv_store *store, const char *but,
 	return rc;
 }
 
+/* The snapshot of what the files are now, if it may follow the one in force. 0 or -errno. */
+static int snapshot_of_files(const struct cv_store *store, struct cv_snapshot **ret_snapshot,
+			     struct cv_error *error)
+{
+	const struct cv_error *problem = problem_of_files(store);
+	struct cv_snapshot *snapshot;
+	int rc;
+
+	/* It is more likely being replaced, or a disk missing, than meant. */
+	if (!store->directory.exists && store->snapshot->count)
+		return cv_error_set(error, -ENOENT,
+				    "%s is gone; make it again (empty, to do away with all "
+				    "resources)",
+				    store->path);
+	if (*problem->text)
+		return cv_error_set(error, -EINVAL, "%s", problem->text);
+	rc = make_snapshot(store, NULL, NULL, 0, &snapshot, error);
+	if (rc)
+		return rc;
+	rc = cv_snapshot_check_change(store->snapshot, snapshot, error);
+	if (rc)
+		cv_snapshot_put(snapshot);
+	else
+		*ret_snapshot = snapshot;
+	return rc;
+}
+
 /* Make the files' state the one in force, if it is a good one: 1. Else 0, and there is a problem.
  */
 static int evaluate(struct cv_store *store)
 {
-	struct cv_error error = *problem_of_files(store);
+	struct cv_error error;
 	struct cv_snapshot *snapshot = NULL;
-	int rc = 0;
+	int rc = snapshot_of_files(store, &snapshot, &error);
 
-	store->stale = false;
-	/* It is more likely being replaced, or a disk missing, than meant. */
-	if (!store->directory.exists && store->snapshot->count)
-		cv_error_set(&error, -ENOENT,
-			     "%s is gone; make it again (empty, to do away with all resources)",
-			     store->path);
-	if (!*error.text) {
-		rc = make_snapshot(store, NULL, NULL, 0, &snapshot, &error);
-		if (!rc)
-			rc = cv_snapshot_check_change(store->snapshot, snapshot, &error);
-		store->stale = rc == -ENOMEM;
-	}
-	if (rc || *error.text) {
-		cv_snapshot_put(snapshot);
+	store->stale = rc == -ENOMEM;
+	if (!snapshot) {
 		set_problem(store, &error);
 		return 0;
 	}
@@ -213,8 +228,8 @@ int cv_store_refresh(struct cv_store *store)
 	struct cv_error error;
 	int rc;
 
-	cv_watch_drain(&store->watch);
 	cv_watch_follow(&store->watch, &store->directory);
+	cv_watch_drain(&store->watch);
 	rc = cv_directory_scan(&store->directory, -1, false, &error);
 	if (rc == -EAGAIN && is_deferred_too_long(store))
 		rc = cv_directory_scan(&store->directory, -1, true, &error);
@@ -233,6 +248,16 @@ int cv_store_refresh(struct cv_store *store)
 	return take_pending(store);
 }
 
+/* Without slashes at its end. NULL without memory. */
+static char *copy_path(const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	return strndup(path, length);
+}
+
 int cv_store_create(const struct cv_store_options *options, struct cv_store **ret_store,
 		    struct cv_error *error)
 {
@@ -249,7 +274,7 @@ int cv_store_create(const struct cv_store_options *options, struct cv_store **re
 				    rc == -EMFILE ? "; raise fs.inotify.max_user_instances" : "");
 	}
 	store->log = options->log;
-	store->path = strdup(options->directory);
+	store->path = copy_path(options->directory);
 	if (!store->path || asprintf(&store->own_file, "%s/%s", store->path, CV_STORE_FILE) < 0) {
 		store->own_file = NULL;
 		rc = cv_error_set(error, -ENOMEM, "out of memory");

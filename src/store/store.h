@@ -6,6 +6,10 @@
  * What `apply` brings is kept in one file of ours, CV_STORE_FILE, replaced as a whole: written
  * aside, fsync, rename, fsync of the directory. So an apply or a delete is all or nothing, also
  * across a crash. All other files are somebody's own and never written.
+ *
+ * What is broken changes nothing: the last good state stays in force. So it does when the directory
+ * itself disappears; it must come back, and be it empty. A file that somebody is writing (it
+ * changed less than 40 ms ago, or is open for writing) is left alone until that is done.
  */
 #ifndef CV_STORE_STORE_H
 #define CV_STORE_STORE_H
@@ -77,15 +81,22 @@ struct cv_store_changes {
 void cv_store_changes_fini(struct cv_store_changes *changes);
 
 /*
- * Create or change these resources, or with dry_run say only what would become of each. A resource
- * that lives in somebody's own file is refused (-EPERM, with file and line) unless it is the same.
- * 0, or -EINVAL, -EEXIST, -ENOSPC, -EROFS … and nothing has changed. While the directory is broken
- * nothing is applied (-EUCLEAN, naming the problem).
+ * Create or change these resources, or with dry_run say only what would become of each, in their
+ * order. A resource that lives in somebody's own file is refused (-EPERM, with file and line)
+ * unless it is the same. 0, or -EINVAL, -EEXIST, -ENOSPC, -EROFS … and nothing has changed. While
+ * the directory is broken nothing is applied (-EUCLEAN, naming the problem).
+ *
+ * The files are looked at first. If they are others than at the last refresh, the next one returns
+ * 1 for that, whatever becomes of the apply. For a file that is being written, and for another
+ * daemon that writes in the directory, is waited, but not longer than 4 s: -EBUSY.
  */
 int cv_store_apply(struct cv_store *store, struct cv_resource *const *resources, size_t count,
 		   bool dry_run, struct cv_store_changes *ret_changes, struct cv_error *error);
 
-/* Delete by kind and name. -ENOENT: there is none of them; otherwise as cv_store_apply. */
+/*
+ * Delete by kind and name; names that there are not are passed over, the changes are sorted.
+ * -ENOENT: there is none of them; otherwise as cv_store_apply.
+ */
 struct cv_store_name {
 	enum cv_kind kind;
 	const char *name;

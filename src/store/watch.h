@@ -18,7 +18,7 @@ struct cv_watch {
 int cv_watch_init(struct cv_watch *ret_watch);
 void cv_watch_fini(struct cv_watch *watch);
 
-/* Forget what was told. To be called before looking. */
+/* Forget what was told. To be called behind cv_watch_follow, and before looking. */
 void cv_watch_drain(struct cv_watch *watch);
 
 /*

@@ -290,6 +290,47 @@ static void refuses_with_a_code(void **state)
 		{"{" V "\"command\":\"endpoint.default\",\"bypass\":\"default\"}", -EINVAL, -1},
 		{"{" V "\"command\":\"endpoint.default\",\"bypass\":true}", -EINVAL, -1},
 		{"{" V "\"command\":\"endpoint.batch\"}", -EOPNOTSUPP, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int rc = parse(cases[i].line);
+
+		if (rc != cases[i].err || at != cases[i].at)
+			fail_msg("%s: %d at %ld", cases[i].line, rc, at);
+	}
+}
+
+static void depth_and_number_are_bounded(void **state)
+{
+	enum {
+		SIZE = 1 << 20
+	};
+	static const char item[] = "{\"verb\":\"del\",\"tunnel\":{\"name\":\"a\"}},";
+	char *line = malloc(SIZE);
+	size_t length;
+
+	(void)state;
+	memset(line, '[', SIZE);
+	json_decref(id);
+	cv_request_fini(&request);
+	assert_int_equal(cv_request_parse(line, SIZE, &request, &id, &at, &error), -EBADMSG);
+	strcpy(line, "{" V "\"command\":\"tunnel.batch\",\"changes\":[");
+	length = strlen(line);
+	for (size_t i = 0; i <= CV_REQUEST_CHANGES_MAX; i++, length += sizeof(item) - 1)
+		memcpy(line + length, item, sizeof(item) - 1);
+	strcpy(line + length - 1, "]}");
+	assert_int_equal(parse(line), -E2BIG);
+	free(line);
+}
+
+static void refuses_what_says_too_little_of_resources(void **state)
+{
+	static const struct {
+		const char *line;
+		int err;
+		long at;
+	} cases[] = {
 		{"{" V "\"command\":\"apply\"}", -EINVAL, -1},
 		{"{" V "\"command\":\"apply\",\"files\":[]}", -EINVAL, -1},
 		{"{" V "\"command\":\"apply\",\"files\":{}}", -EINVAL, -1},
@@ -330,34 +371,9 @@ static void refuses_with_a_code(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int rc = parse(cases[i].line);
-
-		if (rc != cases[i].err || at != cases[i].at)
-			fail_msg("%s: %d at %ld", cases[i].line, rc, at);
+		if (parse(cases[i].line) != cases[i].err || at != cases[i].at)
+			fail_msg("%s", cases[i].line);
 	}
-}
-
-static void depth_and_number_are_bounded(void **state)
-{
-	enum {
-		SIZE = 1 << 20
-	};
-	static const char item[] = "{\"verb\":\"del\",\"tunnel\":{\"name\":\"a\"}},";
-	char *line = malloc(SIZE);
-	size_t length;
-
-	(void)state;
-	memset(line, '[', SIZE);
-	json_decref(id);
-	cv_request_fini(&request);
-	assert_int_equal(cv_request_parse(line, SIZE, &request, &id, &at, &error), -EBADMSG);
-	strcpy(line, "{" V "\"command\":\"tunnel.batch\",\"changes\":[");
-	length = strlen(line);
-	for (size_t i = 0; i <= CV_REQUEST_CHANGES_MAX; i++, length += sizeof(item) - 1)
-		memcpy(line + length, item, sizeof(item) - 1);
-	strcpy(line + length - 1, "]}");
-	assert_int_equal(parse(line), -E2BIG);
-	free(line);
 }
 
 static void misspelt_members_are_guessed(void **state)
@@ -381,14 +397,16 @@ static void items_of_a_long_line_are_bounded(void **state)
 	/* Commas in a text, and a quote in it, are text. */
 	memset(line, ',', SIZE);
 	memcpy(line, head, sizeof(head) - 1);
-	memcpy(line + sizeof(head) - 1, "\\\"", 2);
+	line[sizeof(head) - 1] = '\\';
+	line[sizeof(head)] = '"';
 	strcpy(line + SIZE - 4, "\"}]}");
 	assert_int_equal(parse(line), 0);
 	assert_int_equal(request.resources.files[0].length, SIZE - 4 - sizeof(head));
 	/* The text as a list of numbers. */
 	for (size_t i = sizeof(head) - 2; i < SIZE; i++)
 		line[i] = i % 2 ? '0' : ',';
-	memcpy(line + sizeof(head) - 2, "[0", 2);
+	line[sizeof(head) - 2] = '[';
+	line[sizeof(head) - 1] = '0';
 	strcpy(line + SIZE - 6, ",0]}]}");
 	assert_int_equal(parse(line), -EBADMSG);
 	assert_non_null(strstr(error.text, "items"));
@@ -456,6 +474,7 @@ int main(void)
 		cmocka_unit_test(understands_names_of_resources),
 		cmocka_unit_test(understands_questions),
 		cmocka_unit_test(refuses_with_a_code),
+		cmocka_unit_test(refuses_what_says_too_little_of_resources),
 		cmocka_unit_test(misspelt_members_are_guessed),
 		cmocka_unit_test(items_of_a_long_line_are_bounded),
 		cmocka_unit_test(depth_and_number_are_bounded),

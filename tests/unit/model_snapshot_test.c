@@ -147,19 +147,21 @@ static void test_refuses_shared_addresses(void **state)
 				"both 10.244.1.1; take a tunnel address from one of its blocks");
 }
 
-static void test_refuses_foreign_tunnel_address(void **state)
+static void test_foreign_tunnel_address(void **state)
 {
 	(void)state;
 	add_two_nodes();
 	resources[1]->node.tunnel_address = cv_test_address("10.244.2.77");
-	assert_refused(
-		-EINVAL,
-		"a.yaml:2: Node a1: its ipv4IPIPTunnelAddr 10.244.2.77 lies within "
-		"10.244.2.0/24 of node b1, BlockAffinity b1-10-244-2-0-24 (a.yaml:5); take an "
-		"address from its own blocks");
+	/* As Calico does when a node's blocks are full. */
+	assert_warnings("a.yaml:2: Node a1: its ipv4IPIPTunnelAddr 10.244.2.77 is borrowed from "
+			"10.244.2.0/24 of node b1, BlockAffinity b1-10-244-2-0-24 (a.yaml:5)");
 	/* Borrowed, and said so. */
 	add(cv_test_workload("borrowed", "a1", "", "10.244.2.77"));
 	assert_warnings("");
+	resources[5]->workload.node[0] = 'b';
+	assert_refused(-EINVAL, "a.yaml:2: Node a1: its ipv4IPIPTunnelAddr 10.244.2.77 lies within "
+				"10.244.2.77/32 of node b1, Workload borrowed (a.yaml:6); take an "
+				"address from its own blocks");
 }
 
 static void test_refuses_two_owners(void **state)
@@ -223,6 +225,30 @@ static void test_refuses_block_sizes(void **state)
 				"its pool");
 	resources[2]->affinity.cidr = cv_test_prefix("10.244.0.0/16");
 	assert_warnings("");
+}
+
+static void test_refuses_tunnels(void **state)
+{
+	struct cv_resource *a, *b;
+
+	(void)state;
+	add(cv_test_node("a1", NULL, NULL));
+	add(cv_test_node("b1", NULL, NULL));
+	a = add(cv_test_tunnel("tun0", "192.0.2.1", "192.0.2.2"));
+	add(cv_test_tunnel("tun1", "192.0.2.1", "192.0.2.3"));
+	add(cv_test_tunnel("tun2", "192.0.2.4", "192.0.2.2"));
+	assert_warnings("");
+	b = add(cv_test_tunnel("tun9", "192.0.2.1", "192.0.2.2"));
+	b->tunnel->node = strdup("b1");
+	assert_refused(-EINVAL, "a.yaml:6: Tunnel tun9 has the remote and local of Tunnel tun0 "
+				"(a.yaml:3); no node can have both: change one, or give each its "
+				"node");
+	a->tunnel->node = strdup("a1");
+	assert_warnings("");
+	add(cv_test_tunnel("tun3", "192.0.2.1", "192.0.2.2"))->tunnel->node = strdup("a1");
+	assert_refused(-EINVAL, "a.yaml:7: Tunnel tun3 has the remote and local of Tunnel tun0 "
+				"(a.yaml:3); no node can have both: change one, or give each its "
+				"node");
 }
 
 /* ---- warnings -------------------------------------------------------------------- */
@@ -534,8 +560,15 @@ static void test_digest(void **state)
 	assert_ptr_equal(other->resources[0], snapshot->resources[0]);
 	cv_snapshot_put(other);
 	cv_snapshot_put(snapshot);
-	/* Every text is. */
+	/* Every text is, and every name. */
 	resources[0]->text[strlen(resources[0]->text) - 1]++;
+	resources[0]->has_digest = false;
+	snapshot = make();
+	assert_string_not_equal(snapshot->digest, digest);
+	cv_snapshot_put(snapshot);
+	resources[0]->text[strlen(resources[0]->text) - 1]--;
+	resources[0]->name[0]++;
+	resources[0]->has_digest = false;
 	snapshot = make();
 	assert_string_not_equal(snapshot->digest, digest);
 	assert_ptr_equal(cv_snapshot_get(snapshot), snapshot);
@@ -614,10 +647,11 @@ int main(void)
 		SNAPSHOT_TEST(test_refuses_twice),
 		SNAPSHOT_TEST(test_refuses_overlapping_pools),
 		SNAPSHOT_TEST(test_refuses_shared_addresses),
-		SNAPSHOT_TEST(test_refuses_foreign_tunnel_address),
+		SNAPSHOT_TEST(test_foreign_tunnel_address),
 		SNAPSHOT_TEST(test_refuses_two_owners),
 		SNAPSHOT_TEST(test_refuses_borrowed_prefixes),
 		SNAPSHOT_TEST(test_refuses_block_sizes),
+		SNAPSHOT_TEST(test_refuses_tunnels),
 		SNAPSHOT_TEST(test_warns),
 		SNAPSHOT_TEST(test_counts_warnings),
 		SNAPSHOT_TEST(test_owners_as_pairs),

@@ -277,6 +277,10 @@ static void test_what_a_former_daemon_has_left(void **state)
 	cv_nat_destroy(nat);
 }
 
+static const char delete_rule[] =
+	"nft delete rule ip culvert postrouting handle $(nft -a list chain ip culvert postrouting |"
+	" sed -n 's/.*tunnelled: as.*handle //p')";
+
 static void test_notices_every_change(void **state)
 {
 	static const char *const changes[] = {
@@ -285,8 +289,7 @@ static void test_notices_every_change(void **state)
 		"nft flush chain ip culvert postrouting",
 		"nft flush chain ip culvert output",
 		"nft flush chain ip culvert prerouting && nft delete chain ip culvert prerouting",
-		"nft delete rule ip culvert postrouting handle $(nft -a list chain ip culvert "
-		"postrouting | sed -n 's/.*tunnelled: as.*handle //p')",
+		delete_rule,
 		"nft insert rule ip culvert postrouting accept",
 		"nft add rule ip culvert output counter",
 		"nft delete element ip culvert overlay '{ 10.250.0.0/24 }'",

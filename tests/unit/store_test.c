@@ -183,6 +183,21 @@ static void half_a_file_is_not_taken(void **state)
 	assert_nodes("a b c");
 }
 
+static void file_that_has_just_been_written_may_grow(void **state)
+{
+	(void)state;
+	world_write("a.yaml", NODE("a", "192.0.2.1/24") NODE("b", "192.0.2.2/24"));
+	world.store = world_open(world_path("conf"));
+	world_settle();
+	/* Closed, but a second part may follow at once. */
+	world_write("a.yaml", NODE("a", "192.0.2.7/24"));
+	assert_int_equal(cv_store_refresh(world.store), 0);
+	assert_nodes("a b");
+	world_settle();
+	assert_int_equal(cv_store_refresh(world.store), 1);
+	assert_nodes("a");
+}
+
 static void what_must_not_change_keeps_the_last_good_state(void **state)
 {
 	(void)state;
@@ -254,6 +269,7 @@ static void swapped_directory_is_noticed(void **state)
 	assert_noticed(0);
 	assert_nodes("b");
 	assert_problem("conf is gone");
+	assert_false(world_is_readable(0));
 	assert_int_equal(rename(world_path("next"), world_path("conf")), 0);
 	assert_noticed(1);
 	assert_nodes("a");
@@ -288,6 +304,14 @@ static void linked_directory_is_noticed(void **state)
 	world_settle();
 	cv_store_refresh(world.store);
 	assert_int_equal(rename(world_path("link.new"), world_path("link")), 0);
+	assert_noticed(1);
+	assert_nodes("a");
+	/* What it points to goes and comes. */
+	assert_int_equal(rename(world_path("real/2"), world_path("real/3")), 0);
+	assert_noticed(0);
+	assert_problem("link is gone");
+	assert_false(world_is_readable(0));
+	assert_int_equal(rename(world_path("real/3"), world_path("real/2")), 0);
 	assert_noticed(1);
 	assert_nodes("a");
 }
@@ -474,6 +498,117 @@ static void own_file_may_be_edited(void **state)
 	assert_nodes("a b c");
 }
 
+/* ---- the oracle: a store that reads the same directory anew -------------------------------- */
+
+static void assert_as_read_anew(void)
+{
+	const struct cv_snapshot *snapshot = cv_store_snapshot(world.store), *fresh;
+	const struct cv_messages *warnings = cv_store_warnings(world.store), *fresh_warnings;
+	struct cv_store *other = world_open(world_path("conf"));
+
+	fresh = cv_store_snapshot(other);
+	fresh_warnings = cv_store_warnings(other);
+	assert_null(cv_store_problem(other));
+	assert_string_equal(snapshot->digest, fresh->digest);
+	assert_int_equal(snapshot->count, fresh->count);
+	for (size_t i = 0; i < fresh->count; i++) {
+		const struct cv_resource *a = snapshot->resources[i], *b = fresh->resources[i];
+
+		assert_string_equal(a->text, b->text);
+		assert_string_equal(a->origin.file, b->origin.file);
+		assert_int_equal(a->origin.line, b->origin.line);
+	}
+	assert_int_equal(warnings->count, fresh_warnings->count);
+	for (size_t i = 0; i < warnings->count; i++)
+		assert_string_equal(warnings->texts[i], fresh_warnings->texts[i]);
+	cv_store_destroy(other);
+}
+
+/* Node i with one of some addresses that no other node has. */
+static void add_node(FILE *out, int i)
+{
+	fprintf(out, NODE("n%d", "192.0.2.%d/24"), i, i * 20 + 1 + rand() % 15);
+}
+
+static void apply_some(void)
+{
+	char *text;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	int first = rand() % 10;
+
+	for (int i = first; i < 10 && i < first + 3; i++)
+		add_node(out, i);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(world_apply(text, false), 0);
+	free(text);
+}
+
+static void delete_some(void)
+{
+	char names[2][8];
+	struct cv_store_name delete[2];
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%d", rand() % 10);
+		delete[i] = (struct cv_store_name){CV_KIND_NODE, names[i]};
+	}
+	rc = world_delete(delete, 2, false);
+	assert_true(rc == 0 || rc == -ENOENT);
+}
+
+/* As people and programs do: other order, comments, fields that only warn, all in one JSON list. */
+static void edit_own_file(void)
+{
+	size_t count;
+	struct cv_resource *const *nodes =
+		cv_snapshot_kind(cv_store_snapshot(world.store), CV_KIND_NODE, &count);
+	FILE *out = fopen(world_path("conf/applied.yaml"), "we");
+	int how = rand() % 4;
+
+	assert_non_null(out);
+	if (!how) {
+		char *text = cv_manifest_print_json(nodes, count);
+
+		fputs(count ? text : "", out);
+		free(text);
+	}
+	for (int i = 9; how && i >= 0; i--) {
+		if (rand() % 2)
+			continue;
+		fputs(how == 1 ? "---\n# nothing but a comment\n" : "# before\n", out);
+		add_node(out, i);
+		fputs(how == 2 ? "    ipv6Address: 2001:db8::1  # for later\n" : "", out);
+		fputs(how == 3 && !i ? "---    # the end" : "\n\n", out);
+	}
+	assert_int_equal(fclose(out), 0);
+	world_settle();
+	assert_int_equal(cv_store_refresh(world.store), 1);
+	assert_null(cv_store_problem(world.store));
+}
+
+static void any_changes_are_as_read_anew(void **state)
+{
+	(void)state;
+	srand(20);
+	world_write("mine.yaml", POOL("p", "10.0.0.0/16"));
+	world.store = world_open(world_path("conf"));
+	for (int i = 0; i < 150; i++) {
+		int what = rand() % 10;
+
+		if (what < 6)
+			apply_some();
+		else if (what < 9)
+			delete_some();
+		else
+			edit_own_file();
+		assert_as_read_anew();
+	}
+}
+
+/* ---- refusals -------------------------------------------------------------------------- */
+
 static void files_of_others_are_not_written(void **state)
 {
 	static const struct cv_store_name name = {CV_KIND_NODE, "a"};
@@ -630,6 +765,7 @@ int main(void)
 		TEST(what_is_no_file_is_a_problem_and_never_waited_for),
 		TEST(unchanged_files_are_not_parsed_again),
 		TEST(half_a_file_is_not_taken),
+		TEST(file_that_has_just_been_written_may_grow),
 		TEST(what_must_not_change_keeps_the_last_good_state),
 		TEST(each_way_to_edit_is_noticed),
 		TEST(directory_that_comes_later_is_noticed),
@@ -642,6 +778,7 @@ int main(void)
 		TEST(places_are_those_of_the_file),
 		TEST(warnings_go_with_their_documents),
 		TEST(own_file_may_be_edited),
+		TEST(any_changes_are_as_read_anew),
 		TEST(files_of_others_are_not_written),
 		TEST(bad_changes_change_nothing),
 		TEST(nothing_is_applied_to_a_broken_directory),

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP by libevent's evhttp. GET and HEAD of /metrics; everything else is 404 or 501. A request has
+ * no body and bounded headers, and a connection that is silent is cut.
+ */
+#include "agent/metrics_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cv_metrics_server {
+	struct evhttp *http;
+	char *(*text)(void *context);
+	void *context;
+};
+
+/* ---- the address --------------------------------------------------------------------------- */
+
+struct endpoint {
+	char host[INET6_ADDRSTRLEN];
+	uint16_t port;
+};
+
+static int complain(struct cv_error *error, const char *address)
+{
+	return cv_error_set(error, -EINVAL,
+			    "cannot serve metrics at \"%s\"; give ADDRESS:PORT, as 127.0.0.1:9091 "
+			    "or [::1]:9091",
+			    address);
+}
+
+static bool is_loopback(const char *host)
+{
+	static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+	struct in_addr address;
+	struct in6_addr address6;
+
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return ntohl(address.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &address6) == 1 &&
+	       !memcmp(&address6, &loopback, sizeof(loopback));
+}
+
+static bool is_address(const char *host)
+{
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
+
+static int parse_port(const char *text, uint16_t *ret_port)
+{
+	unsigned long port;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	port = strtoul(text, &end, 10);
+	if (*end || !port || port > UINT16_MAX)
+		return -EINVAL;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int parse(const char *address, struct endpoint *ret_endpoint, struct cv_error *error)
+{
+	const char *colon = strrchr(address, ':'), *host = address;
+	struct endpoint endpoint = {.host = "127.0.0.1"};
+	size_t length = colon ? (size_t)(colon - address) : 0;
+
+	if (parse_port(colon ? colon + 1 : address, &endpoint.port))
+		return complain(error, address);
+	if (colon && length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+		host++;
+		length -= 2;
+	} else if (colon && memchr(host, ':', length)) {
+		return complain(error, address);
+	}
+	if (colon) {
+		if (!length || length >= sizeof(endpoint.host))
+			return complain(error, address);
+		memcpy(endpoint.host, host, length);
+		endpoint.host[length] = '\0';
+	}
+	if (!is_address(endpoint.host))
+		return complain(error, address);
+	if (!is_loopback(endpoint.host))
+		return cv_error_set(
+			error, -EINVAL,
+			"metrics are served on a loopback address only, not on %s, as "
+			"nothing protects them; give 127.0.0.1:%u, and let a proxy with "
+			"TLS serve others",
+			endpoint.host, endpoint.port);
+	*ret_endpoint = endpoint;
+	return 0;
+}
+
+int cv_metrics_server_check(const char *address, struct cv_error *error)
+{
+	struct endpoint endpoint;
+
+	return parse(address, &endpoint, error);
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static void free_text(const void *data, size_t length, void *text)
+{
+	(void)data;
+	(void)length;
+	free(text);
+}
+
+/* libevent 2.1 would send the body to HEAD as well. */
+static int fill(struct evbuffer *body, char *text, struct evhttp_request *request)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	char length[24];
+
+	if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+		return evbuffer_add_reference(body, text, strlen(text), free_text, text);
+	snprintf(length, sizeof(length), "%zu", strlen(text));
+	if (evhttp_add_header(headers, "Content-Length", length))
+		return -1;
+	free(text);
+	return 0;
+}
+
+static void on_metrics(struct evhttp_request *request, void *data)
+{
+	const struct cv_metrics_server *server = data;
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	struct evbuffer *body = evbuffer_new();
+	char *text = body ? server->text(server->context) : NULL;
+
+	/* Prometheus asks every few seconds at most: a connection for each costs nothing, and none
+	 * stays to be counted. */
+	evhttp_add_header(headers, "Connection", "close");
+	if (!text || fill(body, text, request)) {
+		free(text);
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+	} else {
+		evhttp_add_header(headers, "Content-Type",
+				  "text/plain; version=0.0.4; charset=utf-8");
+		evhttp_send_reply(request, HTTP_OK, NULL, body);
+	}
+	if (body)
+		evbuffer_free(body);
+}
+
+static void on_other(struct evhttp_request *request, void *data)
+{
+	(void)data;
+	evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+	evhttp_send_error(request, HTTP_NOTFOUND, NULL);
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
+int cv_metrics_server_create(struct event_base *base, const char *address,
+			     char *(*text)(void *context), void *context,
+			     struct cv_metrics_server **ret_server, struct cv_error *error)
+{
+	struct cv_metrics_server *server;
+	struct endpoint endpoint;
+	int rc = parse(address, &endpoint, error);
+
+	if (rc)
+		return rc;
+	server = calloc(1, sizeof(*server));
+	if (server)
+		server->http = evhttp_new(base);
+	if (!server || !server->http) {
+		cv_metrics_server_destroy(server);
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	}
+	server->text = text;
+	server->context = context;
+	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+	evhttp_set_max_headers_size(server->http, CV_METRICS_HEADERS_MAX);
+	evhttp_set_max_body_size(server->http, 0);
+	evhttp_set_timeout(server->http, CV_METRICS_TIMEOUT_S);
+	evhttp_set_gencb(server->http, on_other, server);
+	errno = 0;
+	if (evhttp_set_cb(server->http, "/metrics", on_metrics, server) ||
+	    !evhttp_bind_socket_with_handle(server->http, endpoint.host, endpoint.port)) {
+		rc = errno ? -errno : -EIO;
+		cv_metrics_server_destroy(server);
+		return cv_error_set(
+			error, rc, "cannot serve metrics at %s: %s; give another port to --metrics",
+			address, strerror(-rc));
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void cv_metrics_server_destroy(struct cv_metrics_server *server)
+{
+	if (!server)
+		return;
+	if (server->http)
+		evhttp_free(server->http);
+	free(server);
+}
