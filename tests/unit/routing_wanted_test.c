@@ -216,7 +216,7 @@ static void test_no_block(void **state)
 	cv_world_add(&world, cv_test_node("b1", "192.168.200.2/24", "10.244.0.70"));
 	cv_world_add(&world, cv_test_affinity("b1", "10.244.0.0/26"));
 	cv_world_decide(&world);
-	apply_what_is_told("10.244.0.64/26");
+	apply_what_is_told("10.244.0.128/26");
 
 	/* A hole is no block, nor is what is too small between blocks; sizes are the pool's. */
 	cv_world_clear(&world);
