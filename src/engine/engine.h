@@ -93,6 +93,9 @@ int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_c
 /* What belongs to no tunnel: packets without one, receive overflow, foreign ICMP. */
 void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
 
+/* The outer path MTU that ICMP has told of a remote, in bytes; 0: nothing is known. */
+uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote);
+
 /* The name of the tunnel with this device, or NULL; valid until it is deleted. */
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex);
 
