@@ -10,9 +10,10 @@ struct cv_decide_input {
 	const struct cv_facts *facts;
 	const char *node_name;
 	const struct cv_detect *detect;
-	struct cv_nl *nl;	 /* to ask whether nodes are on link */
-	const char *pool_device; /* its name */
-	bool keep_device;	 /* keep the pool device though no pool encapsulates */
+	struct cv_nl *nl;		/* to ask whether nodes are on link */
+	const char *pool_device;	/* its name */
+	bool keep_device;		/* keep the pool device though no pool encapsulates */
+	const struct cv_intent *former; /* what is in force; NULL: nothing yet */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */

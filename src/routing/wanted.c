@@ -66,6 +66,11 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	mtu_of_pattern(input, intent, &mtu, &name);
 	if (!mtu && own)
 		mtu = own->mtu;
+	/* The card is gone, and the address is kept: so is what followed of it. */
+	if (!mtu && intent->self.ifindex && input->former) {
+		intent->mtu = input->former->mtu;
+		memcpy(intent->mtu_how, input->former->mtu_how, sizeof(intent->mtu_how));
+	}
 	if (mtu < MTU_LEAST + CV_IPIP_OVERHEAD)
 		return;
 	if (mtu > UINT16_MAX)
