@@ -6,12 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const modes[] = {
-	[CV_IPIP_NEVER] = "Never",
-	[CV_IPIP_ALWAYS] = "Always",
-	[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-};
-
 json_t *cv_messages_to_json(const struct cv_messages *messages)
 {
 	json_t *array = json_array();
@@ -65,11 +59,11 @@ static json_t *pools_to_json(const struct cv_intent *intent)
 		for (size_t j = 0; j < intent->decision_count; j++)
 			blocks += intent->decisions[j].claim.pool == pools[i];
 		json_array_append_new(
-			array,
-			json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name, "cidr",
-				  cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
-				  modes[pool->ipip_mode], "nat_outgoing", (int)pool->nat_outgoing,
-				  "disabled", (int)pool->disabled, "blocks", blocks));
+			array, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name,
+					 "cidr", cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
+					 cv_ipip_mode_name(pool->ipip_mode), "nat_outgoing",
+					 (int)pool->nat_outgoing, "disabled", (int)pool->disabled,
+					 "blocks", blocks));
 	}
 	return array;
 }
@@ -98,19 +92,6 @@ static json_t *device_to_json(const struct cv_node_agent *node, struct cv_tunnel
 			 "no_fastpath", text_or_null(status.no_fastpath));
 }
 
-static const char *path_of(const struct cv_peer_intent *peer)
-{
-	if (!peer->prefixes)
-		return "none";
-	if (peer->tunnelled == peer->prefixes)
-		return "tunnel";
-	if (peer->direct == peer->prefixes)
-		return "direct";
-	if (peer->underlay == peer->prefixes)
-		return "underlay";
-	return peer->tunnelled || peer->direct || peer->underlay ? "mixed" : "none";
-}
-
 /* Why, in the words of its first prefix's decision; several pools may differ. */
 static json_t *peers_to_json(const struct cv_intent *intent)
 {
@@ -123,7 +104,7 @@ static json_t *peers_to_json(const struct cv_intent *intent)
 				      json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I}", "name",
 						peer->node->name, "address",
 						address_to_json(peer->address, peer->prefix_length),
-						"path", path_of(peer), "reason",
+						"path", cv_peer_path_name(peer), "reason",
 						peer->prefixes ? cv_path_reason_text(peer->reason)
 							       : "it owns no prefix",
 						"prefixes", (json_int_t)peer->prefixes, "tunnelled",
