@@ -50,6 +50,17 @@ const char *cv_path_reason_text(enum cv_path_reason reason)
 	return reason_texts[reason];
 }
 
+const char *cv_peer_path_name(const struct cv_peer_intent *peer)
+{
+	if (!(peer->tunnelled + peer->direct + peer->underlay))
+		return path_names[CV_PATH_NONE];
+	if (peer->tunnelled == peer->prefixes)
+		return path_names[CV_PATH_TUNNEL];
+	if (peer->direct == peer->prefixes)
+		return path_names[CV_PATH_DIRECT];
+	return peer->underlay == peer->prefixes ? path_names[CV_PATH_UNDERLAY] : "mixed";
+}
+
 /* ---- peers ------------------------------------------------------------------------- */
 
 static int by_peer_address(const void *a, const void *b)

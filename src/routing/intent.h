@@ -47,8 +47,7 @@ enum cv_path_reason {
 	CV_REASON_IPIP_DISABLED,     /* FelixConfiguration ipipEnabled: false */
 };
 
-/* "CrossSubnet: 192.168.200.2 is not in our 192.168.100.0/24", as a format without arguments: words
- * only. */
+/* "tunnel"; "CrossSubnet, not in our subnet". */
 const char *cv_path_name(enum cv_path path);
 const char *cv_path_reason_text(enum cv_path_reason reason);
 
@@ -72,6 +71,10 @@ struct cv_peer_intent {
 	uint32_t tunnelled, direct, underlay; /* of these */
 	enum cv_path_reason reason;	      /* of the decision about its first prefix */
 };
+
+/* The path of all its prefixes; "mixed": they are in pools that differ; "none": it owns none, or
+ * none that is reached. */
+const char *cv_peer_path_name(const struct cv_peer_intent *peer);
 
 /* NAT: what the rules are made of. */
 struct cv_nat_intent {
