@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "routing/wanted.h"
+
 static const char *const modes[] = {
 	[CV_IPIP_NEVER] = "Never",
 	[CV_IPIP_ALWAYS] = "Always",
@@ -190,6 +192,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 	cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &tunnels);
 	if (intent->self.problem[0])
 		add_line(lines, intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && intent->overlay.encapsulated.count)
+		add_line(lines, cv_intent_ipip_off_text);
 	if (!pools) {
 		if (!tunnels)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");
