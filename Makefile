@@ -265,8 +265,9 @@ check-sparse:
 		sparse $(SPARSE) \
 		$(CV_CPPFLAGS) $$f || rc=1; done; exit $$rc
 
+MAN := $(sort $(wildcard doc/*.5 doc/*.8))
 check-man:
-	$(Q)$(if $(wildcard doc/*.8),mandoc -T lint -W warning $(wildcard doc/*.8))
+	$(Q)$(if $(MAN),mandoc -T lint -W warning $(MAN))
 
 check-scripts:
 	$(Q)bash tests/lint/scripts
@@ -331,19 +332,25 @@ build/culvertd.service: contrib/systemd/culvertd.service FORCE
 	@mkdir -p $(@D)
 	@sed 's|@SBINDIR@|$(SBINDIR)|g' $< >$@
 
+# One recipe line for each.
+define newline
+
+
+endef
+
 .PHONY: install uninstall clean compdb help
 install: all build/culvertd.service
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(UNITDIR)
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
 	$(if $(wildcard $(O)/culvert),$(INSTALL) -m 755 $(O)/culvert $(DESTDIR)$(BINDIR))
 	$(if $(wildcard $(O)/culvertd),$(INSTALL) -m 755 $(O)/culvertd $(DESTDIR)$(SBINDIR))
-	$(if $(wildcard doc/*.8),$(INSTALL) -m 644 $(wildcard doc/*.8) $(DESTDIR)$(MANDIR)/man8)
+	$(foreach m,$(MAN),$(INSTALL) -m 644 $(m) $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))$(newline))
 	$(INSTALL) -m 644 build/culvertd.service $(DESTDIR)$(UNITDIR)
 
 # The directories stay: others may use them.
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/culvert $(DESTDIR)$(SBINDIR)/culvertd \
-		$(patsubst doc/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard doc/*.8)) \
+		$(foreach m,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 		$(DESTDIR)$(UNITDIR)/culvertd.service
 
 clean:

@@ -41,8 +41,8 @@ enum {
 	REFRESH_REST = 4,
 	/* Whatever no notice tells of, and a state file that could not be written. */
 	REFRESH_PERIOD_S = 30,
-	/* Editors write files in steps. */
-	STORE_DELAY_MS = 50,
+	/* Editors write files in steps; store.h waits longer for those being written. */
+	STORE_DELAY_MS = 10,
 };
 
 #define CONFIG_DIR "/etc/culvert"

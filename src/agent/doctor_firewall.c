@@ -21,6 +21,7 @@
 #include "agent/ruleset.h"
 #include "net/nft.h"
 #include "routing/nat.h"
+#include "wire/types.h"
 
 enum {
 	PEERS_MAX = 32,	    /* judged one by one */
@@ -285,6 +286,14 @@ static const char *find_far_device(const struct bench *bench, const struct cv_de
 		    : NULL;
 }
 
+/* One as a pod or machine has it: neither the first nor the last, where there are others. */
+static __be32 sample_address(const struct cv_prefix *prefix)
+{
+	uint32_t first = cv_prefix_first(prefix), last = cv_prefix_last(prefix);
+
+	return cv_htonl(last - first > 2 ? first + 2 : first);
+}
+
 /* Of the first prefix of ours, and the first with this path. */
 static bool find_pair(const struct bench *bench, enum cv_path path, struct pair *ret_pair)
 {
@@ -302,8 +311,8 @@ static bool find_pair(const struct bench *bench, enum cv_path path, struct pair 
 	if (!near || !far)
 		return false;
 	*ret_pair = (struct pair){
-		.near = htonl(cv_prefix_last(&near->claim.prefix)),
-		.far = htonl(cv_prefix_last(&far->claim.prefix)),
+		.near = sample_address(&near->claim.prefix),
+		.far = sample_address(&far->claim.prefix),
 		.near_device = find_near_device(bench, &near->claim),
 		.far_device = find_far_device(bench, far),
 	};

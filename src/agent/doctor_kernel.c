@@ -82,21 +82,40 @@ static bool has_path(const struct cv_intent *intent, enum cv_path path)
 
 /* ---- features ---------------------------------------------------------------------------- */
 
+/* The fast path is on, and yet some tunnels are the engine's alone. */
+static void check_tunnels(const struct cv_doctor_input *input, struct cv_findings *findings)
+{
+	struct cv_tunnel_status status;
+	char remedy[CV_REMEDY_MAX];
+
+	for (size_t i = 0; input->tunnels && i < cv_tunnel_set_count(input->tunnels); i++) {
+		cv_tunnel_set_status(input->tunnels, i, &status);
+		if (!status.active || !status.no_fastpath)
+			continue;
+		cv_finding_add(findings, CV_FINDING_WARNING,
+			       cv_remedy(remedy, "culvert tunnel show %s -s", status.config->name),
+			       "the fast path does not carry %s, the engine does, and is slower: "
+			       "%s",
+			       status.config->name, status.no_fastpath);
+	}
+}
+
 void cv_doctor_check_fastpath(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	char names[UNDERLAYS_MAX][IFNAMSIZ], list[256] = "";
 	size_t count = 0, used = 0;
 
 	if (input->no_fastpath) {
-		cv_finding_add(findings, CV_FINDING_WARNING,
-			       strstr(input->no_fastpath, "--fastpath off")
-				       ? "start culvertd without --fastpath off"
-				       : "journalctl -u culvertd | grep 'fast path'",
+		bool is_asked_for = strstr(input->no_fastpath, "--fastpath off") != NULL;
+
+		cv_finding_add(findings, is_asked_for ? CV_FINDING_OK : CV_FINDING_WARNING,
+			       is_asked_for ? NULL : "journalctl -u culvertd | grep 'fast path'",
 			       "the fast path is off, the engine carries everything and is slower: "
 			       "%s",
 			       input->no_fastpath);
 		return;
 	}
+	check_tunnels(input, findings);
 	if (input->fastpath)
 		count = cv_fastpath_underlays(input->fastpath, names, UNDERLAYS_MAX);
 	for (size_t i = 0; i < count && used < sizeof(list) - IFNAMSIZ - 2; i++)
@@ -127,7 +146,7 @@ static int read_number(const char *path, long *ret_number)
 
 void cv_doctor_check_conntrack(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
-	long count, max;
+	long count = 0, max = 0;
 	char remedy[CV_REMEDY_MAX];
 
 	if (read_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) ||
@@ -236,7 +255,7 @@ void cv_doctor_check_rp_filter(const struct cv_doctor_input *input, struct cv_fi
 /* One table for all network namespaces; only the first one may read and set its limits. */
 void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
-	long threshold_2, threshold_3, on_link = 0;
+	long threshold_2 = 0, threshold_3 = 0, on_link = 0;
 	char remedy[CV_REMEDY_MAX];
 
 	for (size_t i = 0; i < input->intent->peer_count; i++)

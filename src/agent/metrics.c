@@ -86,26 +86,26 @@ static bool ask(struct scrape *scrape)
 static void print_info(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	(void)scrape;
-	cv_metrics_sample(writer, 1, "version", CV_VERSION, NULL);
+	cv_metrics_sample(writer, 1, "version", CV_VERSION);
 }
 
 static void print_workers(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->engine)
-		cv_metrics_sample(writer, cv_engine_workers(scrape->input->engine), NULL);
+		cv_metrics_sample(writer, cv_engine_workers(scrape->input->engine), "");
 }
 
 static void print_kernel_tunnel(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->tunnels)
 		cv_metrics_sample(writer, *cv_tunnel_set_kernel_tunnel(scrape->input->tunnels) != 0,
-				  NULL);
+				  "");
 }
 
 static void print_fastpath_on(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->engine)
-		cv_metrics_sample(writer, scrape->input->fastpath != NULL, NULL);
+		cv_metrics_sample(writer, scrape->input->fastpath != NULL, "");
 }
 
 static void print_underlays(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -116,26 +116,26 @@ static void print_underlays(const struct scrape *scrape, struct cv_metrics_write
 	if (scrape->input->fastpath)
 		count = cv_fastpath_underlays(scrape->input->fastpath, names, UNDERLAYS_MAX);
 	for (size_t i = 0; i < count; i++)
-		cv_metrics_sample(writer, 1, "device", names[i], NULL);
+		cv_metrics_sample(writer, 1, "device", names[i]);
 }
 
 static void print_endpoints(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->endpoints)
 		cv_metrics_sample(writer, (double)cv_endpoint_set_count(scrape->input->endpoints),
-				  NULL);
+				  "");
 }
 
 static void print_bypassed(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->endpoints)
-		cv_metrics_sample(writer, (double)scrape->bypassed, NULL);
+		cv_metrics_sample(writer, (double)scrape->bypassed, "");
 }
 
 static void print_local(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->engine)
-		cv_metrics_sample(writer, (double)scrape->rest_share.local_packets, NULL);
+		cv_metrics_sample(writer, (double)scrape->rest_share.local_packets, "");
 }
 
 static void print_capture(const struct scrape *scrape, struct cv_metrics_writer *writer,
@@ -145,7 +145,7 @@ static void print_capture(const struct scrape *scrape, struct cv_metrics_writer 
 		scrape->input->capturers ? cv_capturers_status(scrape->input->capturers) : NULL;
 
 	if (status)
-		cv_metrics_sample(writer, json_number_value(json_object_get(status, member)), NULL);
+		cv_metrics_sample(writer, json_number_value(json_object_get(status, member)), "");
 	json_decref(status);
 }
 
@@ -171,15 +171,16 @@ static void print_node_info(const struct scrape *scrape, struct cv_metrics_write
 		return;
 	self = &scrape->intent->self;
 	address = (struct cv_prefix){self->address, self->prefix_length};
-	cv_metrics_sample(writer, 1, "node", self->name, "address",
-			  self->address ? cv_prefix_format(&address, text) : "", "how", self->how,
-			  NULL);
+	cv_metrics_sample(writer, 1, "node address how", self->name,
+			  self->address ? cv_prefix_format(&address, text) : "", self->how);
 }
 
 static void print_node_address(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->intent)
-		cv_metrics_sample(writer, scrape->intent->self.address != 0, NULL);
+		cv_metrics_sample(writer,
+				  scrape->intent->self.address && !scrape->intent->self.problem[0],
+				  "");
 }
 
 static void print_resources(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -188,23 +189,23 @@ static void print_resources(const struct scrape *scrape, struct cv_metrics_write
 		size_t count;
 
 		cv_snapshot_kind(scrape->snapshot, kind, &count);
-		cv_metrics_sample(writer, (double)count, "kind", cv_kind_name(kind), NULL);
+		cv_metrics_sample(writer, (double)count, "kind", cv_kind_name(kind));
 	}
 }
 
 static void print_store_info(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->snapshot)
-		cv_metrics_sample(writer, 1, "directory",
-				  cv_store_directory(cv_node_store(scrape->input->node)), "digest",
-				  scrape->snapshot->digest, NULL);
+		cv_metrics_sample(writer, 1, "directory digest",
+				  cv_store_directory(cv_node_store(scrape->input->node)),
+				  scrape->snapshot->digest);
 }
 
 static void print_store_broken(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->input->node)
-		cv_metrics_sample(
-			writer, cv_store_problem(cv_node_store(scrape->input->node)) != NULL, NULL);
+		cv_metrics_sample(writer,
+				  cv_store_problem(cv_node_store(scrape->input->node)) != NULL, "");
 }
 
 static void print_warnings(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -214,7 +215,7 @@ static void print_warnings(const struct scrape *scrape, struct cv_metrics_writer
 			writer,
 			(double)(cv_store_warnings(cv_node_store(scrape->input->node))->count +
 				 scrape->intent->warnings.count),
-			NULL);
+			"");
 }
 
 static void for_each_pool(const struct scrape *scrape, struct cv_metrics_writer *writer,
@@ -234,19 +235,13 @@ static void for_each_pool(const struct scrape *scrape, struct cv_metrics_writer 
 static void print_one_pool(const struct scrape *scrape, struct cv_metrics_writer *writer,
 			   const struct cv_resource *pool)
 {
-	static const char *const modes[] = {
-		[CV_IPIP_NEVER] = "Never",
-		[CV_IPIP_ALWAYS] = "Always",
-		[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-	};
 	char cidr[CV_PREFIX_TEXT_MAX];
 
 	(void)scrape;
-	cv_metrics_sample(writer, 1, "pool", pool->name, "cidr",
-			  cv_prefix_format(&pool->pool.cidr, cidr), "ipip_mode",
-			  modes[pool->pool.ipip_mode], "nat_outgoing",
-			  pool->pool.nat_outgoing ? "true" : "false", "disabled",
-			  pool->pool.disabled ? "true" : "false", NULL);
+	cv_metrics_sample(
+		writer, 1, "pool cidr ipip_mode nat_outgoing disabled", pool->name,
+		cv_prefix_format(&pool->pool.cidr, cidr), cv_ipip_mode_name(pool->pool.ipip_mode),
+		pool->pool.nat_outgoing ? "true" : "false", pool->pool.disabled ? "true" : "false");
 }
 
 static void print_pools(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -261,7 +256,7 @@ static void print_one_pool_claims(const struct scrape *scrape, struct cv_metrics
 
 	for (size_t i = 0; i < scrape->intent->decision_count; i++)
 		claims += scrape->intent->decisions[i].claim.pool == pool;
-	cv_metrics_sample(writer, (double)claims, "pool", pool->name, NULL);
+	cv_metrics_sample(writer, (double)claims, "pool", pool->name);
 }
 
 static void print_pool_claims(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -277,23 +272,11 @@ static void print_pool_device(const struct scrape *scrape, struct cv_metrics_wri
 		return;
 	if (scrape->intent->tunnel_address)
 		inet_ntop(AF_INET, &scrape->intent->tunnel_address, address, sizeof(address));
-	cv_metrics_sample(writer, 1, "device", cv_node_pool_device(scrape->input->node), "address",
-			  address, NULL);
+	cv_metrics_sample(writer, 1, "device address", cv_node_pool_device(scrape->input->node),
+			  address);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------ */
-
-/* "mixed": its prefixes are in pools that differ; "none": it has none, or none that is reached. */
-static const char *path_of(const struct cv_peer_intent *peer)
-{
-	if (!peer->prefixes || !(peer->tunnelled + peer->direct + peer->underlay))
-		return "none";
-	if (peer->tunnelled == peer->prefixes)
-		return "tunnel";
-	if (peer->direct == peer->prefixes)
-		return "direct";
-	return peer->underlay == peer->prefixes ? "underlay" : "mixed";
-}
 
 static void print_peers(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
@@ -304,8 +287,8 @@ static void print_peers(const struct scrape *scrape, struct cv_metrics_writer *w
 		size_t count = 0;
 
 		for (size_t j = 0; j < intent->peer_count; j++)
-			count += !strcmp(path_of(&intent->peers[j]), paths[i]);
-		cv_metrics_sample(writer, (double)count, "path", paths[i], NULL);
+			count += !strcmp(cv_peer_path_name(&intent->peers[j]), paths[i]);
+		cv_metrics_sample(writer, (double)count, "path", paths[i]);
 	}
 }
 
@@ -317,116 +300,126 @@ static void print_prefixes(const struct scrape *scrape, struct cv_metrics_writer
 	for (size_t i = 0; intent && i < intent->decision_count; i++)
 		counts[intent->decisions[i].path]++;
 	for (enum cv_path path = 0; intent && path <= CV_PATH_NONE; path++)
-		cv_metrics_sample(writer, (double)counts[path], "path", cv_path_name(path), NULL);
+		cv_metrics_sample(writer, (double)counts[path], "path", cv_path_name(path));
 }
 
 static void print_routes_wanted(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->intent)
-		cv_metrics_sample(writer, (double)scrape->intent->route_count, NULL);
+		cv_metrics_sample(writer, (double)scrape->intent->route_count, "");
 }
 
 static void print_routes_failed(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->routes_failed, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->routes_failed, "");
 }
 
 static void print_routes_repaired(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->routes_repaired, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->routes_repaired, "");
 }
 
 static void print_nat_wanted(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->intent)
-		cv_metrics_sample(writer, scrape->intent->nat.wanted, NULL);
+		cv_metrics_sample(writer, scrape->intent->nat.wanted, "");
 }
 
 static void print_nat_in_force(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, scrape->report->nat_in_force, NULL);
+		cv_metrics_sample(writer, scrape->report->nat_in_force, "");
 }
 
 static void print_problems(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (!scrape->report)
 		return;
-	cv_metrics_sample(writer, scrape->report->device_problem[0] != 0, "part", "devices", NULL);
-	cv_metrics_sample(writer, scrape->report->route_failure[0] != 0, "part", "routes", NULL);
-	cv_metrics_sample(writer, scrape->report->nat_problem[0] != 0, "part", "nat", NULL);
+	cv_metrics_sample(writer, scrape->report->device_problem[0] != 0, "part", "devices");
+	cv_metrics_sample(writer, scrape->report->route_failure[0] != 0, "part", "routes");
+	cv_metrics_sample(writer, scrape->report->nat_problem[0] != 0, "part", "nat");
 }
 
 static void print_reconciles(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->reconciles, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->reconciles, "");
 }
 
 static void print_errors(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->errors, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->errors, "");
 }
 
 static void print_last(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->last_us / 1e6, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->last_us / 1e6, "");
 }
 
 static void print_longest(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->report)
-		cv_metrics_sample(writer, (double)scrape->report->longest_us / 1e6, NULL);
+		cv_metrics_sample(writer, (double)scrape->report->longest_us / 1e6, "");
 }
 
 /* ---- tunnels -------------------------------------------------------------------------------- */
 
-#define FOR_EACH_TUNNEL(scrape, tunnel)                       \
-	for (const struct tunnel *tunnel = (scrape)->tunnels; \
-	     tunnel < (scrape)->tunnels + (scrape)->tunnel_count; tunnel++)
-
 static void print_tunnel_active(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	cv_metrics_sample(writer, tunnel->status.active, "tunnel", tunnel->status.config->name,
-			  NULL);
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
+		cv_metrics_sample(writer, tunnel->status.active, "tunnel",
+				  tunnel->status.config->name);
+	}
 }
 
 static void print_tunnel_up(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	cv_metrics_sample(writer, tunnel->status.up, "tunnel", tunnel->status.config->name, NULL);
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
+		cv_metrics_sample(writer, tunnel->status.up, "tunnel", tunnel->status.config->name);
+	}
 }
 
 static void print_tunnel_fastpath(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	cv_metrics_sample(writer, tunnel->status.no_fastpath == NULL, "tunnel",
-			  tunnel->status.config->name, NULL);
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
+		cv_metrics_sample(writer, tunnel->status.no_fastpath == NULL, "tunnel",
+				  tunnel->status.config->name);
+	}
 }
 
 static void print_tunnel_mtu(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	cv_metrics_sample(writer, tunnel->status.mtu, "tunnel", tunnel->status.config->name, NULL);
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
+		cv_metrics_sample(writer, tunnel->status.mtu, "tunnel",
+				  tunnel->status.config->name);
+	}
 }
 
 /* Of one direction and path. */
 static void print_way(struct cv_metrics_writer *writer, const struct tunnel *tunnel,
 		      const char *direction, const char *path, uint64_t value)
 {
-	cv_metrics_sample(writer, (double)value, "tunnel", tunnel->status.config->name, "direction",
-			  direction, "path", path, NULL);
+	cv_metrics_sample(writer, (double)value, "tunnel direction path",
+			  tunnel->status.config->name, direction, path);
 }
 
 static void print_packets(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		print_way(writer, tunnel, "rx", "fast", tunnel->share.rx_packets);
 		print_way(writer, tunnel, "rx", "engine", tunnel->engine.rx_packets);
 		print_way(writer, tunnel, "tx", "fast", tunnel->share.tx_packets);
@@ -436,8 +429,9 @@ static void print_packets(const struct scrape *scrape, struct cv_metrics_writer 
 
 static void print_bytes(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		print_way(writer, tunnel, "rx", "fast", tunnel->share.rx_bytes);
 		print_way(writer, tunnel, "rx", "engine", tunnel->engine.rx_bytes);
 		print_way(writer, tunnel, "tx", "fast", tunnel->share.tx_bytes);
@@ -448,14 +442,15 @@ static void print_bytes(const struct scrape *scrape, struct cv_metrics_writer *w
 static void print_direction(struct cv_metrics_writer *writer, const struct tunnel *tunnel,
 			    const char *direction, uint64_t value)
 {
-	cv_metrics_sample(writer, (double)value, "tunnel", tunnel->status.config->name, "direction",
-			  direction, NULL);
+	cv_metrics_sample(writer, (double)value, "tunnel direction", tunnel->status.config->name,
+			  direction);
 }
 
 static void print_endpoint_packets(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		print_direction(writer, tunnel, "rx", tunnel->share.rx_endpoint_packets);
 		print_direction(writer, tunnel, "tx", tunnel->share.tx_endpoint_packets);
 	}
@@ -463,8 +458,9 @@ static void print_endpoint_packets(const struct scrape *scrape, struct cv_metric
 
 static void print_handed_over(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		print_direction(writer, tunnel, "rx", tunnel->share.in_handed_over);
 		print_direction(writer, tunnel, "tx", tunnel->share.out_handed_over);
 	}
@@ -472,38 +468,37 @@ static void print_handed_over(const struct scrape *scrape, struct cv_metrics_wri
 
 static void print_tunnel_drops(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		for (enum cv_drop i = CV_DROP_NONE + 1; i < CV_DROP_MAX; i++)
-			cv_metrics_sample(writer, (double)tunnel->sum.drops[i], "tunnel",
-					  tunnel->status.config->name, "reason", cv_drop_name(i),
-					  NULL);
+			cv_metrics_sample(writer, (double)tunnel->sum.drops[i], "tunnel reason",
+					  tunnel->status.config->name, cv_drop_name(i));
 	}
 }
 
 static void print_tunnel_events(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	FOR_EACH_TUNNEL(scrape, tunnel)
-	{
+	for (size_t t = 0; t < scrape->tunnel_count; t++) {
+		const struct tunnel *tunnel = &scrape->tunnels[t];
+
 		for (enum cv_event i = 0; i < CV_EVENT_MAX; i++)
-			cv_metrics_sample(writer, (double)tunnel->sum.events[i], "tunnel",
-					  tunnel->status.config->name, "event", cv_event_name(i),
-					  NULL);
+			cv_metrics_sample(writer, (double)tunnel->sum.events[i], "tunnel event",
+					  tunnel->status.config->name, cv_event_name(i));
 	}
 }
 
 static void print_drops(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	for (enum cv_drop i = CV_DROP_NONE + 1; scrape->input->engine && i < CV_DROP_MAX; i++)
-		cv_metrics_sample(writer, (double)scrape->rest.drops[i], "reason", cv_drop_name(i),
-				  NULL);
+		cv_metrics_sample(writer, (double)scrape->rest.drops[i], "reason", cv_drop_name(i));
 }
 
 static void print_events(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	for (enum cv_event i = 0; scrape->input->engine && i < CV_EVENT_MAX; i++)
-		cv_metrics_sample(writer, (double)scrape->rest.events[i], "event", cv_event_name(i),
-				  NULL);
+		cv_metrics_sample(writer, (double)scrape->rest.events[i], "event",
+				  cv_event_name(i));
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 #include <event2/http.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,21 @@ static void free_text(const void *data, size_t length, void *text)
 	free(text);
 }
 
+/* libevent 2.1 would send the body to HEAD as well. */
+static int fill(struct evbuffer *body, char *text, struct evhttp_request *request)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	char length[24];
+
+	if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+		return evbuffer_add_reference(body, text, strlen(text), free_text, text);
+	snprintf(length, sizeof(length), "%zu", strlen(text));
+	if (evhttp_add_header(headers, "Content-Length", length))
+		return -1;
+	free(text);
+	return 0;
+}
+
 static void on_metrics(struct evhttp_request *request, void *data)
 {
 	const struct cv_metrics_server *server = data;
@@ -125,16 +141,15 @@ static void on_metrics(struct evhttp_request *request, void *data)
 	struct evbuffer *body = evbuffer_new();
 	char *text = body ? server->text(server->context) : NULL;
 
-	/* Prometheus asks at most every few seconds: a connection for each costs nothing, and none
+	/* Prometheus asks every few seconds at most: a connection for each costs nothing, and none
 	 * stays to be counted. */
 	evhttp_add_header(headers, "Connection", "close");
-	if (!text || evbuffer_add_reference(body, text, strlen(text), free_text, text)) {
+	if (!text || fill(body, text, request)) {
 		free(text);
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 	} else {
 		evhttp_add_header(headers, "Content-Type",
 				  "text/plain; version=0.0.4; charset=utf-8");
-		/* To HEAD, evhttp sends the length and no body. */
 		evhttp_send_reply(request, HTTP_OK, NULL, body);
 	}
 	if (body)

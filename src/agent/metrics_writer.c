@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cv_metrics_writer_init(struct cv_metrics_writer *ret_writer)
 {
@@ -57,21 +58,24 @@ static void put_value(FILE *stream, double value)
 		(void)fprintf(stream, " %.9g\n", value);
 }
 
-void cv_metrics_sample(struct cv_metrics_writer *writer, double value, ...)
+void cv_metrics_sample(struct cv_metrics_writer *writer, double value, const char *labels, ...)
 {
-	const char *label;
 	char separator = '{';
-	va_list labels;
+	va_list values;
 
 	(void)fputs(writer->name, writer->stream);
-	va_start(labels, value);
-	while ((label = va_arg(labels, const char *))) {
-		(void)fprintf(writer->stream, "%c%s=\"", separator, label);
-		put_escaped(writer->stream, va_arg(labels, const char *), 1);
+	va_start(values, labels);
+	while (*labels) {
+		size_t length = strcspn(labels, " ");
+
+		(void)fprintf(writer->stream, "%c%.*s=\"", separator, (int)length, labels);
+		put_escaped(writer->stream, va_arg(values, const char *), 1);
 		(void)fputc('"', writer->stream);
 		separator = ',';
+		labels += length;
+		labels += strspn(labels, " ");
 	}
-	va_end(labels);
+	va_end(values);
 	if (separator == ',')
 		(void)fputc('}', writer->stream);
 	put_value(writer->stream, value);

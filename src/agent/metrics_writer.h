@@ -22,8 +22,7 @@ char *cv_metrics_writer_finish(struct cv_metrics_writer *writer);
 void cv_metrics_family(struct cv_metrics_writer *writer, const char *name, const char *type,
 		       const char *help);
 
-/* A sample of it. What follows: label names and values in turns, then NULL. */
-void cv_metrics_sample(struct cv_metrics_writer *writer, double value, ...)
-	__attribute__((sentinel));
+/* A sample of it. labels: their names with spaces between, "": none; then as many values. */
+void cv_metrics_sample(struct cv_metrics_writer *writer, double value, const char *labels, ...);
 
 #endif

@@ -396,7 +396,7 @@ static int open_outer(__be32 peer, uint16_t id, int *ret_fd)
 	const struct sockaddr_ll all = {
 		.sll_family = AF_PACKET,
 		/* Not ETH_P_IP: that comes behind the fast path, which takes packets away. */
-		.sll_protocol = (CV_FORCE uint16_t)cv_htons(ETH_P_ALL),
+		.sll_protocol = cv_htons(ETH_P_ALL),
 	};
 	/* Protocol 0: nothing is received before the filter is there. */
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -14,18 +14,22 @@
 #include "net/prefix.h"
 #include "wire/types.h"
 
+enum {
+	ETHERTYPE_SEEN = 8, /* 0x0800, its bytes swapped: libnftables 1.0.6 */
+};
+
 enum value_kind {
 	VALUE_UNKNOWN,	  /* nobody can tell */
 	VALUE_IMPOSSIBLE, /* this packet has no such field: no match, whatever the operator */
 	VALUE_PROTOCOL,
 	VALUE_ADDRESS,
-	VALUE_WORD,
+	VALUE_WORD,   /* or its number */
 	VALUE_DEVICE, /* a word; "eth*" may be its pattern */
 };
 
 struct value {
 	enum value_kind kind;
-	uint32_t number; /* host byte order */
+	uint32_t number; /* host byte order; of a word: what nft lists with numbers, 0: not known */
 	const char *word;
 };
 
@@ -41,6 +45,40 @@ static const char *text_of(const json_t *object, const char *name)
 static struct value word_value(enum value_kind kind, const char *word)
 {
 	return (struct value){.kind = word ? kind : VALUE_UNKNOWN, .word = word};
+}
+
+/* A word that libnftables lists as a number where it is told to list numbers. */
+static struct value numbered_value(const char *word)
+{
+	static const struct {
+		const char *word;
+		uint32_t number;
+	} numbers[] = {
+		/* ct state */
+		{"invalid", 1},
+		{"established", 2},
+		{"related", 4},
+		{"new", 8},
+		{"untracked", 64},
+		/* icmp type */
+		{"destination-unreachable", 3},
+		{"echo-request", 8},
+		{"time-exceeded", 11},
+		/* meta nfproto */
+		{"ipv4", 2},
+	};
+	struct value value = word_value(VALUE_WORD, word);
+
+	for (size_t i = 0; word && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (!strcmp(numbers[i].word, word))
+			value.number = numbers[i].number;
+	}
+	return value;
+}
+
+static struct value ethertype_value(void)
+{
+	return (struct value){.kind = VALUE_WORD, .number = ETHERTYPE_SEEN, .word = "ip"};
 }
 
 static struct value address_value(__be32 address)
@@ -86,7 +124,7 @@ static struct value payload_value(const struct cv_ruleset_packet *packet, const 
 		if (packet->protocol != carried[i].number)
 			return (struct value){VALUE_IMPOSSIBLE, 0, NULL};
 		if (!strcmp(protocol, "icmp") && !strcmp(field, "type"))
-			return word_value(VALUE_WORD, packet->icmp_type);
+			return numbered_value(packet->icmp_type);
 	}
 	return (struct value){VALUE_UNKNOWN, 0, NULL};
 }
@@ -105,11 +143,11 @@ static struct value value_of(const struct cv_ruleset_packet *packet, const json_
 	if (!strcmp(meta, "oifname") || !strcmp(meta, "oif"))
 		return word_value(VALUE_DEVICE, packet->oif);
 	if (!strcmp(meta, "nfproto"))
-		return word_value(VALUE_WORD, "ipv4");
+		return numbered_value("ipv4");
 	if (!strcmp(meta, "protocol"))
-		return word_value(VALUE_WORD, "ip");
+		return ethertype_value();
 	if (!strcmp(text_of(json_object_get(left, "ct"), "key"), "state"))
-		return word_value(VALUE_WORD, packet->ct_state);
+		return numbered_value(packet->ct_state);
 	return (struct value){VALUE_UNKNOWN, 0, NULL};
 }
 
@@ -157,6 +195,8 @@ static enum cv_truth is_word(const struct value *value, const json_t *item)
 	const char *word = json_string_value(item);
 	size_t length = word ? strlen(word) : 0;
 
+	if (json_is_integer(item) && value->number)
+		return json_integer_value(item) == value->number ? CV_TRUTH_YES : CV_TRUTH_NO;
 	if (!word)
 		return CV_TRUTH_MAYBE;
 	if (value->kind == VALUE_DEVICE && length && word[length - 1] == '*')

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A trace asks the kernel what it would ask itself: the route of the inner packet, then, where that
+ * leads into a tunnel, the route of the outer one. What resources say (pool, owner, decision) is
+ * told before it, and a "conflict" where another route than ours was found.
+ *
+ * NAT alone is not asked but judged here, by the same intent as the rules are made of
+ * (routing/nat.c), in their order; tests/packet/trace.t holds all of it against real packets.
+ */
 #include "agent/trace.h"
 
 #include <arpa/inet.h>
@@ -8,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/json_text.h"
 #include "agent/node.h"
 #include "net/route.h"
 #include "wire/ipip.h"
@@ -40,8 +49,8 @@ __attribute__((format(printf, 4, 5))) static void step(struct trace *trace, cons
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	json_array_append_new(trace->steps,
-			      json_pack("{s:s, s:s, s:s?}", "step", name, "text", text, "reason",
-					reason && *reason ? reason : NULL));
+			      json_pack("{s:s, s:o, s:o}", "step", name, "text", cv_json_text(text),
+					"reason", cv_json_text_or_null(reason)));
 }
 
 static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
@@ -58,7 +67,7 @@ static const char *device_name(const struct trace *trace, int index)
 	return interface ? interface->name : "a device";
 }
 
-/* ---- where it comes from ------------------------------------------------------------- */
+/* ---- where it comes from --------------------------------------------------------------------- */
 
 static int find_source(struct trace *trace, struct cv_error *error)
 {
@@ -100,12 +109,7 @@ static int find_source(struct trace *trace, struct cv_error *error)
 	return 0;
 }
 
-/* ---- what resources say ------------------------------------------------------------------ */
-
-static const char *mode_name(enum cv_ipip_mode mode)
-{
-	return mode == CV_IPIP_ALWAYS ? "Always" : mode == CV_IPIP_NEVER ? "Never" : "CrossSubnet";
-}
+/* ---- what resources say ---------------------------------------------------------------------- */
 
 static void tell_pool(struct trace *trace)
 {
@@ -126,7 +130,7 @@ static void tell_pool(struct trace *trace)
 		     "%s is in IPPool %s (%s), but not of the overlay", text, pool->name, cidr);
 	else
 		step(trace, "pool", NULL, "%s is in IPPool %s (%s, ipipMode %s)", text, pool->name,
-		     cidr, mode_name(pool->pool.ipip_mode));
+		     cidr, cv_ipip_mode_name(pool->pool.ipip_mode));
 }
 
 static const struct cv_decision *tell_owner(struct trace *trace)
@@ -221,8 +225,7 @@ static bool tell_route(struct trace *trace)
 	return true;
 }
 
-/* ---- the tunnel
- * ---------------------------------------------------------------------------------- */
+/* ---- the tunnel ------------------------------------------------------------------------------ */
 
 /* The outer packet's way may be narrower than the device says: by its route, or as ICMP has told.
  */
@@ -272,8 +275,7 @@ static void tell_tunnel(struct trace *trace)
 	tell_path_mtu(trace, route.mtu);
 }
 
-/* ---- NAT
- * ---------------------------------------------------------------------------------------------- */
+/* ---- NAT ------------------------------------------------------------------------------------- */
 
 static bool is_in(const struct cv_prefix *prefixes, size_t count, __be32 address)
 {
@@ -348,8 +350,7 @@ static void tell_nat(struct trace *trace)
 				 "natOutgoing, out of the overlay");
 }
 
-/* ---- how it is carried
- * ----------------------------------------------------------------------------------- */
+/* ---- how it is carried ----------------------------------------------------------------------- */
 
 static void tell_carriage(struct trace *trace)
 {
@@ -362,7 +363,7 @@ static void tell_carriage(struct trace *trace)
 		if (trace->is_local || !cv_endpoint_has_address(endpoint.config, trace->source))
 			continue;
 		step(trace, "endpoint", endpoint.in_force ? NULL : endpoint.reason,
-		     "%s is behind %s, %s", "the source", endpoint.config->dev,
+		     "the source is behind %s, %s", endpoint.config->dev,
 		     endpoint.in_force && trace->tunnel ? "past the host's stack"
 							: "through the host's stack");
 	}
@@ -381,9 +382,7 @@ static void tell_carriage(struct trace *trace)
 	     tunnel.no_fastpath ? "engine" : "fast path");
 }
 
-/* ---- all
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 static const char *verdict_without_tunnel(const struct trace *trace,
 					  const struct cv_decision *decision)
@@ -391,7 +390,7 @@ static const char *verdict_without_tunnel(const struct trace *trace,
 	const struct cv_peer_intent *peer = cv_intent_peer(trace->intent, trace->route.gateway);
 
 	if (decision && decision->path == CV_PATH_LOCAL)
-		return "local";
+		return peer ? "direct" : "local";
 	if (decision && peer && decision->claim.node == peer->node)
 		return "direct";
 	if (decision || cv_ranges_has(&trace->intent->overlay.space, trace->question.to))
@@ -399,19 +398,45 @@ static const char *verdict_without_tunnel(const struct trace *trace,
 	return "outside";
 }
 
+/* What the kernel's choice should be by our decision, and is not. */
 static bool differs(const struct trace *trace, const struct cv_decision *decision)
 {
-	if (!decision || !trace->verdict)
-		return false;
 	switch (decision->path) {
 	case CV_PATH_TUNNEL:
 	case CV_PATH_DIRECT:
 		return strcmp(trace->verdict, cv_path_name(decision->path)) != 0;
+	case CV_PATH_LOCAL:
+		/* Refused: an address of our block that nobody has. */
+		return strcmp(trace->verdict, "local") != 0 &&
+		       strcmp(trace->verdict, "refused") != 0;
 	case CV_PATH_UNDERLAY:
 		return !strcmp(trace->verdict, "tunnel");
-	default:
-		return false;
+	case CV_PATH_NONE:
+		break;
 	}
+	return false;
+}
+
+static void tell_conflict(struct trace *trace, const struct cv_decision *decision)
+{
+	if (decision && differs(trace, decision))
+		step(trace, "conflict",
+		     "another route, rule or setting wins over our route; see culvert doctor",
+		     "decided: %s, but the kernel: %s", cv_path_name(decision->path),
+		     trace->verdict);
+}
+
+/* Beyond the kernel's choice of a route. */
+static void tell_rest(struct trace *trace)
+{
+	if (trace->tunnel)
+		tell_tunnel(trace);
+	if (!strcmp(trace->verdict, "refused"))
+		return;
+	tell_nat(trace);
+	tell_carriage(trace);
+	if (trace->mtu && strcmp(trace->verdict, "refused"))
+		step(trace, "mtu", NULL, "%u bytes", trace->mtu);
 }
 
 int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *question,
@@ -426,6 +451,7 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 	};
 	const struct cv_decision *decision;
 	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN], nat[INET_ADDRSTRLEN];
+	bool is_routed;
 	int rc = find_source(&trace, error);
 
 	if (rc) {
@@ -434,24 +460,18 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 	}
 	tell_pool(&trace);
 	decision = tell_owner(&trace);
-	if (tell_route(&trace)) {
+	is_routed = tell_route(&trace);
+	if (is_routed)
 		trace.verdict = trace.tunnel ? "tunnel" : verdict_without_tunnel(&trace, decision);
-		if (trace.tunnel)
-			tell_tunnel(&trace);
-		tell_nat(&trace);
-		tell_carriage(&trace);
-		if (trace.mtu && strcmp(trace.verdict, "refused"))
-			step(&trace, "mtu", NULL, "%u bytes", trace.mtu);
-	}
-	if (differs(&trace, decision))
-		step(&trace, "conflict", "somebody else's route wins over ours; see culvert doctor",
-		     "decided: %s, but the kernel: %s", cv_path_name(decision->path),
-		     trace.verdict);
+	tell_conflict(&trace, decision);
+	if (is_routed)
+		tell_rest(&trace);
 	*ret_result = json_pack(
-		"{s:s, s:s?, s:s?, s:s?, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
+		"{s:s, s:s?, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
 		trace.source ? address_text(trace.source, source) : NULL, "nat_source",
 		trace.nat_source ? address_text(trace.nat_source, nat) : NULL, "device",
-		trace.route.oif ? device_name(&trace, trace.route.oif) : NULL, "outer_destination",
+		cv_json_text_or_null(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
+		"outer_destination",
 		trace.outer_destination ? address_text(trace.outer_destination, outer) : NULL,
 		"mtu", (json_int_t)trace.mtu, "steps", trace.steps);
 	return 0;

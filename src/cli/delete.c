@@ -13,7 +13,7 @@ static const char usage[] =
 	"       culvert [ -j ] delete [ --dry-run ] KIND/NAME\n"
 	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
-	"Deletes resources, all of them or none. By -f: those that the manifests have.\n"
+	"Deletes resources: by name all or none, by -f those of the manifests' that there are.\n"
 	"--dry-run: say what would be, change nothing. See culvert(8).\n";
 
 static int print_deleted(const struct cv_cli *cli, const json_t *result, void *data)
@@ -52,17 +52,17 @@ static int read_names(const struct cv_cli *cli, json_t **ret_arguments)
 int cv_delete_main(const struct cv_cli *cli)
 {
 	json_t *arguments = NULL;
+	bool by_file = cli->file_count;
 	int code;
 
 	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
 		fputs(usage, stdout);
 		return CV_CLI_DONE;
 	}
-	if (cli->file_count && cli->count > 1)
+	if (by_file && cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: \"%.64s\" beside -f; give names or files", cli->words[1]);
-	code = cli->file_count ? cv_change_read_files(cli, &arguments)
-			       : read_names(cli, &arguments);
+	code = by_file ? cv_change_read_files(cli, &arguments) : read_names(cli, &arguments);
 	if (code)
 		return code;
 	if (cli->dry_run)

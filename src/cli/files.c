@@ -54,11 +54,10 @@ int cv_files_read(const char *path, char **ret_text, size_t *ret_length, struct 
 {
 	bool from_stdin = !strcmp(path, "-");
 	FILE *file = from_stdin ? stdin : fopen(path, "re");
-	int err = errno;
-	int rc = err ? -err : -EIO;
+	int rc;
 
 	if (!file)
-		return cv_error_set(error, rc, "cannot read %.256s: %s", path, strerror(-rc));
+		return cv_error_set(error, -errno, "cannot read %.256s: %s", path, strerror(errno));
 	errno = 0;
 	rc = read_stream(file, path, ret_text, ret_length, error);
 	if (!from_stdin)
@@ -74,7 +73,7 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 	json_t *string;
 	int rc = cv_files_read(path, &text, &length, error);
 
-	if (rc)
+	if (rc || !text)
 		return rc;
 	*sum += length;
 	if (*sum > SENT_MAX)

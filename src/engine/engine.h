@@ -24,6 +24,7 @@
 enum {
 	CV_ENGINE_WORKERS_MAX = 8,
 	CV_ENGINE_TUNNELS_MAX = 1024,
+	CV_ENGINE_OTHERS_MAX = 8,
 };
 
 struct cv_engine;
@@ -37,6 +38,13 @@ struct cv_engine_tunnel {
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
 	bool strict; /* nothing from strangers */
+	/*
+	 * Other addresses of this host, to which packets for it may come, too, where no tunnel is
+	 * meant by (remote, that address) and none takes what is left (any, any): senders may know
+	 * of a new address before we do.
+	 */
+	unsigned int other_count;
+	__be32 others[CV_ENGINE_OTHERS_MAX];
 };
 
 /*

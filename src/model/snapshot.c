@@ -12,17 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/order.h"
 #include "model/snapshot_check.h"
 #include "wire/types.h"
 
 /* ---- making ---------------------------------------------------------------------- */
-
-static int compare_resources(const void *a, const void *b)
-{
-	struct cv_resource *const *x = a, *const *y = b;
-
-	return cv_resource_compare(*x, *y);
-}
 
 static int compare_cidrs(const void *a, const void *b)
 {
@@ -37,18 +31,6 @@ static int compare_claims(const void *a, const void *b)
 	int order = cv_prefix_compare(&x->prefix, &y->prefix);
 
 	return order ? order : cv_resource_compare(x->resource, y->resource);
-}
-
-/* Stores list their files sorted: often there is nothing to do. */
-static void sort_resources(struct cv_snapshot *snapshot)
-{
-	struct cv_resource **resources = snapshot->resources;
-	bool sorted = true;
-
-	for (size_t i = 1; i < snapshot->count && sorted; i++)
-		sorted = cv_resource_compare(resources[i - 1], resources[i]) <= 0;
-	if (!sorted)
-		qsort(resources, snapshot->count, sizeof(*resources), compare_resources);
 }
 
 static void find_kinds(struct cv_snapshot *snapshot)
@@ -202,7 +184,9 @@ static int fill(struct cv_snapshot *snapshot, struct cv_resource *const *resourc
 		return -ENOMEM;
 	for (; snapshot->count < count; snapshot->count++)
 		snapshot->resources[snapshot->count] = cv_resource_get(resources[snapshot->count]);
-	sort_resources(snapshot);
+	rc = cv_resources_sort(snapshot->resources, count);
+	if (rc)
+		return rc;
 	find_kinds(snapshot);
 	rc = sort_pools(snapshot);
 	return rc ? rc : make_claims(snapshot);

@@ -26,6 +26,7 @@ enum {
 	MTU_LEAST = 68,
 	SPREAD_ABOVE = 256, /* peers: their routes have several metrics */
 	SPREAD_BITS = 10,
+	UNDECLARED_MAX = 8, /* networks that nobody has declared, told one by one */
 };
 
 /* ---- MTU --------------------------------------------------------------------------- */
@@ -66,6 +67,11 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	mtu_of_pattern(input, intent, &mtu, &name);
 	if (!mtu && own)
 		mtu = own->mtu;
+	/* The card is gone, and the address is kept: so is what followed of it. */
+	if (!mtu && intent->self.ifindex && input->in_force) {
+		intent->mtu = input->in_force->mtu;
+		memcpy(intent->mtu_how, input->in_force->mtu_how, sizeof(intent->mtu_how));
+	}
 	if (mtu < MTU_LEAST + CV_IPIP_OVERHEAD)
 		return;
 	if (mtu > UINT16_MAX)
@@ -80,6 +86,7 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 struct list {
 	struct cv_table_route *routes;
 	size_t count, capacity;
+	struct cv_ranges hosts; /* addresses of nodes and external nodes: never led anywhere */
 };
 
 static int add_route(struct list *list, const struct cv_table_route *route)
@@ -96,6 +103,78 @@ static int add_route(struct list *list, const struct cv_table_route *route)
 	}
 	list->routes[list->count++] = *route;
 	return 0;
+}
+
+/*
+ * What the packets of tunnels are sent to must stay on the underlay: a route of ours that covers a
+ * node would lead its tunnel into itself.
+ */
+static int find_hosts(const struct cv_intent *intent, struct cv_ranges *ret_hosts)
+{
+	const struct cv_overlay *overlay = &intent->overlay;
+	struct cv_prefix *prefixes =
+		calloc(intent->peer_count + overlay->hole_count + 1, sizeof(*prefixes));
+	size_t count = 0;
+	int rc;
+
+	if (!prefixes)
+		return -ENOMEM;
+	if (intent->self.address)
+		prefixes[count++] = cv_prefix_of(intent->self.address, 32);
+	for (size_t i = 0; i < intent->peer_count; i++)
+		prefixes[count++] = cv_prefix_of(intent->peers[i].address, 32);
+	for (size_t i = 0; i < overlay->hole_count; i++) {
+		if (overlay->holes[i].reason == CV_HOLE_EXTERNAL)
+			prefixes[count++] = overlay->holes[i].prefix;
+	}
+	rc = cv_ranges_from_prefixes(prefixes, count, ret_hosts);
+	free(prefixes);
+	return rc;
+}
+
+/* The part of hosts that touches a prefix; its items are not its own. */
+static struct cv_ranges hosts_within(const struct cv_ranges *hosts, const struct cv_prefix *prefix)
+{
+	size_t low = 0, high = hosts->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (hosts->items[middle].last < cv_prefix_first(prefix))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < hosts->count && hosts->items[end].first <= cv_prefix_last(prefix);)
+		end++;
+	return (struct cv_ranges){.items = hosts->items + low, .count = end - low};
+}
+
+/* A route to what a prefix has beside hosts: nearly always to all of it. */
+static int add_beside_hosts(struct list *list, const struct cv_table_route *route)
+{
+	const struct cv_ranges hosts = hosts_within(&list->hosts, &route->prefix);
+	struct cv_ranges whole = {.count = 0}, rest = {.count = 0};
+	struct cv_table_route part = *route;
+	struct cv_prefix *parts = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (!hosts.count)
+		return add_route(list, route);
+	rc = cv_ranges_from_prefixes(&route->prefix, 1, &whole);
+	if (!rc)
+		rc = cv_ranges_subtract(&whole, &hosts, &rest);
+	if (!rc)
+		rc = cv_ranges_to_prefixes(&rest, &parts, &count);
+	for (size_t i = 0; i < count && !rc; i++) {
+		part.prefix = parts[i];
+		rc = add_route(list, &part);
+	}
+	free(parts);
+	cv_ranges_fini(&rest);
+	cv_ranges_fini(&whole);
+	return rc;
 }
 
 /*
@@ -130,7 +209,7 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
 	}
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_refusal(struct list *list, const struct cv_intent *intent,
@@ -143,7 +222,7 @@ static int add_refusal(struct list *list, const struct cv_intent *intent,
 		.metric = metric,
 	};
 
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 /* Ours: a block gets its blackhole, what is behind a device of ours a route to it. */
@@ -159,8 +238,12 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 		.metric = CV_METRIC_NODE,
 	};
 
-	if (claim->resource->kind != CV_KIND_WORKLOAD)
-		return add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE, CV_METRIC_BLOCK);
+	if (claim->resource->kind != CV_KIND_WORKLOAD) {
+		/* What is in no pool is the underlay's, and may be the very subnet of this host. */
+		return claim->pool ? add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE,
+						 CV_METRIC_BLOCK)
+				   : 0;
+	}
 	if (!workload->device[0])
 		return 0;
 	interface = cv_facts_interface_named(input->facts, workload->device);
@@ -175,7 +258,7 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 	if (!(interface->flags & IFF_UP))
 		return 0;
 	route.oif = interface->index;
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_claims(struct list *list, const struct cv_decide_input *input,
@@ -308,14 +391,17 @@ static void drop_doubles(struct list *list)
 static int make_routes(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	struct list list = {.count = 0};
-	int rc = add_claims(&list, input, intent);
+	int rc = find_hosts(intent, &list.hosts);
 
+	if (!rc)
+		rc = add_claims(&list, input, intent);
 	if (!rc)
 		rc = add_tunnel_addresses(&list, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)
 		rc = add_tunnel_routes(&list, input, intent);
+	cv_ranges_fini(&list.hosts);
 	if (rc) {
 		free(list.routes);
 		return rc;
@@ -402,7 +488,22 @@ static size_t list_owned(const struct cv_intent *intent, struct cv_owned_prefix 
 	return count;
 }
 
-static int make_owners(struct cv_intent *intent)
+static int add_formers(const struct cv_formers *formers, struct cv_intent *intent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; formers && i < formers->count && !rc; i++) {
+		const struct cv_peer_intent *peer =
+			cv_intent_peer_named(intent, formers->items[i].name);
+
+		if (peer)
+			rc = cv_owners_add_former(&intent->owners, formers->items[i].address,
+						  peer->address);
+	}
+	return rc;
+}
+
+static int make_owners(const struct cv_formers *formers, struct cv_intent *intent)
 {
 	__be32 *peers =
 		calloc(intent->peer_count + external_hosts(&intent->felix) + 1, sizeof(*peers));
@@ -415,7 +516,7 @@ static int make_owners(struct cv_intent *intent)
 				    list_peers(intent, peers), &intent->owners);
 	free(peers);
 	free(prefixes);
-	return rc;
+	return rc ? rc : add_formers(formers, intent);
 }
 
 /* ---- NAT --------------------------------------------------------------------------------- */
@@ -605,13 +706,81 @@ static void warn_of_underlay(struct cv_intent *intent)
 	}
 }
 
-static void warn(struct cv_intent *intent)
+static bool is_encapsulating(const struct cv_intent *intent)
+{
+	return intent->overlay.encapsulated.count != 0;
+}
+
+/* Whether somebody has said, or it is plain, that a network of this host is not the overlay's. */
+static bool is_underlay(const struct cv_facts *facts, const struct cv_intent *intent,
+			const struct cv_prefix *network)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (cv_prefix_has(network, facts->gateways[i]))
+			return true;
+	}
+	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
+		const struct cv_hole *hole = &intent->overlay.holes[i];
+
+		/* A node's address in it, or a wider hole of another kind. */
+		if (hole->reason == CV_HOLE_NODE || hole->reason == CV_HOLE_EXTERNAL
+			    ? cv_prefix_has(network, hole->prefix.address)
+			    : hole->reason != CV_HOLE_CONNECTED &&
+				      cv_prefix_contains(&hole->prefix, network))
+			return true;
+	}
+	return false;
+}
+
+static bool is_hole(const struct cv_intent *intent, const struct cv_prefix *network)
+{
+	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
+		const struct cv_hole *hole = &intent->overlay.holes[i];
+
+		if (hole->reason == CV_HOLE_CONNECTED && !cv_prefix_compare(&hole->prefix, network))
+			return true;
+	}
+	return false;
+}
+
+/* A pods' bridge that nobody has declared is a hole, and nobody but its own host reaches it. */
+static void warn_of_undeclared(const struct cv_facts *facts, struct cv_intent *intent)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < facts->address_count && told < UNDECLARED_MAX; i++) {
+		const struct cv_fact_address *address = &facts->addresses[i];
+		const struct cv_prefix network =
+			cv_prefix_of(address->address.address, address->address.length);
+		const struct cv_resource *pool =
+			cv_snapshot_pool_of_prefix(intent->snapshot, &network);
+		char text[CV_PREFIX_TEXT_MAX];
+
+		if (!pool || network.length == 32 || !address->interface ||
+		    address->interface->is_ours || !is_hole(intent, &network) ||
+		    is_underlay(facts, intent, &network))
+			continue;
+		told++;
+		cv_messages_add(&intent->warnings,
+				"%s of %s is inside IPPool %s, but no BlockAffinity or Workload "
+				"declares it: it is taken for the underlay's, and other nodes do "
+				"not reach it; if pods or machines are there, add one on all "
+				"hosts, if not, an IPReservation",
+				cv_prefix_format(&network, text), address->interface->name,
+				pool->name);
+	}
+}
+
+static void warn(const struct cv_facts *facts, struct cv_intent *intent)
 {
 	if (intent->self.problem[0])
 		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && is_encapsulating(intent))
+		cv_messages_add(&intent->warnings, "%s", cv_intent_ipip_off_text);
 	warn_of_no_block(intent);
 	warn_of_selectors(intent);
 	warn_of_underlay(intent);
+	warn_of_undeclared(facts, intent);
 	if (intent->has_device && !intent->tunnel_address)
 		cv_messages_add(&intent->warnings,
 				"the pool device has no address, as Node %s has no "
@@ -636,10 +805,10 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	int rc = make_routes(input, intent);
 
 	if (!rc)
-		rc = make_owners(intent);
+		rc = make_owners(input->formers, intent);
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		warn(intent);
+		warn(input->facts, intent);
 	return rc;
 }

@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "model/order.h"
+#include "store/store.h"
+
 /* ---- signatures ------------------------------------------------------------------ */
 
 struct cv_signature cv_signature_of(const struct stat *st)
@@ -216,6 +219,9 @@ static int load(const struct cv_directory *directory, int fd, struct cv_director
 	rc = cv_manifest_parse(path, text, length, &file->manifest, &why);
 	free(text);
 	free(path);
+	/* Our own file is cut along its documents: it keeps their order, and is written sorted. */
+	if (!rc && strcmp(file->name, CV_STORE_FILE))
+		rc = cv_resources_sort(file->manifest.resources, file->manifest.count);
 	if (rc)
 		file->problem = why;
 	return rc == -ENOMEM ? rc : 0;

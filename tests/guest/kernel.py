@@ -90,8 +90,8 @@ def download(package, directory):
         run(["apt-get", "-q", "-o", "Acquire::Retries=3", "download", name], cwd=directory)
 
 
-def boot_modules(tree, release):
-    """The files of BOOT_MODULES and of what they need, in the order in which to load them."""
+def boot_modules(tree, release, names):
+    """The files of modules and of what they need, in the order in which to load them."""
     base = os.path.join(tree, "lib", "modules", release)
     needs = {}
     with open(os.path.join(base, "modules.dep"), encoding="ascii") as f:
@@ -100,7 +100,7 @@ def boot_modules(tree, release):
             needs[path] = others.split()
     named = {os.path.basename(path).split(".")[0].replace("-", "_"): path for path in needs}
     order = []
-    for name in BOOT_MODULES:
+    for name in names:
         path = named.get(name)
         # modules.dep lists what is needed in the reverse order of loading.
         for each in [*reversed(needs[path]), path] if path else []:
@@ -109,15 +109,15 @@ def boot_modules(tree, release):
     return [os.path.join(base, path) for path in order]
 
 
-def make_initramfs(tree, release, output):
-    """The first root: busybox, the modules that mount the second root, and init."""
+def make_initramfs(tree, release, output, init=os.path.join(HERE, "init"), modules=BOOT_MODULES):
+    """The first root: busybox, modules (of the guests: those that mount the second root), and init."""
     with tempfile.TemporaryDirectory(dir=tree) as top:
         for name in ("bin", "modules", "proc", "sys", "dev", "host", "rw", "new"):
             os.mkdir(os.path.join(top, name))
         shutil.copy(BUSYBOX, os.path.join(top, "bin", "busybox"))
-        shutil.copy(os.path.join(HERE, "init"), os.path.join(top, "init"))
+        shutil.copy(init, os.path.join(top, "init"))
         os.chmod(os.path.join(top, "init"), 0o755)
-        for number, path in enumerate(boot_modules(tree, release)):
+        for number, path in enumerate(boot_modules(tree, release, modules)):
             opener = lzma.open if path.endswith(".xz") else open
             target = os.path.join(top, "modules", f"{number:02}-{os.path.basename(path)}")
             with opener(path, "rb") as module, open(target.removesuffix(".xz"), "wb") as out:

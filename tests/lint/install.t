@@ -37,8 +37,9 @@ unit=$dest/opt/c/lib/systemd/system/culvertd.service
 check "make install" make -s install DESTDIR="$dest" PREFIX=/opt/c
 check "the daemon is in sbin" test -x "$dest/opt/c/sbin/culvertd"
 check "the command is in bin" test -x "$dest/opt/c/bin/culvert"
-for page in doc/*.8; do
-	check "${page#doc/} is in man8" test -r "$dest/opt/c/share/man/man8/${page#doc/}"
+for page in doc/*.[58]; do
+	section=man${page##*.}
+	check "${page#doc/} is in $section" test -r "$dest/opt/c/share/man/$section/${page#doc/}"
 done
 check "the unit starts what was installed" grep -q '^ExecStart=/opt/c/sbin/culvertd ' "$unit"
 if command -v systemd-analyze >/dev/null; then
@@ -52,6 +53,6 @@ find "$dest/opt" -type d -exec touch {}/other \;
 check "make uninstall" make -s uninstall DESTDIR="$dest" PREFIX=/opt/c
 check "all that was installed is gone" none_but_other
 check "and nothing else" test -e "$dest/opt/c/bin/other" -a -e "$dest/opt/c/sbin/other" \
-	-a -e "$dest/opt/c/share/man/man8/other" -a -e "${unit%/*}/other"
+	-a -e "$dest/opt/c/share/man/man8/other" -a -e "$dest/opt/c/share/man/man5/other" -a -e "${unit%/*}/other"
 check "make uninstall where nothing is installed" make -s uninstall DESTDIR="$dest" PREFIX=/opt/c
 echo "1..$count"

@@ -111,10 +111,11 @@ need_fastpath() {
 	}
 }
 
-# start_daemon [WORD…]: start it and wait until it answers. Its log goes to $TMP/log.
+# start_daemon [WORD…]: start it and wait until it answers. Its log goes to $TMP/log, its resources
+# are those of $TMP/etc, never the machine's own.
 start_daemon() {
-	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --workers 2 \
-		"${MODE_WORDS[@]}" "$@" 2>>"$TMP/log" &
+	setpriv --pdeathsig KILL -- "$BUILD/culvertd" --run-dir "$RUN" --config "$TMP/etc" \
+		--workers 2 "${MODE_WORDS[@]}" "$@" 2>>"$TMP/log" &
 	DAEMON=$!
 	wait_for 10 culvert status || {
 		echo "# culvertd does not answer:"

@@ -43,6 +43,8 @@ class Culvertd:
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
+        # Its resources, never the machine's own; an argument --config comes later and wins.
+        self.config = os.path.join(self.run_dir, "etc")
         self.log_path = os.path.join(self.run_dir, "log")
         self.process = None
         atexit.register(self._clean_up)
@@ -77,7 +79,7 @@ class Culvertd:
         with open(self.log_path, "ab") as log:
             self.process = self.node.spawn(
                 [*self.wrapper, os.path.join(self.build, "culvertd"), "--run-dir", self.run_dir,
-                 *self.arguments],
+                 "--config", self.config, *self.arguments],
                 stdout=log,
                 stderr=log,
             )

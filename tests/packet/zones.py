@@ -78,10 +78,14 @@ def block_text(node, cidr):
 
 
 class Zones:
-    """The network above. base: the first two numbers of the pool's addresses."""
+    """
+    The network above. base: the first two numbers of the pool's addresses. pods: whether there are
+    any.
+    """
 
-    def __init__(self, *arguments, base="10.244", offload=True, start=True):
+    def __init__(self, *arguments, base="10.244", offload=True, start=True, pods=True):
         self.base = base
+        self.has_pods = pods
         self.arguments = arguments
         self.nodes = {name: net.Node(name) for name in NODES}
         self.pods = {name: net.Node("p" + name) for name in NODES}
@@ -105,7 +109,8 @@ class Zones:
             address = ADDRESSES[name]
             gateway = address.rsplit(".", 1)[0] + ".254"
             node.ip(f"addr add {address}/24 dev eth0", f"route add default via {gateway}")
-            plug_pod(self.pods[name], node, "pod0", self.pod(name), offload)
+            if pods:
+                plug_pod(self.pods[name], node, "pod0", self.pod(name), offload)
         self.daemons = {}
         self.config = {}
         if start:
@@ -127,18 +132,18 @@ class Zones:
         """The node's."""
         return f"{self.base}.{self.number(name)}.0/24"
 
-    def start(self):
+    def start(self, names=NODES):
         """Start the daemons."""
         modes = dict.fromkeys(NODES, culvert.MODE)
         if culvert.MODE == culvert.MIXED:
             modes = {"a1": culvert.ENGINE, "a2": culvert.FASTPATH, "b1": culvert.ENDPOINTS}
-        for name, node in self.nodes.items():
+        for name in names:
             self.config[name] = tempfile.mkdtemp(prefix=f"culvert-config-{name}-")
-            self.daemons[name] = Culvertd(
-                node, "--config", self.config[name], "--node", name, *self.arguments,
-                mode=modes[name], endpoints=(("pod0", self.pod(name)),))
-            # For a run directory and its own.
+            # Before the daemon is registered there: it is to end first.
             atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
+            self.daemons[name] = Culvertd(
+                self.nodes[name], "--config", self.config[name], "--node", name, *self.arguments,
+                mode=modes[name], endpoints=(("pod0", self.pod(name)),) if self.has_pods else ())
 
     def manifest(self, mode="CrossSubnet", nat=True, names=NODES):
         """One manifest for all of it."""
