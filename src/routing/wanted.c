@@ -346,7 +346,9 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		const struct cv_fact_interface *interface =
 			cv_facts_interface_named(input->facts, tunnels[i]->name);
 
+		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
+		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
 		    !(interface->flags & IFF_UP))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {

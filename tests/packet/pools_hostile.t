@@ -31,6 +31,19 @@ spec:
 {more}
 """
 
+TUNNEL = """\
+---
+apiVersion: culvert/v1
+kind: Tunnel
+metadata:
+  name: {name}
+spec:
+  remote: 192.168.200.2
+  local: 192.168.100.1
+  up: true
+  routes: [10.77.0.0/16]
+"""
+
 culvert.need_programs()
 zones = Zones(start=False)
 
@@ -104,6 +117,23 @@ def claims_of_nodes():
                   ("direct", "tunnel"), "deleted: all is as before")
 
 
+def tunnels_of_taken_names():
+    """A Tunnel that cannot be made, as its name is taken, leads nothing into whoever has the name."""
+    a1 = zones.nodes["a1"]
+    for name in ("eth0", DEVICE):
+        done = apply(TUNNEL.format(name=name))
+        tap.equal(done.returncode, 0, f"Tunnel {name} is applied")
+        tap.equal(a1.run("ip route show 10.77.0.0/16").stdout, "", "… and has no route")
+        tap.ok(zones.status("a1")["pool_device"]["problem"], "… as status says", zones.status("a1")["pool_device"])
+        zones.cli("a1", "delete", "-f", "-", text=TUNNEL.format(name=name))
+    zones.cli("a2", "delete", "ippool", "default-ipv4-ippool")
+    apply(TUNNEL.format(name="eth0"), "a2")
+    tap.ok(any("eth0" in w for w in zones.status("a2")["warnings"]), "… also where there is no pool",
+           lambda: zones.status("a2"))
+    zones.cli("a2", "delete", "-f", "-", text=TUNNEL.format(name="eth0"))
+    zones.apply(zones.manifest(), ["a2"])
+
+
 def lost_address():
     """The card's address is gone for a while: nothing inner leaves another way, nothing is made anew."""
     a1 = zones.nodes["a1"]
@@ -139,4 +169,4 @@ def lost_address():
 
 
 if __name__ == "__main__":
-    tap.main([their_table, claims_of_nodes, lost_address, zones.clean_end], zones.before, zones.after)
+    tap.main([their_table, claims_of_nodes, tunnels_of_taken_names, lost_address, zones.clean_end], zones.before, zones.after)
