@@ -278,8 +278,24 @@ static int add_claims(struct list *list, const struct cv_decide_input *input,
 	return rc;
 }
 
+/* An address of the very links of this host: a gateway, a neighbour. */
+static bool is_on_link(const struct cv_facts *facts, __be32 address)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (facts->gateways[i] == address)
+			return true;
+	}
+	for (size_t i = 0; i < facts->address_count; i++) {
+		if (!facts->addresses[i].interface->is_ours &&
+		    cv_prefix_has(&facts->addresses[i].address, address))
+			return true;
+	}
+	return false;
+}
+
 /* Peers' tunnel addresses are in their blocks, or get a route of their own. */
-static int add_tunnel_addresses(struct list *list, const struct cv_intent *intent)
+static int add_tunnel_addresses(struct list *list, const struct cv_decide_input *input,
+				struct cv_intent *intent)
 {
 	int rc = 0;
 
@@ -297,8 +313,19 @@ static int add_tunnel_addresses(struct list *list, const struct cv_intent *inten
 		if (decision && decision->claim.node == peer->node)
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
-		if (pool)
+		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);
+		} else if (is_on_link(input->facts, prefix.address)) {
+			char text[CV_PREFIX_TEXT_MAX];
+
+			cv_messages_add(
+				&intent->warnings,
+				"Node %s: its ipv4IPIPTunnelAddr %.*s is in no IPPool, and on a "
+				"link of this host; it is not routed to the node",
+				peer->node->name,
+				(int)strcspn(cv_prefix_format(&prefix, text), "/"), text);
+			continue;
+		}
 		rc = add_way(list, intent, &prefix, path, peer);
 	}
 	return rc;
@@ -397,7 +424,7 @@ static int make_routes(const struct cv_decide_input *input, struct cv_intent *in
 	if (!rc)
 		rc = add_claims(&list, input, intent);
 	if (!rc)
-		rc = add_tunnel_addresses(&list, intent);
+		rc = add_tunnel_addresses(&list, input, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)

@@ -111,10 +111,24 @@ def claims_of_nodes():
         tap.equal(done.returncode, 0, f"a claim of {what} is applied")
         tap.equal(nodes_reached(), list(NODES), "… and every node is still reached")
         tap.equal(path_taken(zones, "a1", "b1"), "tunnel", "… also by its pods")
+        said = zones.cli("a1", "trace", ADDRESSES["b1"]).stdout
+        tap.ok("conflict" not in said and "tunnel" not in said, "… trace agrees", said)
         for kind, name in (("workload", "w"), ("ippool", "p2"), ("blockaffinity", "a1-192-168-100-0-25")):
             zones.cli("a1", "delete", kind, name, check=False)
         tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")),
                   ("direct", "tunnel"), "deleted: all is as before")
+
+
+def tunnel_address_of_a_gateway():
+    """A tunnel address that is this host's gateway, or a neighbour's, is not led to the node."""
+    for address in ("192.168.100.254", "192.168.100.77"):
+        zones.apply(zones.manifest().replace("ipv4IPIPTunnelAddr: 10.244.3.0",
+                                             f"ipv4IPIPTunnelAddr: {address}"), ["a1"])
+        tap.equal(zones.nodes["a1"].run(f"ip route show {address}").stdout, "",
+                  f"{address} has no route of ours")
+        tap.ok(any(address in w and "not routed" in w for w in zones.status("a1")["warnings"]),
+               "… as status says", lambda: zones.status("a1")["warnings"])
+    zones.apply(zones.manifest(), ["a1"])
 
 
 def tunnels_of_taken_names():
@@ -169,4 +183,4 @@ def lost_address():
 
 
 if __name__ == "__main__":
-    tap.main([their_table, claims_of_nodes, tunnels_of_taken_names, lost_address, zones.clean_end], zones.before, zones.after)
+    tap.main([their_table, claims_of_nodes, tunnel_address_of_a_gateway, tunnels_of_taken_names, lost_address, zones.clean_end], zones.before, zones.after)
