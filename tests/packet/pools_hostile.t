@@ -148,6 +148,41 @@ def tunnels_of_taken_names():
     zones.apply(zones.manifest(), ["a2"])
 
 
+def restart_with_broken_store():
+    """A mistake in a file, or a disk that is not there yet, and a restart: all that was made stays."""
+    config, daemon = zones.config["a1"], zones.daemons["a1"]
+    before = routes("a1")
+    broken, away = os.path.join(config, "broken.yaml"), config + ".away"
+    for what in ("a broken file", "no directory"):
+        daemon.stop()
+        if what == "no directory":
+            os.rename(config, away)
+        else:
+            with open(broken, "w", encoding="utf-8") as f:
+                f.write("kind: [\n")
+        daemon.start()
+        status = zones.status("a1")
+        tap.ok(status["store"]["problem"] and any("stays as it is" in w for w in status["warnings"]),
+               f"{what}: status says so", status["store"])
+        tap.equal(routes("a1"), before, "… the routes stay")
+        tap.ok("table ip culvert" in zones.nodes["a1"].run("nft list tables").stdout, "… NAT, too")
+        tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1"),
+                   path_taken(zones, "b1", "a1")), ("direct", "tunnel", "tunnel"), "… and all works")
+        if what == "no directory":
+            os.rename(away, config)
+        else:
+            os.unlink(broken)
+        tap.ok(net.wait_for(lambda: not zones.status("a1")["store"]["problem"], 3), "mended",
+               lambda: zones.status("a1")["store"])
+        tap.equal(zones.status("a1")["warnings"], [], "… and no warning is left")
+        tap.equal(routes("a1"), before, "… with the same routes")
+        # Now it is in charge: what is deleted goes.
+        zones.cli("a1", "delete", "blockaffinity", "b1-10-244-3-0-24")
+        tap.ok(net.wait_for(lambda: not any("10.244.3.0/24" in r for r in routes("a1")), 3),
+               "… and changes are made")
+        zones.apply(zones.manifest(), ["a1"])
+
+
 def lost_address():
     """The card's address is gone for a while: nothing inner leaves another way, nothing is made anew."""
     a1 = zones.nodes["a1"]
@@ -183,4 +218,6 @@ def lost_address():
 
 
 if __name__ == "__main__":
-    tap.main([their_table, claims_of_nodes, tunnel_address_of_a_gateway, tunnels_of_taken_names, lost_address, zones.clean_end], zones.before, zones.after)
+    tap.main([their_table, claims_of_nodes, tunnel_address_of_a_gateway, tunnels_of_taken_names,
+              restart_with_broken_store, lost_address, zones.clean_end],
+             zones.before, zones.after)
