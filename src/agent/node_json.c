@@ -125,6 +125,9 @@ static json_t *warnings_to_json(const struct cv_node_agent *node)
 
 	for (size_t i = 0; i < files->count; i++)
 		json_array_append_new(array, cv_json_text(files->texts[i]));
+	/* Else it is the pool device's problem; a Tunnel may have one without. */
+	if (!cv_node_intent(node)->has_device && cv_node_report(node)->device_problem[0])
+		json_array_append_new(array, cv_json_text(cv_node_report(node)->device_problem));
 	return array;
 }
 

@@ -279,8 +279,24 @@ static int add_claims(struct list *list, const struct cv_decide_input *input,
 	return rc;
 }
 
+/* An address of the very links of this host: a gateway, a neighbour. */
+static bool is_on_link(const struct cv_facts *facts, __be32 address)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (facts->gateways[i] == address)
+			return true;
+	}
+	for (size_t i = 0; i < facts->address_count; i++) {
+		if (!facts->addresses[i].interface->is_ours &&
+		    cv_prefix_has(&facts->addresses[i].address, address))
+			return true;
+	}
+	return false;
+}
+
 /* Peers' tunnel addresses are in their blocks, or get a route of their own. */
-static int add_tunnel_addresses(struct list *list, const struct cv_intent *intent)
+static int add_tunnel_addresses(struct list *list, const struct cv_decide_input *input,
+				struct cv_intent *intent)
 {
 	int rc = 0;
 
@@ -298,8 +314,19 @@ static int add_tunnel_addresses(struct list *list, const struct cv_intent *inten
 		if (decision && decision->claim.node == peer->node)
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
-		if (pool)
+		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);
+		} else if (is_on_link(input->facts, prefix.address)) {
+			char text[CV_PREFIX_TEXT_MAX];
+
+			cv_messages_add(
+				&intent->warnings,
+				"Node %s: its ipv4IPIPTunnelAddr %.*s is in no IPPool, and on a "
+				"link of this host; it is not routed to the node",
+				peer->node->name,
+				(int)strcspn(cv_prefix_format(&prefix, text), "/"), text);
+			continue;
+		}
 		rc = add_way(list, intent, &prefix, path, peer);
 	}
 	return rc;
@@ -347,7 +374,9 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		const struct cv_fact_interface *interface =
 			cv_facts_interface_named(input->facts, tunnels[i]->name);
 
+		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
+		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
 		    !(interface->flags & IFF_UP))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
@@ -396,7 +425,7 @@ static int make_routes(const struct cv_decide_input *input, struct cv_intent *in
 	if (!rc)
 		rc = add_claims(&list, input, intent);
 	if (!rc)
-		rc = add_tunnel_addresses(&list, intent);
+		rc = add_tunnel_addresses(&list, input, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)
