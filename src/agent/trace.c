@@ -33,7 +33,8 @@ struct trace {
 	struct cv_route route;		       /* the kernel's choice */
 	const struct cv_tunnel_config *tunnel; /* it leads into; NULL: into none */
 	__be32 outer_destination;
-	uint32_t mtu; /* of the inner packet, bytes */
+	__be32 nat_source; /* what the source becomes; 0: it stays, or nobody knows */
+	uint32_t mtu;	   /* of the inner packet, bytes */
 	const char *verdict;
 	json_t *steps;
 };
@@ -226,6 +227,21 @@ static bool tell_route(struct trace *trace)
 
 /* ---- the tunnel ------------------------------------------------------------------------------ */
 
+/* The outer packet's way may be narrower than the device says: by its route, or as ICMP has told.
+ */
+static void tell_path_mtu(struct trace *trace, uint32_t route_mtu)
+{
+	uint32_t learned = cv_engine_path_mtu(trace->commands->engine, trace->outer_destination);
+	uint32_t outer = learned && learned < route_mtu ? learned : route_mtu;
+
+	if (outer == learned && learned)
+		step(trace, "path-mtu", "learned of ICMP", "%u bytes to the other end", learned);
+	if (outer < CV_IPV4_MTU_MIN)
+		outer = CV_IPV4_MTU_MIN;
+	if (outer - CV_IPIP_OVERHEAD < trace->mtu)
+		trace->mtu = outer - CV_IPIP_OVERHEAD;
+}
+
 static void tell_tunnel(struct trace *trace)
 {
 	const struct cv_tunnel_config *tunnel = trace->tunnel;
@@ -243,6 +259,7 @@ static void tell_tunnel(struct trace *trace)
 	address_text(trace->outer_destination, outer);
 	if (rc || tunnel_of(trace, route.oif)) {
 		trace->verdict = "refused";
+		trace->outer_destination = 0;
 		step(trace, "outer", rc ? strerror(-rc) : "it would go into a tunnel again",
 		     "there is no way to %s", outer);
 		return;
@@ -256,8 +273,7 @@ static void tell_tunnel(struct trace *trace)
 		     device_name(trace, route.oif));
 	else
 		step(trace, "outer", NULL, "on link, dev %s", device_name(trace, route.oif));
-	if (route.mtu && route.mtu - CV_IPIP_OVERHEAD < trace->mtu)
-		trace->mtu = route.mtu - CV_IPIP_OVERHEAD;
+	tell_path_mtu(trace, route.mtu);
 }
 
 /* ---- NAT ------------------------------------------------------------------------------------- */
@@ -272,52 +288,67 @@ static bool is_in(const struct cv_prefix *prefixes, size_t count, __be32 address
 }
 
 /*
- * What masquerade takes: of the device's addresses the first one in the next hop's network, else
- * the first. A route's source, which local sockets get, counts for nothing here.
+ * The kernel's own choice for "masquerade" (inet_select_addr): of the device's addresses the one
+ * whose network has the next hop, else the first. A route's "src" has no say in it.
  */
 static __be32 masquerade_address(const struct trace *trace)
 {
 	__be32 next_hop = trace->route.gateway ? trace->route.gateway : trace->question.to;
+	const struct cv_facts *facts = trace->facts;
 	__be32 first = 0;
 
-	for (size_t i = 0; i < trace->facts->address_count; i++) {
-		const struct cv_fact_address *fact = &trace->facts->addresses[i];
+	for (size_t i = 0; i < facts->address_count; i++) {
+		const struct cv_fact_address *have = &facts->addresses[i];
+		struct cv_prefix network =
+			cv_prefix_of(have->address.address, have->address.length);
 
-		if (fact->ifindex != trace->route.oif)
+		if (have->ifindex != trace->route.oif)
 			continue;
-		if (cv_prefix_has(&fact->address, next_hop))
-			return fact->address.address;
+		if (cv_prefix_has(&network, next_hop))
+			return have->address.address;
 		if (!first)
-			first = fact->address.address;
+			first = have->address.address;
 	}
 	return first;
 }
 
-/* The rules of routing/nat.c, in their order. */
+static void tell_translation(struct trace *trace, __be32 source, const char *reason)
+{
+	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
+
+	trace->nat_source = source;
+	step(trace, "nat", reason, "%s becomes %s", address_text(trace->source, from),
+	     source ? address_text(source, to) : "an address of another device");
+}
+
+/* In the order of the rules (routing/nat.c): the first that fits has the say. */
 static void tell_nat(struct trace *trace)
 {
 	const struct cv_nat_intent *nat = &trace->intent->nat;
-	bool is_overlay = is_in(nat->overlay, nat->overlay_count, trace->source);
 	bool is_pool_device =
 		trace->tunnel && nat->device[0] && !strcmp(trace->tunnel->name, nat->device);
-	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
+	bool is_overlays = is_in(nat->overlay, nat->overlay_count, trace->source);
+	bool is_to_overlay = is_in(nat->overlay, nat->overlay_count, trace->question.to);
+	const char *kept = NULL;
+	char from[INET_ADDRSTRLEN];
 
 	if (!nat->wanted || !trace->source)
 		return;
-	address_text(trace->source, from);
-	if (is_overlay && is_in(nat->overlay, nat->overlay_count, trace->question.to))
-		step(trace, "nat", "from overlay to overlay", "%s stays", from);
-	else if (is_overlay && is_in(nat->hosts, nat->host_count, trace->question.to))
-		step(trace, "nat", "natOutgoingExclusions: IPPoolsAndHostIPs", "%s stays", from);
-	else if (is_overlay && is_pool_device)
-		step(trace, "nat", "tunnelled", "%s stays", from);
+	if (is_overlays && is_to_overlay)
+		kept = "from overlay to overlay";
+	else if (is_overlays && is_in(nat->hosts, nat->host_count, trace->question.to))
+		kept = "natOutgoingExclusions: IPPoolsAndHostIPs";
+	else if (is_overlays && is_pool_device)
+		kept = "from the overlay, by the tunnel";
+	if (kept)
+		step(trace, "nat", kept, "%s stays", address_text(trace->source, from));
 	else if (is_pool_device && trace->is_local && nat->tunnel_address &&
 		 trace->source != nat->tunnel_address)
-		step(trace, "nat", "answers must come back by the tunnel", "%s becomes %s", from,
-		     address_text(nat->tunnel_address, to));
-	else if (is_in(nat->sources, nat->source_count, trace->source))
-		step(trace, "nat", "natOutgoing, out of the overlay", "%s becomes %s", from,
-		     address_text(nat->address ? nat->address : masquerade_address(trace), to));
+		tell_translation(trace, nat->tunnel_address,
+				 "answers must come back by the tunnel");
+	else if (is_in(nat->sources, nat->source_count, trace->source) && !is_to_overlay)
+		tell_translation(trace, nat->address ? nat->address : masquerade_address(trace),
+				 "natOutgoing, out of the overlay");
 }
 
 /* ---- how it is carried ----------------------------------------------------------------------- */
@@ -420,7 +451,7 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 		.steps = json_array(),
 	};
 	const struct cv_decision *decision;
-	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN];
+	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN], nat[INET_ADDRSTRLEN];
 	bool is_routed;
 	int rc = find_source(&trace, error);
 
@@ -437,8 +468,9 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 	if (is_routed)
 		tell_rest(&trace);
 	*ret_result = json_pack(
-		"{s:s, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
-		trace.source ? address_text(trace.source, source) : NULL, "device",
+		"{s:s, s:s?, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
+		trace.source ? address_text(trace.source, source) : NULL, "nat_source",
+		trace.nat_source ? address_text(trace.nat_source, nat) : NULL, "device",
 		cv_json_text(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
 		"outer_destination",
 		trace.outer_destination ? address_text(trace.outer_destination, outer) : NULL,

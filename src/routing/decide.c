@@ -289,6 +289,26 @@ static __be32 choose_address(const struct cv_intent *intent)
 	return 0;
 }
 
+/*
+ * Who hears of our new address before we do sends to it: we receive at all that this host has, but
+ * at those that are the overlay's.
+ */
+static void find_others(const struct cv_facts *facts, struct cv_intent *intent)
+{
+	for (size_t i = 0; i < facts->address_count; i++) {
+		const struct cv_fact_address *have = &facts->addresses[i];
+		__be32 address = have->address.address;
+
+		if (intent->other_count == CV_ENGINE_OTHERS_MAX)
+			return;
+		if (address == intent->self.address || !have->interface ||
+		    have->interface->is_ours || cv_tunnel_no_host(address) ||
+		    have->interface->flags & IFF_LOOPBACK || cv_intent_decision(intent, address))
+			continue;
+		intent->others[intent->other_count++] = address;
+	}
+}
+
 static void decide_device(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	const struct cv_resource *node = intent->self.node;
@@ -302,6 +322,7 @@ static void decide_device(const struct cv_decide_input *input, struct cv_intent 
 		intent->tunnel_address = choose_address(intent);
 		intent->tunnel_address_chosen = intent->tunnel_address != 0;
 	}
+	find_others(input->facts, intent);
 	cv_wanted_mtu(input, intent);
 }
 

@@ -6,6 +6,7 @@
 #ifndef CV_ROUTING_INTENT_H
 #define CV_ROUTING_INTENT_H
 
+#include "engine/engine.h"
 #include "engine/owners.h"
 #include "model/overlay.h"
 #include "net/route_table.h"
@@ -99,9 +100,11 @@ struct cv_intent {
 	struct cv_overlay overlay;
 	struct cv_felix_configuration felix; /* in force here; pointers are the snapshot's */
 	/* The pool device. */
-	bool has_device;	       /* some pool encapsulates */
-	__be32 tunnel_address;	       /* 0: none */
-	bool tunnel_address_chosen;    /* by us, of a block; not by the Node */
+	bool has_device;		     /* some pool encapsulates */
+	__be32 tunnel_address;		     /* 0: none */
+	bool tunnel_address_chosen;	     /* by us, of a block; not by the Node */
+	__be32 others[CV_ENGINE_OTHERS_MAX]; /* of our addresses, where it receives, too */
+	unsigned int other_count;
 	uint32_t mtu;		       /* bytes */
 	char mtu_how[96];	       /* "ipipMTU", "eth0's 1500 - 20" */
 	uint8_t protocol;	       /* of our routes */

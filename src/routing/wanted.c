@@ -110,6 +110,7 @@ static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_i
 	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
 }
 
+/* peer: NULL where path is NONE. */
 static int add_way(struct list *list, const struct cv_intent *intent,
 		   const struct cv_prefix *prefix, enum cv_path path,
 		   const struct cv_peer_intent *peer)
@@ -118,13 +119,13 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		.prefix = *prefix,
 		.type = RTN_UNICAST,
 		.protocol = intent->protocol,
-		.metric = metric_of(intent, peer),
-		.gateway = peer->address,
-		.oif = peer->oif,
 	};
 
 	if (path != CV_PATH_TUNNEL && path != CV_PATH_DIRECT)
 		return 0;
+	route.metric = metric_of(intent, peer);
+	route.gateway = peer->address;
+	route.oif = peer->oif;
 	if (path == CV_PATH_TUNNEL) {
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
@@ -401,7 +402,22 @@ static size_t list_owned(const struct cv_intent *intent, struct cv_owned_prefix 
 	return count;
 }
 
-static int make_owners(struct cv_intent *intent)
+static int add_formers(const struct cv_formers *formers, struct cv_intent *intent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; formers && i < formers->count && !rc; i++) {
+		const struct cv_peer_intent *peer =
+			cv_intent_peer_named(intent, formers->items[i].name);
+
+		if (peer)
+			rc = cv_owners_add_former(&intent->owners, formers->items[i].address,
+						  peer->address);
+	}
+	return rc;
+}
+
+static int make_owners(const struct cv_formers *formers, struct cv_intent *intent)
 {
 	__be32 *peers =
 		calloc(intent->peer_count + external_hosts(&intent->felix) + 1, sizeof(*peers));
@@ -414,7 +430,7 @@ static int make_owners(struct cv_intent *intent)
 				    list_peers(intent, peers), &intent->owners);
 	free(peers);
 	free(prefixes);
-	return rc;
+	return rc ? rc : add_formers(formers, intent);
 }
 
 /* ---- NAT --------------------------------------------------------------------------------- */
@@ -465,22 +481,38 @@ static int make_nat(const struct cv_decide_input *input, struct cv_intent *inten
 
 /* ---- what people should know ------------------------------------------------------------- */
 
+/* All that is somebody's: claims, holes and other nodes' tunnel addresses. The caller frees it. */
+static struct cv_prefix *list_taken(const struct cv_intent *intent, size_t *ret_count)
+{
+	struct cv_prefix *taken =
+		calloc(intent->decision_count + intent->overlay.hole_count + intent->peer_count + 1,
+		       sizeof(*taken));
+	size_t count = 0;
+
+	if (!taken)
+		return NULL;
+	for (size_t i = 0; i < intent->decision_count; i++)
+		taken[count++] = intent->decisions[i].claim.prefix;
+	for (size_t i = 0; i < intent->overlay.hole_count; i++)
+		taken[count++] = intent->overlay.holes[i].prefix;
+	for (size_t i = 0; i < intent->peer_count; i++)
+		taken[count++] = cv_prefix_of(intent->peers[i].node->node.tunnel_address, 32);
+	*ret_count = count;
+	return taken;
+}
+
 /* The first block of a pool that nobody has. */
 static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_pool *pool,
 			    struct cv_prefix *ret_block)
 {
-	size_t count = intent->decision_count + intent->overlay.hole_count;
-	struct cv_prefix *taken = calloc(count + 1, sizeof(*taken));
+	size_t count;
+	struct cv_prefix *taken = list_taken(intent, &count);
 	struct cv_ranges all = {.count = 0}, used = {.count = 0}, rest = {.count = 0};
 	uint32_t size = (uint32_t)1 << (32 - pool->block_size);
 	bool found = false;
 
 	if (!taken)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		taken[i] = i < intent->decision_count
-				   ? intent->decisions[i].claim.prefix
-				   : intent->overlay.holes[i - intent->decision_count].prefix;
 	if (!cv_ranges_from_prefixes(&pool->cidr, 1, &all) &&
 	    !cv_ranges_from_prefixes(taken, count, &used) &&
 	    !cv_ranges_subtract(&all, &used, &rest)) {
@@ -619,7 +651,7 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	int rc = make_routes(input, intent);
 
 	if (!rc)
-		rc = make_owners(intent);
+		rc = make_owners(input->formers, intent);
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
