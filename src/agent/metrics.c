@@ -178,7 +178,9 @@ static void print_node_info(const struct scrape *scrape, struct cv_metrics_write
 static void print_node_address(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->intent)
-		cv_metrics_sample(writer, scrape->intent->self.address != 0, "");
+		cv_metrics_sample(writer,
+				  scrape->intent->self.address && !scrape->intent->self.problem[0],
+				  "");
 }
 
 static void print_resources(const struct scrape *scrape, struct cv_metrics_writer *writer)

@@ -110,6 +110,7 @@ static int decide(struct cv_node_agent *node)
 		.pool_device = node->pool_device,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
+		.in_force = node->intent.snapshot ? &node->intent : NULL,
 	};
 	struct cv_intent intent;
 	int rc;
@@ -248,11 +249,15 @@ static void act_on_nat(struct cv_node_agent *node, bool is_look)
 
 	if (!node->intent.nat.wanted && !node->state.nat)
 		return;
-	if (node->intent.nat.wanted) {
+	/* Before it is noted as ours, which it would then be for good. */
+	if (!node->state.nat)
+		rc = cv_nat_check_free(&error);
+	if (!rc && node->intent.nat.wanted) {
 		state.nat = true;
 		save_state(node, &state);
 	}
-	rc = cv_nat_apply(node->nat, &node->intent.nat, is_look, &error);
+	if (!rc)
+		rc = cv_nat_apply(node->nat, &node->intent.nat, is_look, &error);
 	if (rc < 0) {
 		snprintf(node->report.nat_problem, sizeof(node->report.nat_problem), "%s",
 			 error.text);

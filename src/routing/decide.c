@@ -352,6 +352,43 @@ static int make_overlay(const struct cv_decide_input *input, struct cv_intent *i
 	return rc;
 }
 
+/* ---- this node ------------------------------------------------------------------------- */
+
+static bool is_of_another(const struct cv_decide_input *input, const struct cv_self *self,
+			  __be32 address)
+{
+	size_t count;
+	struct cv_resource *const *nodes = cv_snapshot_kind(input->snapshot, CV_KIND_NODE, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (nodes[i] != self->node && nodes[i]->node.address == address)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An address that was there and is not at this moment (a card that is replaced, a lease that is
+ * renewed) stays this node's, with its problem told: without it there would be no pool device and
+ * no guard, and what is inner would leave by whatever route there is, unencapsulated.
+ */
+static void keep_lost_address(const struct cv_decide_input *input, struct cv_self *self)
+{
+	const struct cv_self *former = input->in_force ? &input->in_force->self : NULL;
+	const struct cv_node *node = self->node ? &self->node->node : NULL;
+
+	if (self->address || !former || !former->address ||
+	    (node && node->address && node->address != former->address) ||
+	    cv_facts_address(input->facts, former->address) ||
+	    is_of_another(input, self, former->address))
+		return;
+	self->address = former->address;
+	self->prefix_length =
+		node && node->has_prefix ? node->prefix_length : former->prefix_length;
+	self->ifindex = former->ifindex;
+	snprintf(self->how, sizeof(self->how), "it was there before");
+}
+
 /* ---- all ------------------------------------------------------------------------------- */
 
 static void take_messages(struct cv_messages *to, const struct cv_messages *from)
@@ -371,6 +408,7 @@ int cv_decide(const struct cv_decide_input *input, struct cv_intent *ret_intent)
 				  : CV_ROUTE_PROTOCOL;
 	cv_self_find(input->snapshot, input->node_name, input->detect, input->facts, input->nl,
 		     &intent.self);
+	keep_lost_address(input, &intent.self);
 	rc = make_overlay(input, &intent);
 	if (!rc)
 		rc = make_peers(input, &intent);

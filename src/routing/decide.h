@@ -15,6 +15,7 @@ struct cv_decide_input {
 	const char *pool_device;	  /* its name */
 	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
 	bool keep_device;		  /* keep the pool device though no pool encapsulates */
+	const struct cv_intent *in_force; /* NULL: nothing yet */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */
