@@ -12,6 +12,7 @@
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
 #include "agent/doctor_routes.h"
+#include "net/nft.h"
 #include "net/route.h"
 
 static const struct {
@@ -52,6 +53,15 @@ int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i)
 	return input->peer_oifs ? input->peer_oifs[i] : input->intent->peers[i].oif;
 }
 
+bool cv_doctor_has_path(const struct cv_doctor_input *input, enum cv_path path)
+{
+	for (size_t i = 0; i < input->intent->decision_count; i++) {
+		if (input->intent->decisions[i].path == path)
+			return true;
+	}
+	return false;
+}
+
 /* Ask for each peer once: some microseconds each, thousands of them. The caller frees. */
 static int *ask_for_oifs(const struct cv_doctor_input *input)
 {
@@ -78,10 +88,14 @@ json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 		return NULL;
 	oifs = ask_for_oifs(input);
 	all.peer_oifs = oifs;
+	/* Others' rules may be many, and nothing else is done meanwhile. */
+	if (input->intent->snapshot->count)
+		all.ruleset_error = cv_nft_list("list ruleset", &all.ruleset);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		findings.check = checks[i].name;
 		checks[i].check(&all, &findings);
 	}
 	free(oifs);
+	json_decref(all.ruleset);
 	return findings.list;
 }

@@ -26,11 +26,17 @@ struct cv_doctor_input {
 	const struct cv_messages *store_warnings;
 	const char *pool_device; /* its name */
 	int pool_ifindex;	 /* 0: there is none */
-	const int *peer_oifs;	 /* cv_doctor_examine's */
+	/* What cv_doctor_examine asks for itself, once for all checks. */
+	const int *peer_oifs;
+	json_t *ruleset;   /* of nftables, as listed; NULL: it cannot be … */
+	int ruleset_error; /* … and why: -errno; 0: nobody asked */
 };
 
 /* The device that the kernel sends by to peer i of the intent; 0: it has no route. */
 int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i);
+
+/* True if some prefix is reached like this. */
+bool cv_doctor_has_path(const struct cv_doctor_input *input, enum cv_path path);
 
 /* Fill in what the node agent knows; engine, tunnels and fast path are left as they are. */
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node,
