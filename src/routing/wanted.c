@@ -707,9 +707,14 @@ static void warn_of_underlay(struct cv_intent *intent)
 
 static void warn(struct cv_intent *intent)
 {
+	size_t before;
+
 	if (intent->self.problem[0])
 		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
+	before = intent->warnings.count;
 	warn_of_no_block(intent);
+	if (intent->warnings.count > before)
+		intent->no_block = intent->warnings.texts[before];
 	warn_of_selectors(intent);
 	warn_of_underlay(intent);
 	if (intent->has_device && !intent->tunnel_address)
