@@ -237,7 +237,7 @@ static int delete_files(const struct cv_commands *commands, const struct cv_requ
 	names = calloc(manifest.count + 1, sizeof(*names));
 	for (size_t i = 0; names && i < manifest.count; i++)
 		names[i] = (struct cv_store_name){manifest.resources[i]->kind,
-						  manifest.resources[i]->name};
+						  manifest.resources[i]->name, false};
 	rc = names ? delete (commands, names, manifest.count, request, peer, ret_result, error)
 		   : cv_error_set(error, -ENOMEM, "out of memory");
 	free(names);
@@ -258,7 +258,7 @@ int cv_commands_delete(const struct cv_commands *commands, const struct cv_reque
 	if (!names)
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < resources->name_count; i++)
-		names[i] = (struct cv_store_name){resources->kind, resources->names[i]};
+		names[i] = (struct cv_store_name){resources->kind, resources->names[i], true};
 	rc = delete (commands, names, resources->name_count, request, peer, ret_result, error);
 	free(names);
 	return rc;

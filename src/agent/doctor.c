@@ -11,6 +11,7 @@
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
+#include "agent/doctor_policy.h"
 #include "agent/doctor_routes.h"
 #include "net/nft.h"
 #include "net/route.h"
@@ -33,6 +34,7 @@ static const struct {
 	{"routes", cv_doctor_check_routes},
 	{"firewall", cv_doctor_check_firewall},
 	{"nat", cv_doctor_check_nat},
+	{"policies", cv_doctor_check_policies},
 };
 
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node, struct cv_nl *nl)

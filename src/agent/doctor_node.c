@@ -43,8 +43,8 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       "add`");
 	else if (!input->store_problem)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%zu resources are in force (digest %.12s)", snapshot->count,
-			       snapshot->digest);
+			       "%zu resource%s in force (digest %.12s)", snapshot->count,
+			       snapshot->count == 1 ? " is" : "s are", snapshot->digest);
 }
 
 /* ---- this node --------------------------------------------------------------------------- */
@@ -167,7 +167,8 @@ static void check_prefixes(const struct cv_intent *intent, struct cv_findings *f
 		return;
 	inet_ntop(AF_INET, &first->claim.prefix.address, address, sizeof(address));
 	cv_finding_add(findings, CV_FINDING_WARNING, cv_remedy(remedy, "culvert trace %s", address),
-		       "to %zu prefixes there is no way, the first is %s: %s", count,
+		       "to %zu prefix%s there is no way, %s%s: %s", count, count == 1 ? "" : "es",
+		       count == 1 ? "" : "the first is ",
 		       cv_prefix_format(&first->claim.prefix, text),
 		       cv_path_reason_text(first->reason));
 }
@@ -185,9 +186,9 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 	if (without)
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       cv_remedy(remedy, "culvert get node %s -o yaml", first),
-			       "%zu nodes have no bgp.ipv4Address, the first is %s: nothing can be "
-			       "sent to them",
-			       without, first);
+			       "%zu node%s no bgp.ipv4Address, %s%s: nothing can be sent there",
+			       without, without == 1 ? " has" : "s have",
+			       without == 1 ? "" : "the first is ", first);
 	for (size_t i = 0; i < intent->peer_count; i++) {
 		const struct cv_peer_intent *peer = &intent->peers[i];
 
@@ -203,6 +204,7 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 		cv_finding_add(findings, CV_FINDING_OK, NULL, "no other nodes are known");
 	else if (!without && !no_route)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%zu other nodes are known, and this host has a route to each",
-			       intent->peer_count);
+			       "%zu other node%s known, and this host has a route to %s",
+			       intent->peer_count, intent->peer_count == 1 ? " is" : "s are",
+			       intent->peer_count == 1 ? "it" : "each");
 }

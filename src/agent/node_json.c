@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/json_text.h"
+#include "routing/wanted.h"
 
 json_t *cv_messages_to_json(const struct cv_messages *messages)
 {
@@ -173,6 +174,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 	cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &tunnels);
 	if (intent->self.problem[0])
 		add_line(lines, intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && intent->overlay.encapsulated.count)
+		add_line(lines, cv_intent_ipip_off_text);
 	if (!pools) {
 		if (!tunnels)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");

@@ -93,7 +93,7 @@ static const struct object {
 	{"delete", cv_delete_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
 	{"diff", cv_diff_main, CV_CLI_FILE},
 	{"plan", cv_plan_main, CV_CLI_PLAN},
-	{"import", cv_import_main, 0},
+	{"import", cv_import_main, CV_CLI_IMPORT},
 	{"trace", cv_trace_main, 0},
 	{"doctor", cv_doctor_main, 0},
 	{"metrics", cv_metrics_main, 0},
@@ -111,6 +111,7 @@ static int run_object(const struct cv_cli *cli, const struct object *object)
 		{CV_CLI_CAPTURE, "-w, -c and --snap are for capture; leave them out"},
 		{CV_CLI_PLAN, "--pool, --mode, --no-nat and --block-length are for plan; leave "
 			      "them out"},
+		{CV_CLI_IMPORT, "--blocks and --no-blocks are for import; leave them out"},
 	};
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {

@@ -40,6 +40,10 @@ static const char *const reason_texts[] = {
 	[CV_REASON_IPIP_DISABLED] = "FelixConfiguration says ipipEnabled: false",
 };
 
+const char cv_intent_ipip_off_text[] = "FelixConfiguration says ipipEnabled: false, so nothing is "
+				       "tunnelled; if that was meant for "
+				       "Calico's Felix alone, remove the field here";
+
 const char *cv_path_name(enum cv_path path)
 {
 	return path_names[path];

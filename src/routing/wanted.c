@@ -26,6 +26,7 @@ enum {
 	MTU_LEAST = 68,
 	SPREAD_ABOVE = 256, /* peers: their routes have several metrics */
 	SPREAD_BITS = 10,
+	UNDECLARED_MAX = 8, /* networks that nobody has declared, told one by one */
 };
 
 /* ---- MTU --------------------------------------------------------------------------- */
@@ -705,18 +706,86 @@ static void warn_of_underlay(struct cv_intent *intent)
 	}
 }
 
-static void warn(struct cv_intent *intent)
+static bool is_encapsulating(const struct cv_intent *intent)
+{
+	return intent->overlay.encapsulated.count != 0;
+}
+
+/* Whether somebody has said, or it is plain, that a network of this host is not the overlay's. */
+static bool is_underlay(const struct cv_facts *facts, const struct cv_intent *intent,
+			const struct cv_prefix *network)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (cv_prefix_has(network, facts->gateways[i]))
+			return true;
+	}
+	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
+		const struct cv_hole *hole = &intent->overlay.holes[i];
+
+		/* A node's address in it, or a wider hole of another kind. */
+		if (hole->reason == CV_HOLE_NODE || hole->reason == CV_HOLE_EXTERNAL
+			    ? cv_prefix_has(network, hole->prefix.address)
+			    : hole->reason != CV_HOLE_CONNECTED &&
+				      cv_prefix_contains(&hole->prefix, network))
+			return true;
+	}
+	return false;
+}
+
+static bool is_hole(const struct cv_intent *intent, const struct cv_prefix *network)
+{
+	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
+		const struct cv_hole *hole = &intent->overlay.holes[i];
+
+		if (hole->reason == CV_HOLE_CONNECTED && !cv_prefix_compare(&hole->prefix, network))
+			return true;
+	}
+	return false;
+}
+
+/* A pods' bridge that nobody has declared is a hole, and nobody but its own host reaches it. */
+static void warn_of_undeclared(const struct cv_facts *facts, struct cv_intent *intent)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < facts->address_count && told < UNDECLARED_MAX; i++) {
+		const struct cv_fact_address *address = &facts->addresses[i];
+		const struct cv_prefix network =
+			cv_prefix_of(address->address.address, address->address.length);
+		const struct cv_resource *pool =
+			cv_snapshot_pool_of_prefix(intent->snapshot, &network);
+		char text[CV_PREFIX_TEXT_MAX];
+
+		if (!pool || network.length == 32 || !address->interface ||
+		    address->interface->is_ours || !is_hole(intent, &network) ||
+		    is_underlay(facts, intent, &network))
+			continue;
+		told++;
+		cv_messages_add(&intent->warnings,
+				"%s of %s is inside IPPool %s, but no BlockAffinity or Workload "
+				"declares it: it is taken for the underlay's, and other nodes do "
+				"not reach it; if pods or machines are there, add one on all "
+				"hosts, if not, an IPReservation",
+				cv_prefix_format(&network, text), address->interface->name,
+				pool->name);
+	}
+}
+
+static void warn(const struct cv_facts *facts, struct cv_intent *intent)
 {
 	size_t before;
 
 	if (intent->self.problem[0])
 		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && is_encapsulating(intent))
+		cv_messages_add(&intent->warnings, "%s", cv_intent_ipip_off_text);
 	before = intent->warnings.count;
 	warn_of_no_block(intent);
 	if (intent->warnings.count > before)
 		intent->no_block = intent->warnings.texts[before];
 	warn_of_selectors(intent);
 	warn_of_underlay(intent);
+	warn_of_undeclared(facts, intent);
 	if (intent->has_device && !intent->tunnel_address)
 		cv_messages_add(&intent->warnings,
 				"the pool device has no address, as Node %s has no "
@@ -745,6 +814,6 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		warn(intent);
+		warn(input->facts, intent);
 	return rc;
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/nearest.h"
+
 void cv_store_changes_fini(struct cv_store_changes *changes)
 {
 	for (size_t i = 0; i < changes->count; i++) {
@@ -153,6 +155,26 @@ static void make_unique(struct cv_store_changes *changes)
 	changes->count = count;
 }
 
+/* A slip in one of several names, most often: what was meant is said. */
+static int not_there(const struct cv_snapshot *snapshot, const struct cv_store_name *name,
+		     size_t count, struct cv_error *error)
+{
+	const char *nothing = count > 1 ? "; nothing is deleted" : "";
+	struct cv_nearest nearest;
+	size_t others;
+	struct cv_resource *const *resources = cv_snapshot_kind(snapshot, name->kind, &others);
+
+	cv_nearest_init(&nearest, name->name);
+	for (size_t i = 0; i < others; i++)
+		cv_nearest_offer(&nearest, resources[i]->name);
+	if (nearest.best)
+		return cv_error_set(error, -ENOENT, "there is no %s %.256s%s; did you mean %s?",
+				    cv_kind_name(name->kind), name->name, nothing, nearest.best);
+	return cv_error_set(
+		error, -ENOENT, "there is no %s %.256s%s; \"culvert get %s\" lists them",
+		cv_kind_name(name->kind), name->name, nothing, cv_kind_name(name->kind));
+}
+
 int cv_change_plan_delete(const struct cv_snapshot *snapshot, const char *own_file,
 			  const struct cv_store_name *names, size_t count,
 			  struct cv_store_changes *ret_changes, struct cv_error *error)
@@ -166,6 +188,10 @@ int cv_change_plan_delete(const struct cv_snapshot *snapshot, const char *own_fi
 		struct cv_resource *before =
 			cv_snapshot_find(snapshot, names[i].kind, names[i].name);
 
+		if (!before && names[i].must_exist) {
+			rc = not_there(snapshot, &names[i], count, error);
+			break;
+		}
 		if (!before)
 			continue;
 		rc = check_own(before, own_file, "remove", error);

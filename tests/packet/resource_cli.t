@@ -100,9 +100,10 @@ refuses 1 'own.yaml' apply -f "$TMP/always.yaml"
 rm "$TMP/etc/own.yaml"
 mended() { ! broken; }
 ok "until it is mended" wait_for 5 mended
-run culvert delete node b1 c1
-is "delete: what there is" "$RC$OUT" "0node/b1 deleted"
-is "and a warning of what there is not" "$ERR" "culvert: warning: there is no Node c1"
+refuses 1 'there is no Node c1; nothing is deleted; did you mean a1?' delete node b1 c1
+is "delete: all of the names, or none" "$(digest)" "$was"
+run culvert delete node b1
+is "delete by name" "$RC$OUT$ERR" "0node/b1 deleted"
 run culvert delete -f "$TMP/overlay.yaml"
 is "delete by file" "$RC $(grep -c deleted "$TMP/out")" "0 4"
 is "all is gone" "$(digest)" "$none"
