@@ -55,15 +55,6 @@ int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i)
 	return input->peer_oifs ? input->peer_oifs[i] : input->intent->peers[i].oif;
 }
 
-bool cv_doctor_has_path(const struct cv_doctor_input *input, enum cv_path path)
-{
-	for (size_t i = 0; i < input->intent->decision_count; i++) {
-		if (input->intent->decisions[i].path == path)
-			return true;
-	}
-	return false;
-}
-
 /* Ask for each peer once: some microseconds each, thousands of them. The caller frees. */
 static int *ask_for_oifs(const struct cv_doctor_input *input)
 {

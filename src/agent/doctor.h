@@ -35,9 +35,6 @@ struct cv_doctor_input {
 /* The device that the kernel sends by to peer i of the intent; 0: it has no route. */
 int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i);
 
-/* True if some prefix is reached like this. */
-bool cv_doctor_has_path(const struct cv_doctor_input *input, enum cv_path path);
-
 /* Fill in what the node agent knows; engine, tunnels and fast path are left as they are. */
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node,
 			struct cv_nl *nl);

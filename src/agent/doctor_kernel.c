@@ -168,7 +168,7 @@ void cv_doctor_check_forwarding(const struct cv_doctor_input *input, struct cv_f
 	struct names underlays = {.count = 0}, workloads = {.count = 0};
 	size_t before = findings->troubles;
 
-	if (!cv_doctor_has_path(input, CV_PATH_LOCAL)) {
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL)) {
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
 			       "nothing has to be forwarded: no prefix is this node's");
 		return;
@@ -180,7 +180,7 @@ void cv_doctor_check_forwarding(const struct cv_doctor_input *input, struct cv_f
 			"are this node's");
 	if (input->pool_ifindex)
 		check_device_forwarding(input->pool_device, "the pool device", findings);
-	if (cv_doctor_has_path(input, CV_PATH_DIRECT))
+	if (cv_intent_has_path(input->intent, CV_PATH_DIRECT))
 		add_underlays(input, &underlays);
 	for (size_t i = 0; i < underlays.count; i++)
 		check_device_forwarding(underlays.items[i], "where direct packets arrive",

@@ -115,7 +115,7 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "culvertd --address-detection interface=NAME, or give the Node a "
 			       "bgp.ipv4Address",
 			       "this node, %s, has no address: %s", self->name, self->problem);
-	if (!cv_doctor_has_path(input, CV_PATH_LOCAL))
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL))
 		cv_finding_add(findings, CV_FINDING_WARNING,
 			       "add the BlockAffinity below to a manifest, and apply it",
 			       "no prefix is this node's: pods and machines here have no addresses "

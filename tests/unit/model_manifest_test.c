@@ -511,7 +511,7 @@ static void is_fast_and_small(void **state)
 	free(text);
 }
 
-static void test_file_names(void **state)
+static void knows_manifests_by_their_names(void **state)
 {
 	static const char *const manifests[] = {"a.yaml", "a.yml", "a.json", "a.b.yaml",
 						"a b.yaml"};
@@ -529,7 +529,7 @@ static void test_file_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_file_names),
+		cmocka_unit_test(knows_manifests_by_their_names),
 		cmocka_unit_test(refuses_in_these_words),
 		cmocka_unit_test(nothing_of_a_broken_manifest_is_taken),
 		cmocka_unit_test(is_bounded),
