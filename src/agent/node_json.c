@@ -193,10 +193,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 			 intent->self.name, "ADDR/LEN");
 		add_line(lines, text);
 	}
-	for (size_t i = 0; i < intent->warnings.count; i++) {
-		if (!strncmp(intent->warnings.texts[i], "this node owns no block", 23))
-			add_line(lines, intent->warnings.texts[i]);
-	}
+	if (intent->no_block)
+		add_line(lines, intent->no_block);
 	if (intent->peer_count) {
 		snprintf(text, sizeof(text), "culvert doctor %s", intent->peers[0].node->name);
 		add_line(lines, text);

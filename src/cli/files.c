@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "agent/control.h"
+#include "model/manifest.h"
 
 enum {
 	READ_MAX = 1 << 30,
@@ -97,16 +98,7 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 
 static int is_manifest(const struct dirent *entry)
 {
-	static const char *const ends[] = {".yaml", ".yml", ".json"};
-	size_t length = strlen(entry->d_name);
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && entry->d_name[0] != '.'; i++) {
-		size_t end = strlen(ends[i]);
-
-		if (length > end && !strcmp(entry->d_name + length - end, ends[i]))
-			return 1;
-	}
-	return 0;
+	return cv_manifest_is_file_name(entry->d_name);
 }
 
 /* Not alphasort(): the locale is nobody's business here. */
