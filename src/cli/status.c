@@ -10,7 +10,8 @@
 #include "cli/table.h"
 
 enum {
-	PEERS_MAX = 32 /* that are listed without -s */
+	PEERS_MAX = 32,
+	WARNINGS_MAX = 16 /* that are listed without -s */
 };
 
 static long long number(const json_t *json, const char *name)
@@ -180,15 +181,18 @@ static void print_kernel(const json_t *status)
 		       problem ? "; problem: " : "", or_else(problem, ""));
 }
 
-static void print_warnings(const json_t *warnings)
+/* Those of the node come first; an export of Calico's has dozens of fields that are not acted on.
+ */
+static void print_warnings(const struct cv_cli *cli, const json_t *warnings)
 {
-	const json_t *warning;
-	size_t i;
+	size_t count = json_array_size(warnings);
+	size_t shown = cli->statistics || count <= WARNINGS_MAX ? count : WARNINGS_MAX;
 
-	json_array_foreach(warnings, i, warning)
-	{
-		printf("warning: %s\n", or_else(json_string_value(warning), "?"));
-	}
+	for (size_t i = 0; i < shown; i++)
+		printf("warning: %s\n",
+		       or_else(json_string_value(json_array_get(warnings, i)), "?"));
+	if (shown < count)
+		printf("... and %zu warnings more: culvert -s status lists all\n", count - shown);
 }
 
 /* ---- all --------------------------------------------------------------------------- */
@@ -210,7 +214,7 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_pool_device(json_object_get(status, "pool_device"));
 	print_peers(cli, json_object_get(status, "peers"));
 	print_kernel(status);
-	print_warnings(json_object_get(status, "warnings"));
+	print_warnings(cli, json_object_get(status, "warnings"));
 	return CV_CLI_DONE;
 }
 

@@ -195,23 +195,48 @@ static int read_external_nodes(struct cv_reader *reader, const struct cv_yaml_no
 
 /* ---- routes ---------------------------------------------------------------------- */
 
+/* Who has a number of the kernel's list already, and would lose its routes to us or take ours. */
+static const char *find_holder(long long protocol)
+{
+	static const struct {
+		int protocol;
+		const char *holder;
+	} holders[] = {
+		{8, "gated"},	       {9, "router advertisements"},
+		{11, "zebra and FRR"}, {12, "BIRD"},
+		{16, "DHCP"},	       {18, "keepalived"},
+		{42, "babel"},	       {80, "Felix"},
+		{99, "openr"},	       {186, "FRR's BGP"},
+		{187, "FRR's IS-IS"},  {188, "FRR's OSPF"},
+		{189, "FRR's RIP"},    {192, "FRR's EIGRP"},
+	};
+
+	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
+		if (holders[i].protocol == protocol)
+			return holders[i].holder;
+	}
+	return protocol < PROTOCOL_OURS_FIRST ? "the kernel and `ip route`" : NULL;
+}
+
 static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_felix_configuration *felix = target;
+	const char *holder;
 	long long value;
 	int rc = cv_reader_integer(reader, node, 0, UINT8_MAX, &value);
 
 	if (rc)
 		return rc;
-	if (value >= PROTOCOL_OURS_FIRST)
+	holder = find_holder(value);
+	if (!holder)
 		felix->device_route_protocol = (int)value;
 	else
-		cv_reader_warn(
-			reader, node,
-			"spec.deviceRouteProtocol %lld is not acted on: the kernel and `ip "
-			"route` use it themselves, and Culvert keeps its own, 84, to tell its "
-			"routes from yours; write 5 to 255 for another",
-			value);
+		cv_reader_warn(reader, node,
+			       "spec.deviceRouteProtocol %lld is not acted on: it is the number of "
+			       "%s, and Culvert "
+			       "keeps 84 to tell its routes from others; write a number from 5 to "
+			       "255 that nobody uses for another",
+			       value, holder);
 	return 0;
 }
 

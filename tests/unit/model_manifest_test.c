@@ -205,7 +205,7 @@ static void decodes_felix(void **state)
 	assert_int_equal(felix->external_count, 2);
 	assert_prefix(&felix->external_nodes[0], "192.0.2.9", 32);
 	assert_prefix(&felix->external_nodes[1], "192.0.2.128", 25);
-	assert_int_equal(felix->device_route_protocol, 80);
+	assert_int_equal(felix->device_route_protocol, 90);
 	cv_manifest_fini(&m);
 }
 
