@@ -218,8 +218,19 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	return CV_CLI_DONE;
 }
 
+static const char usage[] =
+	"Usage: culvert [ -js ] status\n"
+	"\n"
+	"Prints how culvertd and its fast path are, which node this is, pools, peers with the path "
+	"to each\n"
+	"and why, and warnings. -s: all peers and warnings, and counters. See culvert(8).\n";
+
 int cv_status_main(const struct cv_cli *cli)
 {
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		fputs(usage, stdout);
+		return CV_CLI_DONE;
+	}
 	if (cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "status: unknown word \"%.64s\"; leave it out", cli->words[1]);

@@ -233,9 +233,8 @@ static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *no
 	else
 		cv_reader_warn(reader, node,
 			       "spec.deviceRouteProtocol %lld is not acted on: it is the number of "
-			       "%s, and Culvert "
-			       "keeps 84 to tell its routes from others; write a number from 5 to "
-			       "255 that nobody uses for another",
+			       "%s, and Culvert keeps 84 to tell its routes from others; write one "
+			       "from 5 to 255 that nobody uses for another",
 			       value, holder);
 	return 0;
 }
