@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/json_text.h"
 #include "agent/log.h"
 #include "agent/node.h"
 #include "agent/node_json.h"
@@ -326,8 +327,8 @@ int cv_commands_delete(const struct cv_commands *commands, const struct cv_reque
 
 static json_t *resource_to_json(const struct cv_resource *resource)
 {
-	return json_pack("{s:s, s:s, s:i}", "text", resource->text, "file", resource->origin.file,
-			 "line", (int)resource->origin.line);
+	return json_pack("{s:s, s:o, s:i}", "text", resource->text, "file",
+			 cv_json_text(resource->origin.file), "line", (int)resource->origin.line);
 }
 
 static int not_found(const struct cv_snapshot *snapshot, enum cv_kind kind, const char *name,

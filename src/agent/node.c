@@ -41,6 +41,7 @@ struct cv_node_agent {
 	struct cv_facts facts;
 	struct cv_intent intent;
 	struct cv_node_report report;
+	struct cv_formers formers;
 	int64_t needed_us; /* when some pool last needed the pool device; 0: never */
 	bool is_idle;	   /* there never was a resource: nothing of ours is anywhere */
 	/* What the log has, so that it hears of news only. */
@@ -97,18 +98,27 @@ static int look(struct cv_node_agent *node)
 
 static int decide(struct cv_node_agent *node)
 {
+	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
+	int64_t now = now_us();
 	const struct cv_decide_input input = {
-		.snapshot = cv_store_snapshot(node->store),
+		.snapshot = snapshot,
+		.formers = &node->formers,
 		.facts = &node->facts,
 		.node_name = node->name,
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
 		.keep_device =
-			node->needed_us && now_us() - node->needed_us < (int64_t)LINGER_S * 1000000,
+			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
+		.in_force = node->intent.snapshot ? &node->intent : NULL,
 	};
 	struct cv_intent intent;
-	int rc = cv_decide(&input, &intent);
+	int rc;
+
+	cv_formers_expire(&node->formers, now);
+	if (node->intent.snapshot && node->intent.snapshot != snapshot)
+		cv_formers_note(&node->formers, node->intent.snapshot, snapshot, now);
+	rc = cv_decide(&input, &intent);
 
 	if (rc)
 		return rc;
@@ -239,11 +249,15 @@ static void act_on_nat(struct cv_node_agent *node, bool is_look)
 
 	if (!node->intent.nat.wanted && !node->state.nat)
 		return;
-	if (node->intent.nat.wanted) {
+	/* Before it is noted as ours, which it would then be for good. */
+	if (!node->state.nat)
+		rc = cv_nat_check_free(&error);
+	if (!rc && node->intent.nat.wanted) {
 		state.nat = true;
 		save_state(node, &state);
 	}
-	rc = cv_nat_apply(node->nat, &node->intent.nat, is_look, &error);
+	if (!rc)
+		rc = cv_nat_apply(node->nat, &node->intent.nat, is_look, &error);
 	if (rc < 0) {
 		snprintf(node->report.nat_problem, sizeof(node->report.nat_problem), "%s",
 			 error.text);
@@ -422,6 +436,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	if (node->intent.snapshot)
 		cv_intent_fini(&node->intent);
 	cv_facts_fini(&node->facts);
+	cv_formers_fini(&node->formers);
 	cv_store_destroy(node->store);
 	cv_detect_fini(&node->detect);
 	free(node->run_dir);

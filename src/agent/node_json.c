@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* protocol.md has the form of what is written here. */
+/*
+ * What the node agent knows, as JSON in the form of protocol.md. Strings of others (names of
+ * devices and files, and the messages with them) go through cv_json_text.
+ */
 #include "agent/node_json.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/json_text.h"
 #include "routing/wanted.h"
-
-static const char *const modes[] = {
-	[CV_IPIP_NEVER] = "Never",
-	[CV_IPIP_ALWAYS] = "Always",
-	[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-};
 
 json_t *cv_messages_to_json(const struct cv_messages *messages)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < messages->count; i++)
-		json_array_append_new(array, json_string(messages->texts[i]));
+		json_array_append_new(array, cv_json_text(messages->texts[i]));
 	return array;
 }
 
@@ -31,25 +29,22 @@ static json_t *address_to_json(__be32 address, uint8_t length)
 	return address ? json_string(cv_prefix_format(&prefix, text)) : json_null();
 }
 
-static json_t *text_or_null(const char *text)
-{
-	return text && *text ? json_string(text) : json_null();
-}
-
 static json_t *self_to_json(const struct cv_self *self)
 {
-	return json_pack("{s:s, s:o, s:o, s:o}", "name", self->name, "address",
+	return json_pack("{s:o, s:o, s:o, s:o}", "name", cv_json_text(self->name), "address",
 			 address_to_json(self->address, self->prefix_length), "how",
-			 text_or_null(self->how), "problem", text_or_null(self->problem));
+			 cv_json_text_or_null(self->how), "problem",
+			 cv_json_text_or_null(self->problem));
 }
 
 static json_t *store_to_json(const struct cv_store *store)
 {
 	const struct cv_snapshot *snapshot = cv_store_snapshot(store);
 
-	return json_pack("{s:s, s:s, s:I, s:o}", "directory", cv_store_directory(store), "digest",
-			 snapshot->digest, "resources", (json_int_t)snapshot->count, "problem",
-			 text_or_null(cv_store_problem(store)));
+	return json_pack("{s:o, s:s, s:I, s:o}", "directory",
+			 cv_json_text(cv_store_directory(store)), "digest", snapshot->digest,
+			 "resources", (json_int_t)snapshot->count, "problem",
+			 cv_json_text_or_null(cv_store_problem(store)));
 }
 
 static json_t *pools_to_json(const struct cv_intent *intent)
@@ -67,11 +62,11 @@ static json_t *pools_to_json(const struct cv_intent *intent)
 		for (size_t j = 0; j < intent->decision_count; j++)
 			blocks += intent->decisions[j].claim.pool == pools[i];
 		json_array_append_new(
-			array,
-			json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name, "cidr",
-				  cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
-				  modes[pool->ipip_mode], "nat_outgoing", (int)pool->nat_outgoing,
-				  "disabled", (int)pool->disabled, "blocks", blocks));
+			array, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name,
+					 "cidr", cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
+					 cv_ipip_mode_name(pool->ipip_mode), "nat_outgoing",
+					 (int)pool->nat_outgoing, "disabled", (int)pool->disabled,
+					 "blocks", blocks));
 	}
 	return array;
 }
@@ -89,28 +84,15 @@ static json_t *device_to_json(const struct cv_node_agent *node, struct cv_tunnel
 		if (!strcmp(cv_tunnel_set_config(tunnels, i)->name, name))
 			cv_tunnel_set_status(tunnels, i, &status);
 	}
-	return json_pack("{s:s, s:o, s:b, s:I, s:o, s:s, s:o, s:o}", "name", name, "address",
-			 address_to_json(intent->tunnel_address, 32), "address_chosen",
+	return json_pack("{s:o, s:o, s:b, s:I, s:o, s:s, s:o, s:o}", "name", cv_json_text(name),
+			 "address", address_to_json(intent->tunnel_address, 32), "address_chosen",
 			 (int)intent->tunnel_address_chosen, "mtu", (json_int_t)status.mtu,
-			 "mtu_how", text_or_null(intent->mtu_how), "state",
+			 "mtu_how", cv_json_text_or_null(intent->mtu_how), "state",
 			 status.active && status.up ? "active" : "suspended", "problem",
-			 text_or_null(report->device_problem[0] ? report->device_problem
-				      : status.active		? ""
-								: status.reason),
-			 "no_fastpath", text_or_null(status.no_fastpath));
-}
-
-static const char *path_of(const struct cv_peer_intent *peer)
-{
-	if (!peer->prefixes)
-		return "none";
-	if (peer->tunnelled == peer->prefixes)
-		return "tunnel";
-	if (peer->direct == peer->prefixes)
-		return "direct";
-	if (peer->underlay == peer->prefixes)
-		return "underlay";
-	return peer->tunnelled || peer->direct || peer->underlay ? "mixed" : "none";
+			 cv_json_text_or_null(report->device_problem[0] ? report->device_problem
+					      : status.active		? ""
+									: status.reason),
+			 "no_fastpath", cv_json_text_or_null(status.no_fastpath));
 }
 
 /* Why, in the words of its first prefix's decision; several pools may differ. */
@@ -125,7 +107,7 @@ static json_t *peers_to_json(const struct cv_intent *intent)
 				      json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I}", "name",
 						peer->node->name, "address",
 						address_to_json(peer->address, peer->prefix_length),
-						"path", path_of(peer), "reason",
+						"path", cv_peer_path_name(peer), "reason",
 						peer->prefixes ? cv_path_reason_text(peer->reason)
 							       : "it owns no prefix",
 						"prefixes", (json_int_t)peer->prefixes, "tunnelled",
@@ -142,7 +124,7 @@ static json_t *warnings_to_json(const struct cv_node_agent *node)
 	json_t *array = cv_messages_to_json(&cv_node_intent(node)->warnings);
 
 	for (size_t i = 0; i < files->count; i++)
-		json_array_append_new(array, json_string(files->texts[i]));
+		json_array_append_new(array, cv_json_text(files->texts[i]));
 	return array;
 }
 
@@ -161,12 +143,12 @@ void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *
 		status, "routes",
 		json_pack("{s:I, s:I, s:o, s:I, s:i}", "wanted", (json_int_t)intent->route_count,
 			  "failed", (json_int_t)report->routes_failed, "first_failure",
-			  text_or_null(report->route_failure), "repaired",
+			  cv_json_text_or_null(report->route_failure), "repaired",
 			  (json_int_t)report->routes_repaired, "protocol", (int)intent->protocol));
 	json_object_set_new(status, "nat",
 			    json_pack("{s:b, s:b, s:o}", "wanted", (int)intent->nat.wanted,
 				      "in_force", (int)report->nat_in_force, "problem",
-				      text_or_null(report->nat_problem)));
+				      cv_json_text_or_null(report->nat_problem)));
 	json_object_set_new(
 		status, "reconcile",
 		json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)report->reconciles, "errors",
@@ -179,7 +161,7 @@ void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *
 
 static void add_line(json_t *lines, const char *text)
 {
-	json_array_append_new(lines, json_string(text));
+	json_array_append_new(lines, cv_json_text(text));
 }
 
 static json_t *next_steps(const struct cv_intent *intent)

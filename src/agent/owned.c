@@ -38,6 +38,8 @@ static void want_pool_device(const struct cv_intent *intent, const char *name,
 	snprintf(config->owner, sizeof(config->owner), "%s", CV_TUNNEL_OWNER_POOLS);
 	config->local = intent->self.address;
 	config->mtu = intent->mtu;
+	config->other_count = intent->other_count;
+	memcpy(config->others, intent->others, sizeof(config->others));
 }
 
 static int make_wanted(const struct cv_intent *intent, const char *pool_device,

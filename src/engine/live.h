@@ -31,6 +31,7 @@ enum {
 struct cv_live {
 	struct cv_live_tunnel *slots[CV_ENGINE_TUNNELS_MAX]; /* NULL: free */
 	unsigned int count;
+	bool has_others; /* tunnels receive at their other addresses: no tunnel is (any, any) */
 	/* open addressing: slot + 1, 0 empty */
 	uint16_t by_addresses[CV_LIVE_HASH_SIZE]; /* (remote, local) */
 	uint16_t by_device[CV_LIVE_HASH_SIZE];	  /* ifindex */

@@ -3,6 +3,7 @@
 #ifndef CV_ROUTING_DECIDE_H
 #define CV_ROUTING_DECIDE_H
 
+#include "routing/formers.h"
 #include "routing/intent.h"
 
 struct cv_decide_input {
@@ -10,9 +11,11 @@ struct cv_decide_input {
 	const struct cv_facts *facts;
 	const char *node_name;
 	const struct cv_detect *detect;
-	struct cv_nl *nl;	 /* to ask whether nodes are on link */
-	const char *pool_device; /* its name */
-	bool keep_device;	 /* keep the pool device though no pool encapsulates */
+	struct cv_nl *nl;		  /* to ask whether nodes are on link */
+	const char *pool_device;	  /* its name */
+	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
+	bool keep_device;		  /* keep the pool device though no pool encapsulates */
+	const struct cv_intent *in_force; /* NULL: nothing yet */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */

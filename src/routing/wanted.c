@@ -67,6 +67,11 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	mtu_of_pattern(input, intent, &mtu, &name);
 	if (!mtu && own)
 		mtu = own->mtu;
+	/* The card is gone, and the address is kept: so is what followed of it. */
+	if (!mtu && intent->self.ifindex && input->in_force) {
+		intent->mtu = input->in_force->mtu;
+		memcpy(intent->mtu_how, input->in_force->mtu_how, sizeof(intent->mtu_how));
+	}
 	if (mtu < MTU_LEAST + CV_IPIP_OVERHEAD)
 		return;
 	if (mtu > UINT16_MAX)
@@ -81,6 +86,7 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 struct list {
 	struct cv_table_route *routes;
 	size_t count, capacity;
+	struct cv_ranges hosts; /* addresses of nodes and external nodes: never led anywhere */
 };
 
 static int add_route(struct list *list, const struct cv_table_route *route)
@@ -100,6 +106,78 @@ static int add_route(struct list *list, const struct cv_table_route *route)
 }
 
 /*
+ * What the packets of tunnels are sent to must stay on the underlay: a route of ours that covers a
+ * node would lead its tunnel into itself.
+ */
+static int find_hosts(const struct cv_intent *intent, struct cv_ranges *ret_hosts)
+{
+	const struct cv_overlay *overlay = &intent->overlay;
+	struct cv_prefix *prefixes =
+		calloc(intent->peer_count + overlay->hole_count + 1, sizeof(*prefixes));
+	size_t count = 0;
+	int rc;
+
+	if (!prefixes)
+		return -ENOMEM;
+	if (intent->self.address)
+		prefixes[count++] = cv_prefix_of(intent->self.address, 32);
+	for (size_t i = 0; i < intent->peer_count; i++)
+		prefixes[count++] = cv_prefix_of(intent->peers[i].address, 32);
+	for (size_t i = 0; i < overlay->hole_count; i++) {
+		if (overlay->holes[i].reason == CV_HOLE_EXTERNAL)
+			prefixes[count++] = overlay->holes[i].prefix;
+	}
+	rc = cv_ranges_from_prefixes(prefixes, count, ret_hosts);
+	free(prefixes);
+	return rc;
+}
+
+/* The part of hosts that touches a prefix; its items are not its own. */
+static struct cv_ranges hosts_within(const struct cv_ranges *hosts, const struct cv_prefix *prefix)
+{
+	size_t low = 0, high = hosts->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (hosts->items[middle].last < cv_prefix_first(prefix))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < hosts->count && hosts->items[end].first <= cv_prefix_last(prefix);)
+		end++;
+	return (struct cv_ranges){.items = hosts->items + low, .count = end - low};
+}
+
+/* A route to what a prefix has beside hosts: nearly always to all of it. */
+static int add_beside_hosts(struct list *list, const struct cv_table_route *route)
+{
+	const struct cv_ranges hosts = hosts_within(&list->hosts, &route->prefix);
+	struct cv_ranges whole = {.count = 0}, rest = {.count = 0};
+	struct cv_table_route part = *route;
+	struct cv_prefix *parts = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (!hosts.count)
+		return add_route(list, route);
+	rc = cv_ranges_from_prefixes(&route->prefix, 1, &whole);
+	if (!rc)
+		rc = cv_ranges_subtract(&whole, &hosts, &rest);
+	if (!rc)
+		rc = cv_ranges_to_prefixes(&rest, &parts, &count);
+	for (size_t i = 0; i < count && !rc; i++) {
+		part.prefix = parts[i];
+		rc = add_route(list, &part);
+	}
+	free(parts);
+	cv_ranges_fini(&rest);
+	cv_ranges_fini(&whole);
+	return rc;
+}
+
+/*
  * Linux keeps next hops in a hash of which the gateway is no part, but the metric is: with 5,000
  * gateways on one device and one metric, 20,000 routes took 9.3 s, with their metrics spread over
  * 1,024 numbers 0.7 s (6.18, in one run on a busy machine). Small networks have the pretty number.
@@ -111,6 +189,7 @@ static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_i
 	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
 }
 
+/* peer: NULL where path is NONE. */
 static int add_way(struct list *list, const struct cv_intent *intent,
 		   const struct cv_prefix *prefix, enum cv_path path,
 		   const struct cv_peer_intent *peer)
@@ -119,18 +198,18 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		.prefix = *prefix,
 		.type = RTN_UNICAST,
 		.protocol = intent->protocol,
-		.metric = metric_of(intent, peer),
-		.gateway = peer->address,
-		.oif = peer->oif,
 	};
 
 	if (path != CV_PATH_TUNNEL && path != CV_PATH_DIRECT)
 		return 0;
+	route.metric = metric_of(intent, peer);
+	route.gateway = peer->address;
+	route.oif = peer->oif;
 	if (path == CV_PATH_TUNNEL) {
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
 	}
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_refusal(struct list *list, const struct cv_intent *intent,
@@ -143,7 +222,7 @@ static int add_refusal(struct list *list, const struct cv_intent *intent,
 		.metric = metric,
 	};
 
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 /* Ours: a block gets its blackhole, what is behind a device of ours a route to it. */
@@ -159,8 +238,12 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 		.metric = CV_METRIC_NODE,
 	};
 
-	if (claim->resource->kind != CV_KIND_WORKLOAD)
-		return add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE, CV_METRIC_BLOCK);
+	if (claim->resource->kind != CV_KIND_WORKLOAD) {
+		/* What is in no pool is the underlay's, and may be the very subnet of this host. */
+		return claim->pool ? add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE,
+						 CV_METRIC_BLOCK)
+				   : 0;
+	}
 	if (!workload->device[0])
 		return 0;
 	interface = cv_facts_interface_named(input->facts, workload->device);
@@ -175,7 +258,7 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 	if (!(interface->flags & IFF_UP))
 		return 0;
 	route.oif = interface->index;
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_claims(struct list *list, const struct cv_decide_input *input,
@@ -308,14 +391,17 @@ static void drop_doubles(struct list *list)
 static int make_routes(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	struct list list = {.count = 0};
-	int rc = add_claims(&list, input, intent);
+	int rc = find_hosts(intent, &list.hosts);
 
+	if (!rc)
+		rc = add_claims(&list, input, intent);
 	if (!rc)
 		rc = add_tunnel_addresses(&list, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)
 		rc = add_tunnel_routes(&list, input, intent);
+	cv_ranges_fini(&list.hosts);
 	if (rc) {
 		free(list.routes);
 		return rc;
@@ -402,7 +488,22 @@ static size_t list_owned(const struct cv_intent *intent, struct cv_owned_prefix 
 	return count;
 }
 
-static int make_owners(struct cv_intent *intent)
+static int add_formers(const struct cv_formers *formers, struct cv_intent *intent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; formers && i < formers->count && !rc; i++) {
+		const struct cv_peer_intent *peer =
+			cv_intent_peer_named(intent, formers->items[i].name);
+
+		if (peer)
+			rc = cv_owners_add_former(&intent->owners, formers->items[i].address,
+						  peer->address);
+	}
+	return rc;
+}
+
+static int make_owners(const struct cv_formers *formers, struct cv_intent *intent)
 {
 	__be32 *peers =
 		calloc(intent->peer_count + external_hosts(&intent->felix) + 1, sizeof(*peers));
@@ -415,7 +516,7 @@ static int make_owners(struct cv_intent *intent)
 				    list_peers(intent, peers), &intent->owners);
 	free(peers);
 	free(prefixes);
-	return rc;
+	return rc ? rc : add_formers(formers, intent);
 }
 
 /* ---- NAT --------------------------------------------------------------------------------- */
@@ -466,22 +567,38 @@ static int make_nat(const struct cv_decide_input *input, struct cv_intent *inten
 
 /* ---- what people should know ------------------------------------------------------------- */
 
+/* All that is somebody's: claims, holes and other nodes' tunnel addresses. The caller frees it. */
+static struct cv_prefix *list_taken(const struct cv_intent *intent, size_t *ret_count)
+{
+	struct cv_prefix *taken =
+		calloc(intent->decision_count + intent->overlay.hole_count + intent->peer_count + 1,
+		       sizeof(*taken));
+	size_t count = 0;
+
+	if (!taken)
+		return NULL;
+	for (size_t i = 0; i < intent->decision_count; i++)
+		taken[count++] = intent->decisions[i].claim.prefix;
+	for (size_t i = 0; i < intent->overlay.hole_count; i++)
+		taken[count++] = intent->overlay.holes[i].prefix;
+	for (size_t i = 0; i < intent->peer_count; i++)
+		taken[count++] = cv_prefix_of(intent->peers[i].node->node.tunnel_address, 32);
+	*ret_count = count;
+	return taken;
+}
+
 /* The first block of a pool that nobody has. */
 static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_pool *pool,
 			    struct cv_prefix *ret_block)
 {
-	size_t count = intent->decision_count + intent->overlay.hole_count;
-	struct cv_prefix *taken = calloc(count + 1, sizeof(*taken));
+	size_t count;
+	struct cv_prefix *taken = list_taken(intent, &count);
 	struct cv_ranges all = {.count = 0}, used = {.count = 0}, rest = {.count = 0};
 	uint32_t size = (uint32_t)1 << (32 - pool->block_size);
 	bool found = false;
 
 	if (!taken)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		taken[i] = i < intent->decision_count
-				   ? intent->decisions[i].claim.prefix
-				   : intent->overlay.holes[i - intent->decision_count].prefix;
 	if (!cv_ranges_from_prefixes(&pool->cidr, 1, &all) &&
 	    !cv_ranges_from_prefixes(taken, count, &used) &&
 	    !cv_ranges_subtract(&all, &used, &rest)) {
@@ -689,7 +806,7 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	int rc = make_routes(input, intent);
 
 	if (!rc)
-		rc = make_owners(intent);
+		rc = make_owners(input->formers, intent);
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
