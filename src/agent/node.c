@@ -289,8 +289,8 @@ static void log_self(struct cv_node_agent *node)
 	snprintf(node->told_digest, sizeof(node->told_digest), "%s", snapshot->digest);
 	if (snapshot->count)
 		cv_log(LOG_INFO,
-		       "store: %zu resources (digest %.12s); this node is %s%s%s; %zu other "
-		       "nodes, %zu prefixes",
+		       "store: resources %zu (digest %.12s); this node is %s%s%s; other nodes %zu, "
+		       "prefixes %zu",
 		       snapshot->count, snapshot->digest, self->name, self->address ? ", " : "",
 		       self->address ? cv_prefix_format(&address, text) : "", intent->peer_count,
 		       intent->decision_count);
@@ -523,7 +523,8 @@ int cv_node_purge(const char *run_dir, struct cv_nl *nl, void (*tell_line)(const
 			return cv_error_set(error, rc, "cannot delete the routes of pools: %s",
 					    strerror(-rc));
 		if (count) {
-			snprintf(text, sizeof(text), "deleted %zu routes", count);
+			snprintf(text, sizeof(text), "deleted %zu route%s", count,
+				 count == 1 ? "" : "s");
 			tell_line(text);
 		}
 	}

@@ -78,6 +78,7 @@ struct cv_store_change {
 struct cv_store_changes {
 	struct cv_store_change *items;
 	size_t count;
+	struct cv_messages warnings; /* of a dry run: all that there would be then */
 };
 void cv_store_changes_fini(struct cv_store_changes *changes);
 
