@@ -321,10 +321,13 @@ static int add_guard(struct list *list, const struct cv_intent *intent)
 	int rc;
 
 	/*
-	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
-	 * is known, it may well contain nodes that will be.
+	 * Where a pool is all that is known, it may well contain nodes that will be. A tunnel that
+	 * FelixConfiguration forbids is missed all the same: what it would have carried goes
+	 * nowhere, not away by the default route.
 	 */
-	if (!intent->has_device || (!intent->peer_count && !has_own_claim(intent)))
+	if (!intent->has_device && !(intent->self.address && cv_decide_is_ipip_off(&intent->felix)))
+		return 0;
+	if (!intent->peer_count && !has_own_claim(intent))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
