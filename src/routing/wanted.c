@@ -351,7 +351,8 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 			cv_facts_interface_named(input->facts, tunnels[i]->name);
 
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
-		    !(interface->flags & IFF_UP))
+		    !(interface->flags & IFF_UP) ||
+		    (input->has_tunnel && !input->has_tunnel(tunnels[i]->name, input->data)))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
 			const struct cv_table_route route = {
