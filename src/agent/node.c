@@ -96,6 +96,11 @@ static int look(struct cv_node_agent *node)
 	return 0;
 }
 
+static bool has_tunnel(const char *name, void *data)
+{
+	return cv_owned_has_tunnel(data, name);
+}
+
 static int decide(struct cv_node_agent *node)
 {
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
@@ -108,6 +113,8 @@ static int decide(struct cv_node_agent *node)
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
+		.has_tunnel = has_tunnel,
+		.data = node->tunnels,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
 		.in_force = node->intent.snapshot ? &node->intent : NULL,
@@ -168,7 +175,7 @@ static void act_on_device(struct cv_node_agent *node)
 	if (node->intent.has_device)
 		cv_tunnel_set_owners(node->tunnels, node->pool_device, &node->intent.owners);
 	cv_owned_configure(node->tunnels, node->nl, &node->intent, &node->facts, node->pool_device,
-			   &state.address, &other);
+			   &state, &other);
 	save_state(node, &state);
 	if (changed)
 		look_again(node);

@@ -337,11 +337,13 @@ static int add_guard(struct list *list, const struct cv_intent *intent)
 	int rc;
 
 	/*
-	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
-	 * is known, it may well contain nodes that will be.
+	 * Where a pool is all that is known, it may well contain nodes that will be. A tunnel that
+	 * FelixConfiguration forbids is missed all the same: what it would have carried goes
+	 * nowhere, not away by the default route.
 	 */
-	if (!intent->has_device ||
-	    (!intent->peer_count && !cv_intent_has_path(intent, CV_PATH_LOCAL)))
+	if (!intent->has_device && !(intent->self.address && cv_decide_is_ipip_off(&intent->felix)))
+		return 0;
+	if (!intent->peer_count && !cv_intent_has_path(intent, CV_PATH_LOCAL))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
@@ -367,7 +369,8 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
 		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
-		    !(interface->flags & IFF_UP))
+		    !(interface->flags & IFF_UP) ||
+		    (input->has_tunnel && !input->has_tunnel(tunnels[i]->name, input->data)))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
 			const struct cv_table_route route = {
