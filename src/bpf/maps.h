@@ -50,6 +50,9 @@ CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FLOWS_MAX, struct cv_fp_flow_key, struct cv_
 cv_flows_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FRAGMENTS_MAX, struct cv_fp_fragment_key, struct cv_fp_fragment)
 cv_fragments_2 SEC(".maps");
+CV_MAP(BPF_MAP_TYPE_HASH, CV_FP_PEERS_MAX, struct cv_fp_way_key, __u32) cv_peers_1 SEC(".maps");
+CV_MAP(BPF_MAP_TYPE_PERCPU_ARRAY, CV_FP_PEERS_MAX, __u32, struct cv_fp_traffic)
+cv_traffic_1 SEC(".maps");
 
 /*
  * The way to the engine: a program that hands over. The kernel empties a program array

@@ -35,6 +35,9 @@ bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b);
 
 bool cv_owners_has_peer(const struct cv_owners *owners, __be32 address);
 
+/* A peer's place in the list, or peer_count: it is none. */
+size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address);
+
 /* The peer that owns an inner address; 0: none. */
 __be32 cv_owners_find(const struct cv_owners *owners, __be32 inner);
 

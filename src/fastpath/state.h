@@ -15,6 +15,12 @@ enum {
 	CV_FASTPATH_PROBLEM_MAX = 128
 };
 
+/* A declared peer of a tunnel. */
+struct cv_fastpath_peer {
+	__be32 address;
+	uint32_t number; /* of cv_traffic; 0: it is not counted */
+};
+
 /* A tunnel that the fast path was told of. */
 struct cv_fastpath_tunnel {
 	struct cv_engine_tunnel config;
@@ -23,6 +29,8 @@ struct cv_fastpath_tunnel {
 	uint64_t owners; /* a hash of the declared ones, 0: none; the engine's words rest on them */
 	struct cv_fp_tunnel entry;
 	bool in_map;
+	struct cv_fastpath_peer *peers;
+	size_t peer_count;
 	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": carried */
 };
 
@@ -74,6 +82,8 @@ struct cv_fastpath {
 	char no_lookup[CV_FASTPATH_PROBLEM_MAX]; /* why routes cannot be asked for; "": they can */
 	uint64_t bumped_ns;			 /* for a remote, last */
 	uint64_t slots[CV_FP_SLOTS / 64 + 1];	 /* taken ones */
+	uint64_t numbers[CV_FP_PEERS_MAX / 64];	 /* of peers: taken ones */
+	uint32_t last_number;			 /* given */
 
 	struct cv_fastpath_tunnel *tunnels;
 	size_t tunnel_count;
