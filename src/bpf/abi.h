@@ -29,7 +29,7 @@
 #include "wire/ipip.h"
 
 /*
- * A layout to come, for tests/packet/lifecycle.t alone: three maps have grown by a field.
+ * A layout to come, for tests/packet/lifecycle.t alone: four maps have grown by a field.
  */
 #ifdef CV_FP_NEXT_LAYOUT
 #define CV_FP_NEXT_NUMBER "2"
@@ -56,7 +56,7 @@
 #define CV_FP_MAP_FLOWS	    ("cv_flows_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
 #define CV_FP_MAP_PEERS	    "cv_peers_1"
-#define CV_FP_MAP_TRAFFIC   "cv_traffic_1"
+#define CV_FP_MAP_TRAFFIC   ("cv_traffic_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
 
@@ -215,6 +215,7 @@ struct cv_fp_traffic {
 	__u64 rx_bytes;
 	__u64 tx_packets;
 	__u64 tx_bytes;
+	CV_FP_NEXT_FIELD
 };
 
 /* cv_permits: may this packet come in, and through which tunnel? */

@@ -13,6 +13,7 @@
 #define cv_tunnels_1  cv_tunnels_2
 #define cv_counters_1 cv_counters_2
 #define cv_flows_1    cv_flows_2
+#define cv_traffic_1  cv_traffic_2
 #endif
 
 /* The section's name is libbpf's; a map's is its variable's, hence the numbers in them. */

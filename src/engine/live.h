@@ -26,11 +26,12 @@ struct cv_live_lane {
 	int queue;     /* descriptor of the TUN queue */
 	int dev_index; /* of config.dev, 0 while there is none; kept by the worker */
 	uint32_t mtu;  /* of the tunnel's device, 0: not known; kept by the worker */
+	/* Who was asked for last (if recent is not NULL), and who that is. */
+	__be32 recent_address;
+	struct cv_live_peer *recent;
+	struct cv_live_peer *peers; /* one for each of the owners' peers, in their order; NULL */
+	struct cv_live_peer others; /* all who are not declared; nobody reads its counters */
 	struct cv_counters counters;
-	struct cv_live_peer *peers;  /* one for each of the owners' peers, in their order; NULL */
-	struct cv_live_peer *recent; /* whom the last packet was of, if not NULL, … */
-	__be32 recent_address;	     /* … and what was asked for then */
-	struct cv_live_peer others;  /* all who are not declared; nobody reads the counters */
 } __attribute__((aligned(64)));
 
 struct cv_live_tunnel {

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=engine,fastpath,endpoints,mixed
+# tests/run: parallel modes=engine,fastpath,endpoints,mixed needs=build/next
 """
 What is counted of each peer of the pools' device: exactly what the tunnel counts, each packet for
 one peer. The network is that of zones.py:
@@ -11,15 +11,18 @@ one peer. The network is that of zones.py:
 """
 
 import json
+import os
 import re
 import signal
 import socket
 
+import culvert
 import net
 import tap
 from transfer import tcp_transfer
 from zones import DEVICE, NODES, Zones
 
+NEXT = os.path.join(os.path.dirname(culvert.BUILD), "build", "next")
 MEMBERS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
 NOTHING = dict.fromkeys(MEMBERS, 0)
 zones = Zones()
@@ -164,6 +167,27 @@ def restart():
                    for p in before for m in MEMBERS), "… each for whom it was", (before, after))
 
 
+def upgrade():
+    """To a version whose maps have another layout, and back: nothing of the fast path's is lost."""
+    daemon = zones.daemons["b1"]
+    if not daemon.has_fastpath:
+        return
+    daemon.stop()
+    daemon.start()
+    build, before = daemon.build, settled("b1")
+    tap.ok(before["a1"]["rx_packets"] > 0, "something is counted", before)
+    for what, daemon.build in (("upgrade", NEXT), ("rollback", build)):
+        daemon.stop()
+        daemon.start()
+        tap.equal(settled("b1"), before, f"{what}: the counters stay")
+        tap.ok(ping("b1", "a1", 2), "… and go on:")
+        tap.equal(settled("b1")["a1"]["rx_packets"], before["a1"]["rx_packets"] + 2, "… two more")
+        tap.equal(added(*peers("b1").values()), tunnel("b1")[0], "… as the tunnel's")
+        daemon.stop()
+        daemon.start()
+        before = settled("b1")
+
+
 def anew():
     """A peer that stays keeps its counters; one that was gone begins at 0."""
     zones.apply(zones.manifest("Always"))
@@ -179,5 +203,5 @@ def anew():
 
 
 if __name__ == "__main__":
-    tap.main([pings, datagrams, super_packets, direct, shown, restart, anew, zones.clean_end],
+    tap.main([pings, datagrams, super_packets, direct, shown, restart, upgrade, anew, zones.clean_end],
              zones.before, zones.after)
