@@ -195,6 +195,37 @@ static void test_routes_still_refuse(void **state)
 	assert_string_equal(fate(fixture, B1, "10.244.1.1"), OWN);
 }
 
+/* The outer destination of a packet to POD_B that is in the device; 0: it is dropped. */
+static __be32 sent_to(struct fixture *fixture)
+{
+	struct world_list *sent = &fixture->world->sent;
+	const struct header_of of = {
+		.source = world_addr(POD_A),
+		.destination = world_addr(POD_B),
+	};
+	uint8_t inner[256];
+	uint32_t length = write_ipv4(inner, &of, NULL, 64);
+
+	world_forget_outputs(fixture->world);
+	world_out(fixture->world, fixture->tunnel, NULL, inner, length);
+	return sent->count ? sent->items[0].destination : 0;
+}
+
+/* Routing sends its like another way since a moment ago: it is the owner's all the same. */
+static void test_what_is_in_the_device_goes_to_the_owner(void **state)
+{
+	struct fixture *fixture = *state;
+
+	route_back(fixture, RTN_UNICAST, WORLD_ETH0, ROUTER);
+	assert_int_not_equal(sent_to(fixture), world_addr(B1));
+	declare(fixture, B1);
+	assert_int_equal(sent_to(fixture), world_addr(B1));
+	world_unroute(fixture->world, "10.244.2.0/24");
+	/* A gateway through the device is the kernel's choice, and stands. */
+	route_back(fixture, RTN_UNICAST, WORLD_TUN0, B2);
+	assert_int_equal(sent_to(fixture), world_addr(B2));
+}
+
 /* A known node in another's name. */
 static void test_spoofed_sources_are_dropped(void **state)
 {
@@ -485,19 +516,13 @@ static void test_agrees_with_the_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_owner_may_whatever_the_way),
-		TEST(without_owners_the_tunnel_only),
-		TEST(routes_still_refuse),
-		TEST(spoofed_sources_are_dropped),
-		TEST(next_hops_need_not_own),
-		TEST(strangers_stay_strangers),
-		TEST(peers_may_send_from_their_own_address),
-		TEST(new_owners_count_at_once),
-		TEST(each_peer_is_counted),
-		TEST(who_stays_counts_on),
-		TEST(a_fixed_remote_stays_alone),
-		TEST(declared_peers_are_peers),
-		TEST(agrees_with_the_rule),
+		TEST(an_owner_may_whatever_the_way), TEST(without_owners_the_tunnel_only),
+		TEST(routes_still_refuse),	     TEST(what_is_in_the_device_goes_to_the_owner),
+		TEST(spoofed_sources_are_dropped),   TEST(next_hops_need_not_own),
+		TEST(strangers_stay_strangers),	     TEST(peers_may_send_from_their_own_address),
+		TEST(new_owners_count_at_once),	     TEST(each_peer_is_counted),
+		TEST(who_stays_counts_on),	     TEST(a_fixed_remote_stays_alone),
+		TEST(declared_peers_are_peers),	     TEST(agrees_with_the_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
