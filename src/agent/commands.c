@@ -10,6 +10,7 @@
 #include "agent/commands_endpoint.h"
 #include "agent/commands_resource.h"
 #include "agent/control.h"
+#include "agent/json_text.h"
 #include "agent/log.h"
 #include "agent/node_json.h"
 #include "agent/request.h"
@@ -68,7 +69,7 @@ static void find_in_force(const struct cv_commands *commands, struct in_force *r
 	if (commands->fastpath)
 		count = cv_fastpath_underlays(commands->fastpath, names, UNDERLAYS_MAX);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(ret->underlays, json_string(names[i]));
+		json_array_append_new(ret->underlays, cv_json_text(names[i]));
 	count = cv_endpoint_set_count(commands->endpoints);
 	ret->endpoints = (json_int_t)count;
 	for (size_t i = 0; i < count; i++) {
@@ -81,8 +82,8 @@ static void find_in_force(const struct cv_commands *commands, struct in_force *r
 /* no_fastpath: NULL when it is on. */
 static json_t *fastpath_to_json(const struct in_force *in_force, const char *no_fastpath)
 {
-	return json_pack("{s:s, s:s?, s:O, s:I, s:I}", "state", no_fastpath ? "off" : "on",
-			 "reason", no_fastpath, "underlays", in_force->underlays, "endpoints",
+	return json_pack("{s:s, s:o, s:O, s:I, s:I}", "state", no_fastpath ? "off" : "on", "reason",
+			 cv_json_text(no_fastpath), "underlays", in_force->underlays, "endpoints",
 			 in_force->endpoints, "bypassed", in_force->bypassed);
 }
 
@@ -91,9 +92,7 @@ static json_t *status_to_json(const struct cv_tunnel_status *status,
 {
 	json_t *json = json_pack("{s:o}", "config", cv_tunnel_config_to_json(status->config));
 
-	json_object_set_new(json, "owner",
-			    *status->config->owner ? json_string(status->config->owner)
-						   : json_null());
+	json_object_set_new(json, "owner", cv_json_text_or_null(status->config->owner));
 	json_object_set_new(json, "ifindex",
 			    status->ifindex ? json_integer(status->ifindex) : json_null());
 	json_object_set_new(json, "mtu", status->mtu ? json_integer(status->mtu) : json_null());
@@ -101,7 +100,7 @@ static json_t *status_to_json(const struct cv_tunnel_status *status,
 	json_object_set_new(json, "up", json_boolean(status->up));
 	json_object_set_new(json, "state", json_string(status->active ? "active" : "suspended"));
 	if (!status->active)
-		json_object_set_new(json, "reason", json_string(status->reason));
+		json_object_set_new(json, "reason", cv_json_text(status->reason));
 	json_object_set_new(json, "fastpath", fastpath_to_json(in_force, status->no_fastpath));
 	return json;
 }
@@ -186,11 +185,12 @@ static json_t *status(const struct cv_commands *commands)
 	cv_engine_counters(commands->engine, &counters);
 	if (commands->fastpath)
 		cv_fastpath_counters(commands->fastpath, 0, &counters, &share);
-	json = json_pack(
-		"{s:s, s:i, s:s, s:i, s:i, s:s?, s:o}", "version", CV_VERSION, "pid", (int)getpid(),
-		"run_dir", commands->run_dir, "workers", (int)cv_engine_workers(commands->engine),
-		"tunnels", (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
-		*kernel_tunnel ? kernel_tunnel : NULL, "counters", counters_to_json(&counters));
+	json = json_pack("{s:s, s:i, s:o, s:i, s:i, s:o, s:o}", "version", CV_VERSION, "pid",
+			 (int)getpid(), "run_dir", cv_json_text(commands->run_dir), "workers",
+			 (int)cv_engine_workers(commands->engine), "tunnels",
+			 (int)cv_tunnel_set_count(commands->set), "kernel_tunnel",
+			 cv_json_text_or_null(kernel_tunnel), "counters",
+			 counters_to_json(&counters));
 	json_object_set_new(json, "capture", cv_capturers_status(commands->capturers));
 	json_object_set_new(json, "fastpath", fastpath_to_json(&in_force, no_fastpath));
 	json_decref(in_force.underlays);

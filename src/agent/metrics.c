@@ -184,7 +184,9 @@ static void print_node_info(const struct scrape *scrape, struct cv_metrics_write
 static void print_node_address(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	if (scrape->intent)
-		cv_metrics_sample(writer, scrape->intent->self.address != 0, "");
+		cv_metrics_sample(writer,
+				  scrape->intent->self.address && !scrape->intent->self.problem[0],
+				  "");
 }
 
 static void print_resources(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -239,18 +241,13 @@ static void for_each_pool(const struct scrape *scrape, struct cv_metrics_writer 
 static void print_one_pool(const struct scrape *scrape, struct cv_metrics_writer *writer,
 			   const struct cv_resource *pool)
 {
-	static const char *const modes[] = {
-		[CV_IPIP_NEVER] = "Never",
-		[CV_IPIP_ALWAYS] = "Always",
-		[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-	};
 	char cidr[CV_PREFIX_TEXT_MAX];
 
 	(void)scrape;
-	cv_metrics_sample(writer, 1, "pool cidr ipip_mode nat_outgoing disabled", pool->name,
-			  cv_prefix_format(&pool->pool.cidr, cidr), modes[pool->pool.ipip_mode],
-			  pool->pool.nat_outgoing ? "true" : "false",
-			  pool->pool.disabled ? "true" : "false");
+	cv_metrics_sample(
+		writer, 1, "pool cidr ipip_mode nat_outgoing disabled", pool->name,
+		cv_prefix_format(&pool->pool.cidr, cidr), cv_ipip_mode_name(pool->pool.ipip_mode),
+		pool->pool.nat_outgoing ? "true" : "false", pool->pool.disabled ? "true" : "false");
 }
 
 static void print_pools(const struct scrape *scrape, struct cv_metrics_writer *writer)
@@ -287,18 +284,6 @@ static void print_pool_device(const struct scrape *scrape, struct cv_metrics_wri
 
 /* ---- decisions ------------------------------------------------------------------------------ */
 
-/* "mixed": its prefixes are in pools that differ; "none": it has none, or none that is reached. */
-static const char *path_of(const struct cv_peer_intent *peer)
-{
-	if (!peer->prefixes || !(peer->tunnelled + peer->direct + peer->underlay))
-		return "none";
-	if (peer->tunnelled == peer->prefixes)
-		return "tunnel";
-	if (peer->direct == peer->prefixes)
-		return "direct";
-	return peer->underlay == peer->prefixes ? "underlay" : "mixed";
-}
-
 static void print_peers(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
 	static const char *const paths[] = {"tunnel", "direct", "underlay", "mixed", "none"};
@@ -308,7 +293,7 @@ static void print_peers(const struct scrape *scrape, struct cv_metrics_writer *w
 		size_t count = 0;
 
 		for (size_t j = 0; j < intent->peer_count; j++)
-			count += !strcmp(path_of(&intent->peers[j]), paths[i]);
+			count += !strcmp(cv_peer_path_name(&intent->peers[j]), paths[i]);
 		cv_metrics_sample(writer, (double)count, "path", paths[i]);
 	}
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* protocol.md has the form of what is written here. */
+/*
+ * What the node agent knows, as JSON in the form of protocol.md. Strings of others (names of
+ * devices and files, and the messages with them) go through cv_json_text.
+ */
 #include "agent/node_json.h"
 
 #include <arpa/inet.h>
@@ -7,18 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const modes[] = {
-	[CV_IPIP_NEVER] = "Never",
-	[CV_IPIP_ALWAYS] = "Always",
-	[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-};
+#include "agent/json_text.h"
+#include "routing/wanted.h"
 
 json_t *cv_messages_to_json(const struct cv_messages *messages)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < messages->count; i++)
-		json_array_append_new(array, json_string(messages->texts[i]));
+		json_array_append_new(array, cv_json_text(messages->texts[i]));
 	return array;
 }
 
@@ -30,25 +30,22 @@ static json_t *address_to_json(__be32 address, uint8_t length)
 	return address ? json_string(cv_prefix_format(&prefix, text)) : json_null();
 }
 
-static json_t *text_or_null(const char *text)
-{
-	return text && *text ? json_string(text) : json_null();
-}
-
 static json_t *self_to_json(const struct cv_self *self)
 {
-	return json_pack("{s:s, s:o, s:o, s:o}", "name", self->name, "address",
+	return json_pack("{s:o, s:o, s:o, s:o}", "name", cv_json_text(self->name), "address",
 			 address_to_json(self->address, self->prefix_length), "how",
-			 text_or_null(self->how), "problem", text_or_null(self->problem));
+			 cv_json_text_or_null(self->how), "problem",
+			 cv_json_text_or_null(self->problem));
 }
 
 static json_t *store_to_json(const struct cv_store *store)
 {
 	const struct cv_snapshot *snapshot = cv_store_snapshot(store);
 
-	return json_pack("{s:s, s:s, s:I, s:o}", "directory", cv_store_directory(store), "digest",
-			 snapshot->digest, "resources", (json_int_t)snapshot->count, "problem",
-			 text_or_null(cv_store_problem(store)));
+	return json_pack("{s:o, s:s, s:I, s:o}", "directory",
+			 cv_json_text(cv_store_directory(store)), "digest", snapshot->digest,
+			 "resources", (json_int_t)snapshot->count, "problem",
+			 cv_json_text_or_null(cv_store_problem(store)));
 }
 
 static json_t *pools_to_json(const struct cv_intent *intent)
@@ -66,11 +63,11 @@ static json_t *pools_to_json(const struct cv_intent *intent)
 		for (size_t j = 0; j < intent->decision_count; j++)
 			blocks += intent->decisions[j].claim.pool == pools[i];
 		json_array_append_new(
-			array,
-			json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name, "cidr",
-				  cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
-				  modes[pool->ipip_mode], "nat_outgoing", (int)pool->nat_outgoing,
-				  "disabled", (int)pool->disabled, "blocks", blocks));
+			array, json_pack("{s:s, s:s, s:s, s:b, s:b, s:I}", "name", pools[i]->name,
+					 "cidr", cv_prefix_format(&pool->cidr, cidr), "ipip_mode",
+					 cv_ipip_mode_name(pool->ipip_mode), "nat_outgoing",
+					 (int)pool->nat_outgoing, "disabled", (int)pool->disabled,
+					 "blocks", blocks));
 	}
 	return array;
 }
@@ -88,28 +85,15 @@ static json_t *device_to_json(const struct cv_node_agent *node, struct cv_tunnel
 		if (!strcmp(cv_tunnel_set_config(tunnels, i)->name, name))
 			cv_tunnel_set_status(tunnels, i, &status);
 	}
-	return json_pack("{s:s, s:o, s:b, s:I, s:o, s:s, s:o, s:o}", "name", name, "address",
-			 address_to_json(intent->tunnel_address, 32), "address_chosen",
+	return json_pack("{s:o, s:o, s:b, s:I, s:o, s:s, s:o, s:o}", "name", cv_json_text(name),
+			 "address", address_to_json(intent->tunnel_address, 32), "address_chosen",
 			 (int)intent->tunnel_address_chosen, "mtu", (json_int_t)status.mtu,
-			 "mtu_how", text_or_null(intent->mtu_how), "state",
+			 "mtu_how", cv_json_text_or_null(intent->mtu_how), "state",
 			 status.active && status.up ? "active" : "suspended", "problem",
-			 text_or_null(report->device_problem[0] ? report->device_problem
-				      : status.active		? ""
-								: status.reason),
-			 "no_fastpath", text_or_null(status.no_fastpath));
-}
-
-static const char *path_of(const struct cv_peer_intent *peer)
-{
-	if (!peer->prefixes)
-		return "none";
-	if (peer->tunnelled == peer->prefixes)
-		return "tunnel";
-	if (peer->direct == peer->prefixes)
-		return "direct";
-	if (peer->underlay == peer->prefixes)
-		return "underlay";
-	return peer->tunnelled || peer->direct || peer->underlay ? "mixed" : "none";
+			 cv_json_text_or_null(report->device_problem[0] ? report->device_problem
+					      : status.active		? ""
+									: status.reason),
+			 "no_fastpath", cv_json_text_or_null(status.no_fastpath));
 }
 
 /* What the pool device has counted, for a search. */
@@ -137,7 +121,7 @@ static json_t *peer_to_json(const struct cv_peer_intent *peer, const struct traf
 {
 	return json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "name", peer->node->name,
 			 "address", address_to_json(peer->address, peer->prefix_length), "path",
-			 path_of(peer), "reason",
+			 cv_peer_path_name(peer), "reason",
 			 peer->prefixes ? cv_path_reason_text(peer->reason) : "it owns no prefix",
 			 "prefixes", (json_int_t)peer->prefixes, "tunnelled",
 			 (json_int_t)peer->tunnelled, "direct", (json_int_t)peer->direct,
@@ -165,10 +149,18 @@ static json_t *peers_to_json(const struct cv_node_agent *node, const struct cv_t
 static json_t *warnings_to_json(const struct cv_node_agent *node)
 {
 	const struct cv_messages *files = cv_store_warnings(cv_node_store(node));
-	json_t *array = cv_messages_to_json(&cv_node_intent(node)->warnings);
+	const struct cv_intent *intent = cv_node_intent(node);
+	const struct cv_node_report *report = cv_node_report(node);
+	json_t *array = cv_messages_to_json(&intent->warnings);
 
+	/* With a pool device, it is told there. */
+	if (report->device_problem[0] && !intent->has_device)
+		json_array_append_new(array, cv_json_text(report->device_problem));
 	for (size_t i = 0; i < files->count; i++)
-		json_array_append_new(array, json_string(files->texts[i]));
+		json_array_append_new(array, cv_json_text(files->texts[i]));
+	/* Else it is the pool device's problem; a Tunnel may have one without. */
+	if (!cv_node_intent(node)->has_device && cv_node_report(node)->device_problem[0])
+		json_array_append_new(array, cv_json_text(cv_node_report(node)->device_problem));
 	return array;
 }
 
@@ -187,12 +179,12 @@ void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *
 		status, "routes",
 		json_pack("{s:I, s:I, s:o, s:I, s:i}", "wanted", (json_int_t)intent->route_count,
 			  "failed", (json_int_t)report->routes_failed, "first_failure",
-			  text_or_null(report->route_failure), "repaired",
+			  cv_json_text_or_null(report->route_failure), "repaired",
 			  (json_int_t)report->routes_repaired, "protocol", (int)intent->protocol));
 	json_object_set_new(status, "nat",
 			    json_pack("{s:b, s:b, s:o}", "wanted", (int)intent->nat.wanted,
 				      "in_force", (int)report->nat_in_force, "problem",
-				      text_or_null(report->nat_problem)));
+				      cv_json_text_or_null(report->nat_problem)));
 	json_object_set_new(
 		status, "reconcile",
 		json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)report->reconciles, "errors",
@@ -205,7 +197,7 @@ void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *
 
 static void add_line(json_t *lines, const char *text)
 {
-	json_array_append_new(lines, json_string(text));
+	json_array_append_new(lines, cv_json_text(text));
 }
 
 static json_t *next_steps(const struct cv_intent *intent)
@@ -218,6 +210,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 	cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &tunnels);
 	if (intent->self.problem[0])
 		add_line(lines, intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && intent->overlay.encapsulated.count)
+		add_line(lines, cv_intent_ipip_off_text);
 	if (!pools) {
 		if (!tunnels)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");
@@ -232,10 +226,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 			 intent->self.name, "ADDR/LEN");
 		add_line(lines, text);
 	}
-	for (size_t i = 0; i < intent->warnings.count; i++) {
-		if (!strncmp(intent->warnings.texts[i], "this node owns no block", 23))
-			add_line(lines, intent->warnings.texts[i]);
-	}
+	if (intent->no_block)
+		add_line(lines, intent->no_block);
 	if (intent->peer_count) {
 		snprintf(text, sizeof(text), "culvert doctor %s", intent->peers[0].node->name);
 		add_line(lines, text);

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A trace asks the kernel what it would ask itself: the route of the inner packet, then, where that
+ * leads into a tunnel, the route of the outer one. What resources say (pool, owner, decision) is
+ * told before it, and a "conflict" where another route than ours was found.
+ *
+ * NAT alone is not asked but judged here, by the same intent as the rules are made of
+ * (routing/nat.c), in their order; tests/packet/trace.t holds all of it against real packets.
+ */
 #include "agent/trace.h"
 
 #include <arpa/inet.h>
@@ -8,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/json_text.h"
 #include "agent/node.h"
 #include "net/route.h"
 #include "wire/ipip.h"
@@ -24,7 +33,8 @@ struct trace {
 	struct cv_route route;		       /* the kernel's choice */
 	const struct cv_tunnel_config *tunnel; /* it leads into; NULL: into none */
 	__be32 outer_destination;
-	uint32_t mtu; /* of the inner packet, bytes */
+	__be32 nat_source; /* what the source becomes; 0: it stays, or nobody knows */
+	uint32_t mtu;	   /* of the inner packet, bytes */
 	const char *verdict;
 	json_t *steps;
 };
@@ -39,8 +49,8 @@ __attribute__((format(printf, 4, 5))) static void step(struct trace *trace, cons
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	json_array_append_new(trace->steps,
-			      json_pack("{s:s, s:s, s:s?}", "step", name, "text", text, "reason",
-					reason && *reason ? reason : NULL));
+			      json_pack("{s:s, s:o, s:o}", "step", name, "text", cv_json_text(text),
+					"reason", cv_json_text_or_null(reason)));
 }
 
 static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
@@ -57,7 +67,7 @@ static const char *device_name(const struct trace *trace, int index)
 	return interface ? interface->name : "a device";
 }
 
-/* ---- where it comes from ------------------------------------------------------------- */
+/* ---- where it comes from --------------------------------------------------------------------- */
 
 static int find_source(struct trace *trace, struct cv_error *error)
 {
@@ -99,12 +109,7 @@ static int find_source(struct trace *trace, struct cv_error *error)
 	return 0;
 }
 
-/* ---- what resources say ------------------------------------------------------------------ */
-
-static const char *mode_name(enum cv_ipip_mode mode)
-{
-	return mode == CV_IPIP_ALWAYS ? "Always" : mode == CV_IPIP_NEVER ? "Never" : "CrossSubnet";
-}
+/* ---- what resources say ---------------------------------------------------------------------- */
 
 static void tell_pool(struct trace *trace)
 {
@@ -125,15 +130,21 @@ static void tell_pool(struct trace *trace)
 		     "%s is in IPPool %s (%s), but not of the overlay", text, pool->name, cidr);
 	else
 		step(trace, "pool", NULL, "%s is in IPPool %s (%s, ipipMode %s)", text, pool->name,
-		     cidr, mode_name(pool->pool.ipip_mode));
+		     cidr, cv_ipip_mode_name(pool->pool.ipip_mode));
 }
 
 static const struct cv_decision *tell_owner(struct trace *trace)
 {
 	const struct cv_decision *decision = cv_intent_decision(trace->intent, trace->question.to);
+	const struct cv_hole *hole =
+		cv_overlay_hole_of(&trace->intent->overlay, trace->question.to);
 	const struct cv_claim *claim;
 	char prefix[CV_PREFIX_TEXT_MAX];
 
+	if (hole && (hole->reason == CV_HOLE_NODE || hole->reason == CV_HOLE_EXTERNAL)) {
+		step(trace, "owner", NULL, "it is the host's, whoever has declared what it is in");
+		return NULL;
+	}
 	if (!decision) {
 		step(trace, "owner", NULL, "no node has declared it (BlockAffinity, Workload)");
 		return NULL;
@@ -220,8 +231,22 @@ static bool tell_route(struct trace *trace)
 	return true;
 }
 
-/* ---- the tunnel
- * ---------------------------------------------------------------------------------- */
+/* ---- the tunnel ------------------------------------------------------------------------------ */
+
+/* The outer packet's way may be narrower than the device says: by its route, or as ICMP has told.
+ */
+static void tell_path_mtu(struct trace *trace, uint32_t route_mtu)
+{
+	uint32_t learned = cv_engine_path_mtu(trace->commands->engine, trace->outer_destination);
+	uint32_t outer = learned && learned < route_mtu ? learned : route_mtu;
+
+	if (outer == learned && learned)
+		step(trace, "path-mtu", "learned of ICMP", "%u bytes to the other end", learned);
+	if (outer < CV_IPV4_MTU_MIN)
+		outer = CV_IPV4_MTU_MIN;
+	if (outer - CV_IPIP_OVERHEAD < trace->mtu)
+		trace->mtu = outer - CV_IPIP_OVERHEAD;
+}
 
 static void tell_tunnel(struct trace *trace)
 {
@@ -240,6 +265,7 @@ static void tell_tunnel(struct trace *trace)
 	address_text(trace->outer_destination, outer);
 	if (rc || tunnel_of(trace, route.oif)) {
 		trace->verdict = "refused";
+		trace->outer_destination = 0;
 		step(trace, "outer", rc ? strerror(-rc) : "it would go into a tunnel again",
 		     "there is no way to %s", outer);
 		return;
@@ -253,12 +279,10 @@ static void tell_tunnel(struct trace *trace)
 		     device_name(trace, route.oif));
 	else
 		step(trace, "outer", NULL, "on link, dev %s", device_name(trace, route.oif));
-	if (route.mtu && route.mtu - CV_IPIP_OVERHEAD < trace->mtu)
-		trace->mtu = route.mtu - CV_IPIP_OVERHEAD;
+	tell_path_mtu(trace, route.mtu);
 }
 
-/* ---- NAT
- * ---------------------------------------------------------------------------------------------- */
+/* ---- NAT ------------------------------------------------------------------------------------- */
 
 static bool is_in(const struct cv_prefix *prefixes, size_t count, __be32 address)
 {
@@ -269,41 +293,71 @@ static bool is_in(const struct cv_prefix *prefixes, size_t count, __be32 address
 	return false;
 }
 
+/*
+ * The kernel's own choice for "masquerade" (inet_select_addr): of the device's addresses the one
+ * whose network has the next hop, else the first. A route's "src" has no say in it.
+ */
+static __be32 masquerade_address(const struct trace *trace)
+{
+	__be32 next_hop = trace->route.gateway ? trace->route.gateway : trace->question.to;
+	const struct cv_facts *facts = trace->facts;
+	__be32 first = 0;
+
+	for (size_t i = 0; i < facts->address_count; i++) {
+		const struct cv_fact_address *have = &facts->addresses[i];
+		struct cv_prefix network =
+			cv_prefix_of(have->address.address, have->address.length);
+
+		if (have->ifindex != trace->route.oif)
+			continue;
+		if (cv_prefix_has(&network, next_hop))
+			return have->address.address;
+		if (!first)
+			first = have->address.address;
+	}
+	return first;
+}
+
+static void tell_translation(struct trace *trace, __be32 source, const char *reason)
+{
+	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
+
+	trace->nat_source = source;
+	step(trace, "nat", reason, "%s becomes %s", address_text(trace->source, from),
+	     source ? address_text(source, to) : "an address of another device");
+}
+
+/* In the order of the rules (routing/nat.c): the first that fits has the say. */
 static void tell_nat(struct trace *trace)
 {
 	const struct cv_nat_intent *nat = &trace->intent->nat;
-	struct cv_route_flow flow = {.destination = trace->question.to};
-	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
-	struct cv_route route = {.source = 0};
 	bool is_pool_device =
 		trace->tunnel && nat->device[0] && !strcmp(trace->tunnel->name, nat->device);
+	bool is_overlays = is_in(nat->overlay, nat->overlay_count, trace->source);
+	bool is_to_overlay = is_in(nat->overlay, nat->overlay_count, trace->question.to);
+	const char *kept = NULL;
+	char from[INET_ADDRSTRLEN];
 
 	if (!nat->wanted || !trace->source)
 		return;
-	address_text(trace->source, from);
-	if (is_pool_device && trace->is_local && nat->tunnel_address &&
-	    trace->source != nat->tunnel_address) {
-		step(trace, "nat", "answers must come back by the tunnel", "%s becomes %s", from,
-		     address_text(nat->tunnel_address, to));
-		return;
-	}
-	if (is_pool_device || !is_in(nat->sources, nat->source_count, trace->source))
-		return;
-	if (is_in(nat->overlay, nat->overlay_count, trace->question.to)) {
-		step(trace, "nat", "from overlay to overlay", "%s stays", from);
-		return;
-	}
-	if (is_in(nat->hosts, nat->host_count, trace->question.to)) {
-		step(trace, "nat", "natOutgoingExclusions: IPPoolsAndHostIPs", "%s stays", from);
-		return;
-	}
-	cv_route_get(trace->commands->nl, &flow, &route);
-	step(trace, "nat", "natOutgoing, out of the overlay", "%s becomes %s", from,
-	     address_text(nat->address ? nat->address : route.source, to));
+	if (is_overlays && is_to_overlay)
+		kept = "from overlay to overlay";
+	else if (is_overlays && is_in(nat->hosts, nat->host_count, trace->question.to))
+		kept = "natOutgoingExclusions: IPPoolsAndHostIPs";
+	else if (is_overlays && is_pool_device)
+		kept = "from the overlay, by the tunnel";
+	if (kept)
+		step(trace, "nat", kept, "%s stays", address_text(trace->source, from));
+	else if (is_pool_device && trace->is_local && nat->tunnel_address &&
+		 trace->source != nat->tunnel_address)
+		tell_translation(trace, nat->tunnel_address,
+				 "answers must come back by the tunnel");
+	else if (is_in(nat->sources, nat->source_count, trace->source) && !is_to_overlay)
+		tell_translation(trace, nat->address ? nat->address : masquerade_address(trace),
+				 "natOutgoing, out of the overlay");
 }
 
-/* ---- how it is carried
- * ----------------------------------------------------------------------------------- */
+/* ---- how it is carried ----------------------------------------------------------------------- */
 
 static void tell_carriage(struct trace *trace)
 {
@@ -316,7 +370,7 @@ static void tell_carriage(struct trace *trace)
 		if (trace->is_local || !cv_endpoint_has_address(endpoint.config, trace->source))
 			continue;
 		step(trace, "endpoint", endpoint.in_force ? NULL : endpoint.reason,
-		     "%s is behind %s, %s", "the source", endpoint.config->dev,
+		     "the source is behind %s, %s", endpoint.config->dev,
 		     endpoint.in_force && trace->tunnel ? "past the host's stack"
 							: "through the host's stack");
 	}
@@ -335,9 +389,7 @@ static void tell_carriage(struct trace *trace)
 	     tunnel.no_fastpath ? "engine" : "fast path");
 }
 
-/* ---- all
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 static const char *verdict_without_tunnel(const struct trace *trace,
 					  const struct cv_decision *decision)
@@ -345,7 +397,7 @@ static const char *verdict_without_tunnel(const struct trace *trace,
 	const struct cv_peer_intent *peer = cv_intent_peer(trace->intent, trace->route.gateway);
 
 	if (decision && decision->path == CV_PATH_LOCAL)
-		return "local";
+		return peer ? "direct" : "local";
 	if (decision && peer && decision->claim.node == peer->node)
 		return "direct";
 	if (decision || cv_ranges_has(&trace->intent->overlay.space, trace->question.to))
@@ -353,19 +405,45 @@ static const char *verdict_without_tunnel(const struct trace *trace,
 	return "outside";
 }
 
+/* What the kernel's choice should be by our decision, and is not. */
 static bool differs(const struct trace *trace, const struct cv_decision *decision)
 {
-	if (!decision || !trace->verdict)
-		return false;
 	switch (decision->path) {
 	case CV_PATH_TUNNEL:
 	case CV_PATH_DIRECT:
 		return strcmp(trace->verdict, cv_path_name(decision->path)) != 0;
+	case CV_PATH_LOCAL:
+		/* Refused: an address of our block that nobody has. */
+		return strcmp(trace->verdict, "local") != 0 &&
+		       strcmp(trace->verdict, "refused") != 0;
 	case CV_PATH_UNDERLAY:
 		return !strcmp(trace->verdict, "tunnel");
-	default:
-		return false;
+	case CV_PATH_NONE:
+		break;
 	}
+	return false;
+}
+
+static void tell_conflict(struct trace *trace, const struct cv_decision *decision)
+{
+	if (decision && differs(trace, decision))
+		step(trace, "conflict",
+		     "another route, rule or setting wins over our route; see culvert doctor",
+		     "decided: %s, but the kernel: %s", cv_path_name(decision->path),
+		     trace->verdict);
+}
+
+/* Beyond the kernel's choice of a route. */
+static void tell_rest(struct trace *trace)
+{
+	if (trace->tunnel)
+		tell_tunnel(trace);
+	if (!strcmp(trace->verdict, "refused"))
+		return;
+	tell_nat(trace);
+	tell_carriage(trace);
+	if (trace->mtu && strcmp(trace->verdict, "refused"))
+		step(trace, "mtu", NULL, "%u bytes", trace->mtu);
 }
 
 int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *question,
@@ -379,7 +457,8 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 		.steps = json_array(),
 	};
 	const struct cv_decision *decision;
-	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN];
+	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN], nat[INET_ADDRSTRLEN];
+	bool is_routed;
 	int rc = find_source(&trace, error);
 
 	if (rc) {
@@ -388,23 +467,18 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 	}
 	tell_pool(&trace);
 	decision = tell_owner(&trace);
-	if (tell_route(&trace)) {
+	is_routed = tell_route(&trace);
+	if (is_routed)
 		trace.verdict = trace.tunnel ? "tunnel" : verdict_without_tunnel(&trace, decision);
-		if (trace.tunnel)
-			tell_tunnel(&trace);
-		tell_nat(&trace);
-		tell_carriage(&trace);
-		if (trace.mtu && strcmp(trace.verdict, "refused"))
-			step(&trace, "mtu", NULL, "%u bytes", trace.mtu);
-	}
-	if (differs(&trace, decision))
-		step(&trace, "conflict", "somebody else's route wins over ours; see culvert doctor",
-		     "decided: %s, but the kernel: %s", cv_path_name(decision->path),
-		     trace.verdict);
+	tell_conflict(&trace, decision);
+	if (is_routed)
+		tell_rest(&trace);
 	*ret_result = json_pack(
-		"{s:s, s:s?, s:s?, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
-		trace.source ? address_text(trace.source, source) : NULL, "device",
-		trace.route.oif ? device_name(&trace, trace.route.oif) : NULL, "outer_destination",
+		"{s:s, s:s?, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
+		trace.source ? address_text(trace.source, source) : NULL, "nat_source",
+		trace.nat_source ? address_text(trace.nat_source, nat) : NULL, "device",
+		cv_json_text(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
+		"outer_destination",
 		trace.outer_destination ? address_text(trace.outer_destination, outer) : NULL,
 		"mtu", (json_int_t)trace.mtu, "steps", trace.steps);
 	return 0;

@@ -33,16 +33,12 @@ static int report_usage(const struct cv_cli *cli, const struct cv_error *error)
 
 static int read_mode(const struct cv_cli *cli, enum cv_ipip_mode *ret_mode)
 {
-	static const char *const names[] = {
-		[CV_IPIP_NEVER] = "Never",
-		[CV_IPIP_ALWAYS] = "Always",
-		[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
-	};
+	const char *name;
 
 	if (!cli->mode)
 		return CV_CLI_DONE;
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcasecmp(names[i], cli->mode))
+	for (unsigned int i = 0; (name = cv_ipip_mode_name(i)); i++) {
+		if (strcasecmp(name, cli->mode))
 			continue;
 		*ret_mode = i;
 		return CV_CLI_DONE;

@@ -323,6 +323,19 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret)
 	start_world(engine);
 }
 
+uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote)
+{
+	struct timespec now;
+	uint32_t mtu;
+	bool error_waits;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	cv_remotes_read(engine->shared.lane.remotes, remote,
+			(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, &mtu,
+			&error_waits);
+	return mtu;
+}
+
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)
 {
 	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);

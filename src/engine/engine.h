@@ -24,6 +24,7 @@
 enum {
 	CV_ENGINE_WORKERS_MAX = 8,
 	CV_ENGINE_TUNNELS_MAX = 1024,
+	CV_ENGINE_OTHERS_MAX = 8,
 };
 
 struct cv_engine;
@@ -37,6 +38,13 @@ struct cv_engine_tunnel {
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
 	bool strict; /* nothing from strangers */
+	/*
+	 * Other addresses of this host, to which packets for it may come, too, where no tunnel is
+	 * meant by (remote, that address) and none takes what is left (any, any): senders may know
+	 * of a new address before we do.
+	 */
+	unsigned int other_count;
+	__be32 others[CV_ENGINE_OTHERS_MAX];
 };
 
 /*
@@ -89,6 +97,9 @@ int cv_engine_peer_counters(struct cv_engine *engine, int ifindex, struct cv_pee
 
 /* What belongs to no tunnel: packets without one, receive overflow, foreign ICMP. */
 void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
+
+/* The outer path MTU that ICMP has told of a remote, in bytes; 0: nothing is known. */
+uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote);
 
 /* The name of the tunnel with this device, or NULL; valid until it is deleted. */
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex);

@@ -42,6 +42,53 @@ static void hash_insert(uint16_t *hash, unsigned int at, unsigned int slot)
 	hash[at] = (uint16_t)(slot + 1);
 }
 
+static bool is_other(const struct cv_live_tunnel *tunnel, __be32 remote, __be32 local)
+{
+	if (tunnel->config.remote != remote)
+		return false;
+	for (unsigned int i = 0; i < tunnel->config.other_count; i++) {
+		if (tunnel->config.others[i] == local)
+			return true;
+	}
+	return false;
+}
+
+/* The tunnel of this pair; if there is none, one that has it by another of its addresses. */
+static struct cv_live_tunnel *find_pair(const struct cv_live *live, __be32 remote, __be32 local)
+{
+	struct cv_live_tunnel *other = NULL;
+	unsigned int at = hash_pair(remote, local);
+
+	for (; live->by_addresses[at]; at = (at + 1) % CV_LIVE_HASH_SIZE) {
+		struct cv_live_tunnel *tunnel = live->slots[live->by_addresses[at] - 1];
+
+		if (tunnel->config.remote == remote && tunnel->config.local == local)
+			return tunnel;
+		/* One of another hash may stand here, too. */
+		if (live->has_others && !other && is_other(tunnel, remote, local))
+			other = tunnel;
+	}
+	return other;
+}
+
+struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, __be32 local)
+{
+	struct cv_live_tunnel *tunnel = find_pair(live, remote, local);
+
+	return tunnel && tunnel->config.local == local ? tunnel : NULL;
+}
+
+/* The tunnels' own pairs are all there: they come first. */
+static void hash_others(struct cv_live *live, const struct cv_live_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < tunnel->config.other_count && !tunnel->config.remote; i++) {
+		__be32 other = tunnel->config.others[i];
+
+		if (!cv_live_exact(live, 0, other))
+			hash_insert(live->by_addresses, hash_pair(0, other), tunnel->slot);
+	}
+}
+
 static void rebuild_hashes(struct cv_live *live)
 {
 	memset(live->by_addresses, 0, sizeof(live->by_addresses));
@@ -55,19 +102,12 @@ static void rebuild_hashes(struct cv_live *live)
 			    hash_pair(tunnel->config.remote, tunnel->config.local), i);
 		hash_insert(live->by_device, hash_device(tunnel->config.ifindex), i);
 	}
-}
-
-struct cv_live_tunnel *cv_live_exact(const struct cv_live *live, __be32 remote, __be32 local)
-{
-	unsigned int at = hash_pair(remote, local);
-
-	for (; live->by_addresses[at]; at = (at + 1) % CV_LIVE_HASH_SIZE) {
-		struct cv_live_tunnel *tunnel = live->slots[live->by_addresses[at] - 1];
-
-		if (tunnel->config.remote == remote && tunnel->config.local == local)
-			return tunnel;
+	live->has_others = false;
+	live->has_others = !cv_live_exact(live, 0, 0);
+	for (unsigned int i = 0; live->has_others && i < CV_ENGINE_TUNNELS_MAX; i++) {
+		if (live->slots[i] && live->slots[i]->config.other_count)
+			hash_others(live, live->slots[i]);
 	}
-	return NULL;
 }
 
 int cv_live_add(struct cv_live *live, struct cv_live_tunnel *tunnel)
@@ -183,7 +223,8 @@ struct cv_live_peer *cv_live_peer(struct cv_live_tunnel *tunnel, unsigned int wo
 	if (!lane->peers)
 		return &lane->others;
 	if (!lane->recent || lane->recent_address != address) {
-		index = cv_owners_peer_index(&tunnel->owners, address);
+		index = cv_owners_peer_index(&tunnel->owners,
+					     cv_owners_now(&tunnel->owners, address));
 		lane->recent =
 			index < tunnel->owners.peer_count ? &lane->peers[index] : &lane->others;
 		lane->recent_address = address;
@@ -281,7 +322,7 @@ struct cv_live_tunnel *cv_live_lookup(const struct cv_live *live, unsigned int w
 	for (unsigned int i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct cv_live_tunnel *tunnel;
 
-		tunnel = cv_live_exact(live, order[i].remote, order[i].local);
+		tunnel = find_pair(live, order[i].remote, order[i].local);
 		if (!tunnel)
 			continue;
 		if (!tunnel->config.dev[0] || !ifindex ||

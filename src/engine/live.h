@@ -48,6 +48,7 @@ enum {
 struct cv_live {
 	struct cv_live_tunnel *slots[CV_ENGINE_TUNNELS_MAX]; /* NULL: free */
 	unsigned int count;
+	bool has_others; /* tunnels receive at their other addresses: no tunnel is (any, any) */
 	/* open addressing: slot + 1, 0 empty */
 	uint16_t by_addresses[CV_LIVE_HASH_SIZE]; /* (remote, local) */
 	uint16_t by_device[CV_LIVE_HASH_SIZE];	  /* ifindex */
@@ -74,7 +75,7 @@ void cv_live_owners_fini(struct cv_live_owners *next);
 /* Put them into a tunnel; what was in it is in *next then. Peers that stay count on. */
 void cv_live_owners_swap(struct cv_live_tunnel *tunnel, struct cv_live_owners *next);
 
-/* What this worker counts of a peer, whoever that is. */
+/* What this worker counts of a peer, whoever that is; by an address that it had before, too. */
 struct cv_live_peer *cv_live_peer(struct cv_live_tunnel *tunnel, unsigned int worker,
 				  __be32 address);
 

@@ -23,6 +23,7 @@ void cv_owners_fini(struct cv_owners *owners)
 {
 	free(owners->peers);
 	free(owners->ranges);
+	free(owners->formers);
 	*owners = (struct cv_owners){0};
 }
 
@@ -149,9 +150,12 @@ int cv_owners_copy(const struct cv_owners *owners, struct cv_owners *ret_copy)
 		.peer_count = owners->peer_count,
 		.ranges = copy_array(owners->ranges, owners->range_count, sizeof(*owners->ranges)),
 		.range_count = owners->range_count,
+		.formers =
+			copy_array(owners->formers, owners->former_count, sizeof(*owners->formers)),
+		.former_count = owners->former_count,
 	};
 
-	if (!copy.peers || !copy.ranges) {
+	if (!copy.peers || !copy.ranges || !copy.formers) {
 		cv_owners_fini(&copy);
 		return -ENOMEM;
 	}
@@ -161,8 +165,14 @@ int cv_owners_copy(const struct cv_owners *owners, struct cv_owners *ret_copy)
 
 bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b)
 {
-	if (a->peer_count != b->peer_count || a->range_count != b->range_count)
+	if (a->peer_count != b->peer_count || a->range_count != b->range_count ||
+	    a->former_count != b->former_count)
 		return false;
+	for (size_t i = 0; i < a->former_count; i++) {
+		if (a->formers[i].former != b->formers[i].former ||
+		    a->formers[i].now != b->formers[i].now)
+			return false;
+	}
 	for (size_t i = 0; i < a->peer_count; i++) {
 		if (a->peers[i] != b->peers[i])
 			return false;
@@ -178,7 +188,7 @@ bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b)
 
 /* ---- questions ------------------------------------------------------------------- */
 
-bool cv_owners_has_peer(const struct cv_owners *owners, __be32 address)
+static bool is_peer(const struct cv_owners *owners, __be32 address)
 {
 	return cv_owners_peer_index(owners, address) < owners->peer_count;
 }
@@ -191,6 +201,26 @@ size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address)
 				      : NULL;
 
 	return found ? (size_t)(found - owners->peers) : owners->peer_count;
+}
+
+static const struct cv_owner_former *find_former(const struct cv_owners *owners, __be32 address)
+{
+	/* The address comes first in the struct: the comparison of addresses serves. */
+	return owners->former_count ? bsearch(&address, owners->formers, owners->former_count,
+					      sizeof(*owners->formers), compare_addresses)
+				    : NULL;
+}
+
+bool cv_owners_has_peer(const struct cv_owners *owners, __be32 address)
+{
+	return is_peer(owners, address) || find_former(owners, address);
+}
+
+__be32 cv_owners_now(const struct cv_owners *owners, __be32 address)
+{
+	const struct cv_owner_former *former = find_former(owners, address);
+
+	return former ? former->now : address;
 }
 
 __be32 cv_owners_find(const struct cv_owners *owners, __be32 inner)
@@ -209,4 +239,19 @@ __be32 cv_owners_find(const struct cv_owners *owners, __be32 inner)
 	if (low == owners->range_count || owners->ranges[low].first > wanted)
 		return 0;
 	return owners->ranges[low].owner;
+}
+
+int cv_owners_add_former(struct cv_owners *owners, __be32 former, __be32 now)
+{
+	struct cv_owner_former *larger;
+
+	if (is_peer(owners, former) || find_former(owners, former))
+		return 0;
+	larger = realloc(owners->formers, (owners->former_count + 1) * sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	owners->formers = larger;
+	larger[owners->former_count++] = (struct cv_owner_former){former, now};
+	qsort(larger, owners->former_count, sizeof(*larger), compare_addresses);
+	return 0;
 }

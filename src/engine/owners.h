@@ -18,12 +18,20 @@ struct cv_owner_range {
 	__be32 owner;	      /* a peer's outer address */
 };
 
+/* An address that a peer had until a moment ago: others may not have heard of the new one yet. */
+struct cv_owner_former {
+	__be32 former;
+	__be32 now;
+};
+
 struct cv_owners {
 	__be32 *peers; /* sorted as numbers (ntohl): who may send at all */
 	size_t peer_count;
 	struct cv_owner_range
 		*ranges; /* sorted, without overlaps: of nested prefixes the longest has its part */
 	size_t range_count;
+	struct cv_owner_former *formers; /* sorted by former as numbers */
+	size_t former_count;
 };
 
 void cv_owners_fini(struct cv_owners *owners);
@@ -33,10 +41,20 @@ int cv_owners_copy(const struct cv_owners *owners, struct cv_owners *ret_copy);
 
 bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b);
 
+/* Who may send: peers, also from an address that one had before. */
 bool cv_owners_has_peer(const struct cv_owners *owners, __be32 address);
 
 /* A peer's place in the list, or peer_count: it is none. */
 size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address);
+
+/* A peer's address, where it may be a former one; else the address itself. */
+__be32 cv_owners_now(const struct cv_owners *owners, __be32 address);
+
+/*
+ * Let a peer also send from an address that it had before. Nothing, if that is a peer's now, or is
+ * there already. 0 or -ENOMEM.
+ */
+int cv_owners_add_former(struct cv_owners *owners, __be32 former, __be32 now);
 
 /* The peer that owns an inner address; 0: none. */
 __be32 cv_owners_find(const struct cv_owners *owners, __be32 inner);

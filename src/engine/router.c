@@ -498,7 +498,7 @@ static bool is_routed_back(const struct cv_router *router, const struct cv_live_
 	for (unsigned int i = 0; i < entry->count; i++) {
 		const struct cv_next_hop *hop = &entry->next_hops[i];
 
-		if (is_declared && hop->gateway == outer_source)
+		if (is_declared && hop->gateway == cv_owners_now(&tunnel->owners, outer_source))
 			return true;
 		if (hop->oif != tunnel->config.ifindex)
 			continue;
@@ -525,7 +525,8 @@ enum cv_drop cv_router_judge(struct cv_router *router, const struct cv_live_tunn
 	if (route_back(router, flow) || router->entry.type != RTN_UNICAST)
 		return CV_DROP_SOURCE_ROUTE_REFUSES;
 	if (is_routed_back(router, tunnel, outer_source, flow, is_declared) ||
-	    (is_declared && cv_owners_find(&tunnel->owners, flow->source) == outer_source))
+	    (is_declared && cv_owners_find(&tunnel->owners, flow->source) ==
+				    cv_owners_now(&tunnel->owners, outer_source)))
 		return CV_DROP_NONE;
 	return cv_router_is_peer(router, tunnel, outer_source) ? CV_DROP_SOURCE_NOT_ROUTED_BACK
 							       : CV_DROP_NOT_A_PEER;

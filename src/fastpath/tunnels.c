@@ -80,12 +80,74 @@ static void delete_pair(struct cv_fastpath *fastpath, const struct cv_fastpath_t
 		bpf_map_delete_elem(map, &pair);
 }
 
+/* Whether its other addresses are its own here, as engine/live.c has it. */
+static bool has_fallback(const struct cv_fastpath *fastpath)
+{
+	for (size_t i = 0; i < fastpath->tunnel_count; i++) {
+		if (!fastpath->tunnels[i].config.remote && !fastpath->tunnels[i].config.local)
+			return true;
+	}
+	return false;
+}
+
+static bool is_other(const struct cv_engine_tunnel *config, __be32 address)
+{
+	for (unsigned int i = 0; i < config->other_count; i++) {
+		if (config->others[i] == address)
+			return true;
+	}
+	return false;
+}
+
+/* Take out the pairs of what were its other addresses and are none of wanted (NULL: of nobody). */
+static void delete_others(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
+			  const struct cv_engine_tunnel *wanted)
+{
+	int map = fastpath->programs.map[CV_MAP_PAIRS];
+	unsigned int kept = 0;
+	__u32 ifindex;
+
+	for (unsigned int i = 0; i < tunnel->other_count; i++) {
+		struct cv_fp_pair pair = {.local = tunnel->others[i]};
+
+		if (wanted && is_other(wanted, pair.local)) {
+			tunnel->others[kept++] = pair.local;
+			continue;
+		}
+		if (pair.local != tunnel->entry.local &&
+		    !bpf_map_lookup_elem(map, &pair, &ifindex) &&
+		    ifindex == (__u32)tunnel->config.ifindex)
+			bpf_map_delete_elem(map, &pair);
+	}
+	tunnel->other_count = kept;
+}
+
+/* No pair of a tunnel's own is taken, and none is missed if there is no room. */
+static void write_others(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
+{
+	bool none = !tunnel->in_map || has_fallback(fastpath);
+	__u32 key = (__u32)tunnel->config.ifindex, ifindex = 0;
+	int map = fastpath->programs.map[CV_MAP_PAIRS];
+
+	delete_others(fastpath, tunnel, none ? NULL : &tunnel->config);
+	tunnel->other_count = 0;
+	for (unsigned int i = 0; i < tunnel->config.other_count && !none; i++) {
+		struct cv_fp_pair pair = {.local = tunnel->config.others[i]};
+
+		/* It may be there, also from an earlier daemon. */
+		if (!bpf_map_update_elem(map, &pair, &key, BPF_NOEXIST) ||
+		    (!bpf_map_lookup_elem(map, &pair, &ifindex) && ifindex == key))
+			tunnel->others[tunnel->other_count++] = pair.local;
+	}
+}
+
 static void remove_from_maps(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
 	__u32 key = (__u32)tunnel->config.ifindex;
 
 	if (!tunnel->in_map)
 		return;
+	delete_others(fastpath, tunnel, NULL);
 	delete_pair(fastpath, tunnel);
 	bpf_map_delete_elem(fastpath->programs.map[CV_MAP_TUNNELS], &key);
 	tunnel->in_map = false;
@@ -175,6 +237,8 @@ void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel 
 		remove_from_maps(fastpath, tunnel);
 	else if (!tunnel->in_map || memcmp(&entry, &tunnel->entry, sizeof(entry)) != 0)
 		write_tunnel(fastpath, tunnel, &entry);
+	if (tunnel->config.other_count || tunnel->other_count)
+		write_others(fastpath, tunnel);
 }
 
 int cv_fastpath_tunnel_set(struct cv_fastpath *fastpath, const struct cv_engine_tunnel *config)
@@ -222,6 +286,9 @@ static uint64_t hash_owners(const struct cv_owners *owners)
 		sum = mix(sum, (uint64_t)range->first << 32 | range->last);
 		sum = mix(sum, (CV_FORCE uint32_t)range->owner);
 	}
+	for (size_t i = 0; i < owners->former_count; i++)
+		sum = mix(sum, (uint64_t)(CV_FORCE uint32_t)owners->formers[i].former << 32 |
+				       (CV_FORCE uint32_t)owners->formers[i].now);
 	return sum;
 }
 
@@ -288,7 +355,7 @@ static bool pair_stays(const void *key, void *data)
 		return false;
 	tunnel = cv_fastpath_find_tunnel(fastpath, (int)ifindex);
 	return is_in_map(tunnel) && tunnel->config.remote == pair.remote &&
-	       tunnel->config.local == pair.local;
+	       (tunnel->config.local == pair.local || is_other(&tunnel->config, pair.local));
 }
 
 void cv_tunnels_sweep(struct cv_fastpath *fastpath)

@@ -387,19 +387,6 @@ static bool next_block(struct layout *layout, struct cv_prefix *ret_block)
 
 /* ---- printing -------------------------------------------------------------------- */
 
-static const char *mode_text(enum cv_ipip_mode mode)
-{
-	switch (mode) {
-	case CV_IPIP_NEVER:
-		return "Never";
-	case CV_IPIP_ALWAYS:
-		return "Always";
-	case CV_IPIP_CROSS_SUBNET:
-		return "CrossSubnet";
-	}
-	return "Never";
-}
-
 /* A name that YAML would take for a number, true or nothing is quoted. */
 static const char *quote_of(const char *name)
 {
@@ -458,8 +445,8 @@ static void print_pool(FILE *out, const struct layout *layout)
 		"  ipipMode: %s\n"
 		"  # What leaves the overlay gets its node's address, or (false) keeps its own.\n"
 		"  natOutgoing: %s\n",
-		cv_prefix_format(&input->pool, cidr), layout->length, mode_text(input->ipip_mode),
-		input->nat_outgoing ? "true" : "false");
+		cv_prefix_format(&input->pool, cidr), layout->length,
+		cv_ipip_mode_name(input->ipip_mode), input->nat_outgoing ? "true" : "false");
 }
 
 static void print_node(FILE *out, const struct cv_overlay_plan_node *node,

@@ -49,6 +49,17 @@ const char *cv_kind_name(enum cv_kind kind)
 	return kinds[kind].name;
 }
 
+const char *cv_ipip_mode_name(unsigned int mode)
+{
+	static const char *const names[] = {
+		[CV_IPIP_NEVER] = "Never",
+		[CV_IPIP_ALWAYS] = "Always",
+		[CV_IPIP_CROSS_SUBNET] = "CrossSubnet",
+	};
+
+	return mode < sizeof(names) / sizeof(names[0]) ? names[mode] : NULL;
+}
+
 const char *cv_kind_api_version(enum cv_kind kind)
 {
 	return kinds[kind].api_version;

@@ -162,6 +162,9 @@ void cv_resource_put(struct cv_resource *resource);
 
 /* "IPPool", "Node", …, as manifests have it; "projectcalico.org/v3" or "culvert/v1". */
 const char *cv_kind_name(enum cv_kind kind);
+
+/* "CrossSubnet", as manifests have it; NULL: there is no such mode. */
+const char *cv_ipip_mode_name(unsigned int mode);
 const char *cv_kind_api_version(enum cv_kind kind);
 
 /*

@@ -40,6 +40,10 @@ static const char *const reason_texts[] = {
 	[CV_REASON_IPIP_DISABLED] = "FelixConfiguration says ipipEnabled: false",
 };
 
+const char cv_intent_ipip_off_text[] = "FelixConfiguration says ipipEnabled: false, so nothing is "
+				       "tunnelled; if that was meant for "
+				       "Calico's Felix alone, remove the field here";
+
 const char *cv_path_name(enum cv_path path)
 {
 	return path_names[path];
@@ -48,6 +52,17 @@ const char *cv_path_name(enum cv_path path)
 const char *cv_path_reason_text(enum cv_path_reason reason)
 {
 	return reason_texts[reason];
+}
+
+const char *cv_peer_path_name(const struct cv_peer_intent *peer)
+{
+	if (!(peer->tunnelled + peer->direct + peer->underlay))
+		return path_names[CV_PATH_NONE];
+	if (peer->tunnelled == peer->prefixes)
+		return path_names[CV_PATH_TUNNEL];
+	if (peer->direct == peer->prefixes)
+		return path_names[CV_PATH_DIRECT];
+	return peer->underlay == peer->prefixes ? path_names[CV_PATH_UNDERLAY] : "mixed";
 }
 
 /* ---- peers ------------------------------------------------------------------------- */
@@ -124,6 +139,15 @@ static struct cv_peer_intent *find_peer(const struct cv_intent *intent, __be32 a
 	struct cv_peer_intent key = {.address = address};
 
 	return bsearch(&key, intent->peers, intent->peer_count, sizeof(key), by_peer_address);
+}
+
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path)
+{
+	for (size_t i = 0; i < intent->decision_count; i++) {
+		if (intent->decisions[i].path == path)
+			return true;
+	}
+	return false;
 }
 
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address)
@@ -278,6 +302,26 @@ static __be32 choose_address(const struct cv_intent *intent)
 	return 0;
 }
 
+/*
+ * Who hears of our new address before we do sends to it: we receive at all that this host has, but
+ * at those that are the overlay's.
+ */
+static void find_others(const struct cv_facts *facts, struct cv_intent *intent)
+{
+	for (size_t i = 0; i < facts->address_count; i++) {
+		const struct cv_fact_address *have = &facts->addresses[i];
+		__be32 address = have->address.address;
+
+		if (intent->other_count == CV_ENGINE_OTHERS_MAX)
+			return;
+		if (address == intent->self.address || !have->interface ||
+		    have->interface->is_ours || cv_tunnel_no_host(address) ||
+		    have->interface->flags & IFF_LOOPBACK || cv_intent_decision(intent, address))
+			continue;
+		intent->others[intent->other_count++] = address;
+	}
+}
+
 static void decide_device(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	const struct cv_resource *node = intent->self.node;
@@ -291,6 +335,7 @@ static void decide_device(const struct cv_decide_input *input, struct cv_intent 
 		intent->tunnel_address = choose_address(intent);
 		intent->tunnel_address_chosen = intent->tunnel_address != 0;
 	}
+	find_others(input->facts, intent);
 	cv_wanted_mtu(input, intent);
 }
 
@@ -320,6 +365,43 @@ static int make_overlay(const struct cv_decide_input *input, struct cv_intent *i
 	return rc;
 }
 
+/* ---- this node ------------------------------------------------------------------------- */
+
+static bool is_of_another(const struct cv_decide_input *input, const struct cv_self *self,
+			  __be32 address)
+{
+	size_t count;
+	struct cv_resource *const *nodes = cv_snapshot_kind(input->snapshot, CV_KIND_NODE, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (nodes[i] != self->node && nodes[i]->node.address == address)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An address that was there and is not at this moment (a card that is replaced, a lease that is
+ * renewed) stays this node's, with its problem told: without it there would be no pool device and
+ * no guard, and what is inner would leave by whatever route there is, unencapsulated.
+ */
+static void keep_lost_address(const struct cv_decide_input *input, struct cv_self *self)
+{
+	const struct cv_self *former = input->in_force ? &input->in_force->self : NULL;
+	const struct cv_node *node = self->node ? &self->node->node : NULL;
+
+	if (self->address || !former || !former->address ||
+	    (node && node->address && node->address != former->address) ||
+	    cv_facts_address(input->facts, former->address) ||
+	    is_of_another(input, self, former->address))
+		return;
+	self->address = former->address;
+	self->prefix_length =
+		node && node->has_prefix ? node->prefix_length : former->prefix_length;
+	self->ifindex = former->ifindex;
+	snprintf(self->how, sizeof(self->how), "it was there before");
+}
+
 /* ---- all ------------------------------------------------------------------------------- */
 
 static void take_messages(struct cv_messages *to, const struct cv_messages *from)
@@ -339,6 +421,7 @@ int cv_decide(const struct cv_decide_input *input, struct cv_intent *ret_intent)
 				  : CV_ROUTE_PROTOCOL;
 	cv_self_find(input->snapshot, input->node_name, input->detect, input->facts, input->nl,
 		     &intent.self);
+	keep_lost_address(input, &intent.self);
 	rc = make_overlay(input, &intent);
 	if (!rc)
 		rc = make_peers(input, &intent);

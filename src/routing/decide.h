@@ -3,6 +3,7 @@
 #ifndef CV_ROUTING_DECIDE_H
 #define CV_ROUTING_DECIDE_H
 
+#include "routing/formers.h"
 #include "routing/intent.h"
 
 struct cv_decide_input {
@@ -10,9 +11,15 @@ struct cv_decide_input {
 	const struct cv_facts *facts;
 	const char *node_name;
 	const struct cv_detect *detect;
-	struct cv_nl *nl;	 /* to ask whether nodes are on link */
-	const char *pool_device; /* its name */
-	bool keep_device;	 /* keep the pool device though no pool encapsulates */
+	struct cv_nl *nl;		  /* to ask whether nodes are on link */
+	const char *pool_device;	  /* its name */
+	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
+	bool keep_device;		  /* keep the pool device though no pool encapsulates */
+	const struct cv_intent *in_force; /* NULL: nothing yet */
+	/* Whether the tunnel of this name is a Tunnel resource's, not a person's: routes lead into
+	 * no other. NULL: it is. */
+	bool (*has_tunnel)(const char *name, void *data);
+	void *data; /* for has_tunnel */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */
@@ -25,5 +32,8 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 /* The peer with this address, or of this name; NULL. */
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address);
 const struct cv_peer_intent *cv_intent_peer_named(const struct cv_intent *intent, const char *name);
+
+/* True if some prefix is reached like this. */
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path);
 
 #endif

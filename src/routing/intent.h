@@ -6,6 +6,7 @@
 #ifndef CV_ROUTING_INTENT_H
 #define CV_ROUTING_INTENT_H
 
+#include "engine/engine.h"
 #include "engine/owners.h"
 #include "model/overlay.h"
 #include "net/route_table.h"
@@ -46,10 +47,12 @@ enum cv_path_reason {
 	CV_REASON_IPIP_DISABLED,     /* FelixConfiguration ipipEnabled: false */
 };
 
-/* "CrossSubnet: 192.168.200.2 is not in our 192.168.100.0/24", as a format without arguments: words
- * only. */
+/* "tunnel"; "CrossSubnet, not in our subnet". */
 const char *cv_path_name(enum cv_path path);
 const char *cv_path_reason_text(enum cv_path_reason reason);
+
+/* A warning, and what `apply` says next. */
+extern const char cv_intent_ipip_off_text[];
 
 /* One claimed prefix and what is decided about it; sorted by prefix, as the claims are. */
 struct cv_decision {
@@ -71,6 +74,10 @@ struct cv_peer_intent {
 	uint32_t tunnelled, direct, underlay; /* of these */
 	enum cv_path_reason reason;	      /* of the decision about its first prefix */
 };
+
+/* The path of all its prefixes; "mixed": they are in pools that differ; "none": it owns none, or
+ * none that is reached. */
+const char *cv_peer_path_name(const struct cv_peer_intent *peer);
 
 /* NAT: what the rules are made of. */
 struct cv_nat_intent {
@@ -96,9 +103,11 @@ struct cv_intent {
 	struct cv_overlay overlay;
 	struct cv_felix_configuration felix; /* in force here; pointers are the snapshot's */
 	/* The pool device. */
-	bool has_device;	       /* some pool encapsulates */
-	__be32 tunnel_address;	       /* 0: none */
-	bool tunnel_address_chosen;    /* by us, of a block; not by the Node */
+	bool has_device;		     /* some pool encapsulates */
+	__be32 tunnel_address;		     /* 0: none */
+	bool tunnel_address_chosen;	     /* by us, of a block; not by the Node */
+	__be32 others[CV_ENGINE_OTHERS_MAX]; /* of our addresses, where it receives, too */
+	unsigned int other_count;
 	uint32_t mtu;		       /* bytes */
 	char mtu_how[96];	       /* "ipipMTU", "eth0's 1500 - 20" */
 	uint8_t protocol;	       /* of our routes */
@@ -111,6 +120,7 @@ struct cv_intent {
 	struct cv_owners owners; /* for the engine: who may send from where */
 	struct cv_nat_intent nat;
 	struct cv_messages warnings;
+	const char *no_block; /* of these: this node owns no block, and what to do; or NULL */
 };
 
 enum {

@@ -287,6 +287,45 @@ static int explain(struct cv_error *error, int err, const char *why)
 	}
 }
 
+/* "set" or "chain" of this name. */
+static bool has_part(const json_t *objects, const char *kind, const char *name)
+{
+	const json_t *object;
+	size_t i;
+
+	json_array_foreach(objects, i, object)
+	{
+		const json_t *part = json_object_get(object, kind);
+		const char *its = json_string_value(json_object_get(part, "name"));
+
+		if (its && !strcmp(its, name))
+			return true;
+	}
+	return false;
+}
+
+int cv_nat_check_free(struct cv_error *error)
+{
+	const json_t *objects;
+	json_t *json;
+	bool is_ours;
+	int err = cv_nft_list("list table " TABLE, &json);
+
+	/* A kernel without nftables says so when the table is made. */
+	if (err == -ENOENT || err == -EOPNOTSUPP)
+		return 0;
+	if (err)
+		return cv_error_set(error, err, "cannot list nftables table " TABLE ": %s",
+				    strerror(-err));
+	objects = json_object_get(json, "nftables");
+	is_ours = has_part(objects, "set", "overlay") && has_part(objects, "chain", "postrouting");
+	json_decref(json);
+	return is_ours ? 0
+		       : cv_error_set(error, -EEXIST,
+				      "nftables table " TABLE " is there already and is not ours; "
+				      "rename it, or `nft delete table " TABLE "`");
+}
+
 static int make(struct cv_nat *nat, const struct cv_nat_intent *wanted, struct cv_error *error)
 {
 	char *script = cv_nat_script(wanted);

@@ -21,6 +21,13 @@ struct cv_nat *cv_nat_create(bool exists);
 void cv_nat_destroy(struct cv_nat *nat); /* The table stays. NULL is fine. */
 
 /*
+ * Whether the table may be made where nobody has noted that we did: 0 if there is none, or one that
+ * is ours by its looks (its note was lost), -EEXIST with the reason in error if it is somebody
+ * else's, or -errno.
+ */
+int cv_nat_check_free(struct cv_error *error);
+
+/*
  * Make the table as wanted, in one transaction; wanted->wanted false: take it away. Nothing is done
  * while what is wanted is what was made last; with look, the kernel is asked, too, whether somebody
  * has changed or deleted it. 1: it was made (or removed), 0: nothing was to be done, or -errno with

@@ -37,7 +37,7 @@ struct cv_self {
 	uint8_t prefix_length;
 	int ifindex;   /* that has the address */
 	char how[160]; /* "Node a1", "first-found: eth0", "… with the prefix of eth0" */
-	char problem[CV_ERROR_TEXT_MAX]; /* "" or why there is no address */
+	char problem[CV_ERROR_TEXT_MAX]; /* "" or why there is no address, or not at this moment */
 };
 
 /*

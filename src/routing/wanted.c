@@ -18,11 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/selector.h"
+#include "routing/warnings.h"
 #include "wire/ipip.h"
 
 enum {
-	EXTERNAL_HOSTS_MAX = 256, /* addresses of one externalNodesList entry that count as peers */
 	MTU_LEAST = 68,
 	SPREAD_ABOVE = 256, /* peers: their routes have several metrics */
 	SPREAD_BITS = 10,
@@ -66,6 +65,11 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	mtu_of_pattern(input, intent, &mtu, &name);
 	if (!mtu && own)
 		mtu = own->mtu;
+	/* The card is gone, and the address is kept: so is what followed of it. */
+	if (!mtu && intent->self.ifindex && input->in_force) {
+		intent->mtu = input->in_force->mtu;
+		memcpy(intent->mtu_how, input->in_force->mtu_how, sizeof(intent->mtu_how));
+	}
 	if (mtu < MTU_LEAST + CV_IPIP_OVERHEAD)
 		return;
 	if (mtu > UINT16_MAX)
@@ -80,6 +84,7 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 struct list {
 	struct cv_table_route *routes;
 	size_t count, capacity;
+	struct cv_ranges hosts; /* addresses of nodes and external nodes: never led anywhere */
 };
 
 static int add_route(struct list *list, const struct cv_table_route *route)
@@ -99,6 +104,78 @@ static int add_route(struct list *list, const struct cv_table_route *route)
 }
 
 /*
+ * What the packets of tunnels are sent to must stay on the underlay: a route of ours that covers a
+ * node would lead its tunnel into itself.
+ */
+static int find_hosts(const struct cv_intent *intent, struct cv_ranges *ret_hosts)
+{
+	const struct cv_overlay *overlay = &intent->overlay;
+	struct cv_prefix *prefixes =
+		calloc(intent->peer_count + overlay->hole_count + 1, sizeof(*prefixes));
+	size_t count = 0;
+	int rc;
+
+	if (!prefixes)
+		return -ENOMEM;
+	if (intent->self.address)
+		prefixes[count++] = cv_prefix_of(intent->self.address, 32);
+	for (size_t i = 0; i < intent->peer_count; i++)
+		prefixes[count++] = cv_prefix_of(intent->peers[i].address, 32);
+	for (size_t i = 0; i < overlay->hole_count; i++) {
+		if (overlay->holes[i].reason == CV_HOLE_EXTERNAL)
+			prefixes[count++] = overlay->holes[i].prefix;
+	}
+	rc = cv_ranges_from_prefixes(prefixes, count, ret_hosts);
+	free(prefixes);
+	return rc;
+}
+
+/* The part of hosts that touches a prefix; its items are not its own. */
+static struct cv_ranges hosts_within(const struct cv_ranges *hosts, const struct cv_prefix *prefix)
+{
+	size_t low = 0, high = hosts->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (hosts->items[middle].last < cv_prefix_first(prefix))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < hosts->count && hosts->items[end].first <= cv_prefix_last(prefix);)
+		end++;
+	return (struct cv_ranges){.items = hosts->items + low, .count = end - low};
+}
+
+/* A route to what a prefix has beside hosts: nearly always to all of it. */
+static int add_beside_hosts(struct list *list, const struct cv_table_route *route)
+{
+	const struct cv_ranges hosts = hosts_within(&list->hosts, &route->prefix);
+	struct cv_ranges whole = {.count = 0}, rest = {.count = 0};
+	struct cv_table_route part = *route;
+	struct cv_prefix *parts = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (!hosts.count)
+		return add_route(list, route);
+	rc = cv_ranges_from_prefixes(&route->prefix, 1, &whole);
+	if (!rc)
+		rc = cv_ranges_subtract(&whole, &hosts, &rest);
+	if (!rc)
+		rc = cv_ranges_to_prefixes(&rest, &parts, &count);
+	for (size_t i = 0; i < count && !rc; i++) {
+		part.prefix = parts[i];
+		rc = add_route(list, &part);
+	}
+	free(parts);
+	cv_ranges_fini(&rest);
+	cv_ranges_fini(&whole);
+	return rc;
+}
+
+/*
  * Linux keeps next hops in a hash of which the gateway is no part, but the metric is: with 5,000
  * gateways on one device and one metric, 20,000 routes took 9.3 s, with their metrics spread over
  * 1,024 numbers 0.7 s (6.18, in one run on a busy machine). Small networks have the pretty number.
@@ -110,6 +187,7 @@ static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_i
 	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
 }
 
+/* peer: NULL where path is NONE. */
 static int add_way(struct list *list, const struct cv_intent *intent,
 		   const struct cv_prefix *prefix, enum cv_path path,
 		   const struct cv_peer_intent *peer)
@@ -118,18 +196,18 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		.prefix = *prefix,
 		.type = RTN_UNICAST,
 		.protocol = intent->protocol,
-		.metric = metric_of(intent, peer),
-		.gateway = peer->address,
-		.oif = peer->oif,
 	};
 
 	if (path != CV_PATH_TUNNEL && path != CV_PATH_DIRECT)
 		return 0;
+	route.metric = metric_of(intent, peer);
+	route.gateway = peer->address;
+	route.oif = peer->oif;
 	if (path == CV_PATH_TUNNEL) {
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
 	}
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_refusal(struct list *list, const struct cv_intent *intent,
@@ -142,7 +220,7 @@ static int add_refusal(struct list *list, const struct cv_intent *intent,
 		.metric = metric,
 	};
 
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 /* Ours: a block gets its blackhole, what is behind a device of ours a route to it. */
@@ -158,8 +236,12 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 		.metric = CV_METRIC_NODE,
 	};
 
-	if (claim->resource->kind != CV_KIND_WORKLOAD)
-		return add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE, CV_METRIC_BLOCK);
+	if (claim->resource->kind != CV_KIND_WORKLOAD) {
+		/* What is in no pool is the underlay's, and may be the very subnet of this host. */
+		return claim->pool ? add_refusal(list, intent, &claim->prefix, RTN_BLACKHOLE,
+						 CV_METRIC_BLOCK)
+				   : 0;
+	}
 	if (!workload->device[0])
 		return 0;
 	interface = cv_facts_interface_named(input->facts, workload->device);
@@ -174,7 +256,7 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 	if (!(interface->flags & IFF_UP))
 		return 0;
 	route.oif = interface->index;
-	return add_route(list, &route);
+	return add_beside_hosts(list, &route);
 }
 
 static int add_claims(struct list *list, const struct cv_decide_input *input,
@@ -195,8 +277,24 @@ static int add_claims(struct list *list, const struct cv_decide_input *input,
 	return rc;
 }
 
+/* An address of the very links of this host: a gateway, a neighbour. */
+static bool is_on_link(const struct cv_facts *facts, __be32 address)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (facts->gateways[i] == address)
+			return true;
+	}
+	for (size_t i = 0; i < facts->address_count; i++) {
+		if (!facts->addresses[i].interface->is_ours &&
+		    cv_prefix_has(&facts->addresses[i].address, address))
+			return true;
+	}
+	return false;
+}
+
 /* Peers' tunnel addresses are in their blocks, or get a route of their own. */
-static int add_tunnel_addresses(struct list *list, const struct cv_intent *intent)
+static int add_tunnel_addresses(struct list *list, const struct cv_decide_input *input,
+				struct cv_intent *intent)
 {
 	int rc = 0;
 
@@ -214,20 +312,22 @@ static int add_tunnel_addresses(struct list *list, const struct cv_intent *inten
 		if (decision && decision->claim.node == peer->node)
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
-		if (pool)
+		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);
+		} else if (is_on_link(input->facts, prefix.address)) {
+			char text[CV_PREFIX_TEXT_MAX];
+
+			cv_messages_add(
+				&intent->warnings,
+				"Node %s: its ipv4IPIPTunnelAddr %.*s is in no IPPool, and on a "
+				"link of this host; it is not routed to the node",
+				peer->node->name,
+				(int)strcspn(cv_prefix_format(&prefix, text), "/"), text);
+			continue;
+		}
 		rc = add_way(list, intent, &prefix, path, peer);
 	}
 	return rc;
-}
-
-static bool has_own_claim(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
 }
 
 static int add_guard(struct list *list, const struct cv_intent *intent)
@@ -237,10 +337,13 @@ static int add_guard(struct list *list, const struct cv_intent *intent)
 	int rc;
 
 	/*
-	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
-	 * is known, it may well contain nodes that will be.
+	 * Where a pool is all that is known, it may well contain nodes that will be. A tunnel that
+	 * FelixConfiguration forbids is missed all the same: what it would have carried goes
+	 * nowhere, not away by the default route.
 	 */
-	if (!intent->has_device || (!intent->peer_count && !has_own_claim(intent)))
+	if (!intent->has_device && !(intent->self.address && cv_decide_is_ipip_off(&intent->felix)))
+		return 0;
+	if (!intent->peer_count && !cv_intent_has_path(intent, CV_PATH_LOCAL))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
@@ -263,8 +366,11 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		const struct cv_fact_interface *interface =
 			cv_facts_interface_named(input->facts, tunnels[i]->name);
 
+		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
-		    !(interface->flags & IFF_UP))
+		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
+		    !(interface->flags & IFF_UP) ||
+		    (input->has_tunnel && !input->has_tunnel(tunnels[i]->name, input->data)))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
 			const struct cv_table_route route = {
@@ -307,14 +413,17 @@ static void drop_doubles(struct list *list)
 static int make_routes(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	struct list list = {.count = 0};
-	int rc = add_claims(&list, input, intent);
+	int rc = find_hosts(intent, &list.hosts);
 
 	if (!rc)
-		rc = add_tunnel_addresses(&list, intent);
+		rc = add_claims(&list, input, intent);
+	if (!rc)
+		rc = add_tunnel_addresses(&list, input, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)
 		rc = add_tunnel_routes(&list, input, intent);
+	cv_ranges_fini(&list.hosts);
 	if (rc) {
 		free(list.routes);
 		return rc;
@@ -401,7 +510,22 @@ static size_t list_owned(const struct cv_intent *intent, struct cv_owned_prefix 
 	return count;
 }
 
-static int make_owners(struct cv_intent *intent)
+static int add_formers(const struct cv_formers *formers, struct cv_intent *intent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; formers && i < formers->count && !rc; i++) {
+		const struct cv_peer_intent *peer =
+			cv_intent_peer_named(intent, formers->items[i].name);
+
+		if (peer)
+			rc = cv_owners_add_former(&intent->owners, formers->items[i].address,
+						  peer->address);
+	}
+	return rc;
+}
+
+static int make_owners(const struct cv_formers *formers, struct cv_intent *intent)
 {
 	__be32 *peers =
 		calloc(intent->peer_count + external_hosts(&intent->felix) + 1, sizeof(*peers));
@@ -414,7 +538,7 @@ static int make_owners(struct cv_intent *intent)
 				    list_peers(intent, peers), &intent->owners);
 	free(peers);
 	free(prefixes);
-	return rc;
+	return rc ? rc : add_formers(formers, intent);
 }
 
 /* ---- NAT --------------------------------------------------------------------------------- */
@@ -463,166 +587,15 @@ static int make_nat(const struct cv_decide_input *input, struct cv_intent *inten
 	return 0;
 }
 
-/* ---- what people should know ------------------------------------------------------------- */
-
-/* The first block of a pool that nobody has. */
-static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_pool *pool,
-			    struct cv_prefix *ret_block)
-{
-	size_t count = intent->decision_count + intent->overlay.hole_count;
-	struct cv_prefix *taken = calloc(count + 1, sizeof(*taken));
-	struct cv_ranges all = {.count = 0}, used = {.count = 0}, rest = {.count = 0};
-	uint32_t size = (uint32_t)1 << (32 - pool->block_size);
-	bool found = false;
-
-	if (!taken)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		taken[i] = i < intent->decision_count
-				   ? intent->decisions[i].claim.prefix
-				   : intent->overlay.holes[i - intent->decision_count].prefix;
-	if (!cv_ranges_from_prefixes(&pool->cidr, 1, &all) &&
-	    !cv_ranges_from_prefixes(taken, count, &used) &&
-	    !cv_ranges_subtract(&all, &used, &rest)) {
-		for (size_t i = 0; i < rest.count && !found; i++) {
-			uint64_t first =
-				((uint64_t)rest.items[i].first + size - 1) & ~(uint64_t)(size - 1);
-
-			found = first + size - 1 <= rest.items[i].last;
-			if (found)
-				*ret_block = cv_prefix_of(htonl((uint32_t)first), pool->block_size);
-		}
-	}
-	cv_ranges_fini(&all);
-	cv_ranges_fini(&used);
-	cv_ranges_fini(&rest);
-	free(taken);
-	return found;
-}
-
-static const struct cv_resource *first_open_pool(const struct cv_snapshot *snapshot)
-{
-	size_t count;
-	struct cv_resource *const *pools = cv_snapshot_kind(snapshot, CV_KIND_IP_POOL, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (!pools[i]->pool.disabled && pools[i]->pool.allowed_uses & CV_USE_WORKLOAD)
-			return pools[i];
-	}
-	return NULL;
-}
-
-/* Nothing is claimed for a node by itself: whoever has no block is told which line to add. */
-static void warn_of_no_block(struct cv_intent *intent)
-{
-	const struct cv_resource *pool = first_open_pool(intent->snapshot);
-	char cidr[CV_PREFIX_TEXT_MAX], name[CV_PREFIX_TEXT_MAX];
-	struct cv_prefix block;
-
-	if (!pool || has_own_claim(intent))
-		return;
-	if (!find_free_block(intent, &pool->pool, &block)) {
-		cv_messages_add(&intent->warnings,
-				"this node owns no block, and IPPool %s has none left; add a pool",
-				pool->name);
-		return;
-	}
-	cv_prefix_format(&block, cidr);
-	memcpy(name, cidr, sizeof(name));
-	for (char *p = name; *p; p++)
-		*p = *p == '.' || *p == '/' ? '-' : *p;
-	cv_messages_add(&intent->warnings,
-			"this node owns no block; add to a manifest: {apiVersion: "
-			"projectcalico.org/v3, kind: BlockAffinity, metadata: {name: %s-%s}, spec: "
-			"{cidr: %s, node: %s, state: confirmed}}",
-			intent->self.name, name, cidr, intent->self.name);
-}
-
-/* A pool's selector says which nodes may take blocks; one that has a block keeps it, as in Calico.
- */
-static void warn_of_selectors(struct cv_intent *intent)
-{
-	const struct cv_resource *pool = NULL, *node = intent->self.node;
-	struct cv_selector *selector = NULL;
-
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		const struct cv_claim *claim = &intent->decisions[i].claim;
-
-		if (intent->decisions[i].path != CV_PATH_LOCAL || !claim->pool || !node)
-			continue;
-		if (claim->pool != pool) {
-			pool = claim->pool;
-			cv_selector_destroy(selector);
-			selector = NULL;
-			if (cv_selector_create(pool->pool.node_selector, &selector, NULL))
-				selector = NULL;
-		}
-		if (selector && !cv_selector_matches(selector, node))
-			cv_messages_add(&intent->warnings,
-					"this node has %s %s of IPPool %s, whose nodeSelector does "
-					"not match it; it is kept",
-					cv_kind_name(claim->resource->kind), claim->resource->name,
-					pool->name);
-	}
-	cv_selector_destroy(selector);
-}
-
-/* Whoever is in a pool and is no node can be reached by nobody, unless it is said that it is there.
- */
-static void warn_of_underlay(struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
-		const struct cv_hole *hole = &intent->overlay.holes[i];
-		const struct cv_resource *pool =
-			cv_snapshot_pool_of_prefix(intent->snapshot, &hole->prefix);
-
-		if (!pool || pool->pool.ipip_mode == CV_IPIP_NEVER || hole->reason != CV_HOLE_NODE)
-			continue;
-		cv_messages_add(
-			&intent->warnings,
-			"IPPool %s contains the underlay's addresses, Node %s's for one: other "
-			"hosts in it are unreachable unless a node's prefix or an IPReservation "
-			"has them",
-			pool->name, hole->resource ? hole->resource->name : "this one");
-		return;
-	}
-}
-
-static void warn(struct cv_intent *intent)
-{
-	if (intent->self.problem[0])
-		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
-	warn_of_no_block(intent);
-	warn_of_selectors(intent);
-	warn_of_underlay(intent);
-	if (intent->has_device && !intent->tunnel_address)
-		cv_messages_add(&intent->warnings,
-				"the pool device has no address, as Node %s has no "
-				"ipv4IPIPTunnelAddr and no block; packets from this host itself "
-				"have its outer address",
-				intent->self.name);
-	for (size_t i = 0; i < intent->felix.external_count; i++) {
-		char text[CV_PREFIX_TEXT_MAX];
-
-		if (intent->felix.external_nodes[i].length < 24)
-			cv_messages_add(
-				&intent->warnings,
-				"externalNodesList %s: only its routes' next hops may send, "
-				"as it is larger than %d addresses",
-				cv_prefix_format(&intent->felix.external_nodes[i], text),
-				EXTERNAL_HOSTS_MAX);
-	}
-}
-
 int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	int rc = make_routes(input, intent);
 
 	if (!rc)
-		rc = make_owners(intent);
+		rc = make_owners(input->formers, intent);
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		warn(intent);
+		cv_warnings_add(input->facts, intent);
 	return rc;
 }

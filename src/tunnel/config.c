@@ -480,6 +480,10 @@ void cv_tunnel_config_apply(struct cv_tunnel_config *config, const struct cv_tun
 		config->ipip.ecn_mode = from->ipip.ecn_mode;
 	if (patch->given & CV_TUNNEL_MTU)
 		config->mtu = from->mtu;
+	if (patch->given & CV_TUNNEL_OTHERS) {
+		config->other_count = from->other_count;
+		memcpy(config->others, from->others, sizeof(config->others));
+	}
 }
 
 bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tunnel_config *b)
@@ -487,7 +491,9 @@ bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tu
 	return a->remote == b->remote && a->local == b->local && !strcmp(a->dev, b->dev) &&
 	       a->ipip.ttl == b->ipip.ttl && a->ipip.tos == b->ipip.tos &&
 	       a->ipip.tos_inherit == b->ipip.tos_inherit && a->ipip.pmtudisc == b->ipip.pmtudisc &&
-	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict && a->mtu == b->mtu;
+	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict && a->mtu == b->mtu &&
+	       a->other_count == b->other_count &&
+	       !memcmp(a->others, b->others, a->other_count * sizeof(a->others[0]));
 }
 
 bool cv_tunnel_config_matches(const struct cv_tunnel_config *config,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
+#include "engine/engine.h"
 #include "tunnel/error.h"
 #include "wire/ipip.h"
 
@@ -31,7 +32,10 @@ struct cv_tunnel_config {
 	struct cv_ipip_params ipip;
 	bool strict; /* nothing from strangers */
 	/* Of those that resources make; no part of a tunnel's JSON. */
-	uint32_t mtu;			 /* wanted, bytes; 0: it follows the underlay */
+	uint32_t mtu; /* wanted, bytes; 0: it follows the underlay */
+	/* Where it receives besides local: see engine/engine.h. */
+	unsigned int other_count;
+	__be32 others[CV_ENGINE_OTHERS_MAX];
 	char owner[CV_TUNNEL_OWNER_MAX]; /* who alone may change it, for its whole life */
 };
 
@@ -47,6 +51,7 @@ enum cv_tunnel_field {
 	CV_TUNNEL_STRICT = 1 << 8,
 	CV_TUNNEL_ECN = 1 << 9,
 	CV_TUNNEL_MTU = 1 << 10,
+	CV_TUNNEL_OTHERS = 1 << 11,
 };
 
 /* Some fields of a tunnel: what a command gives. The others of config mean nothing. */

@@ -197,7 +197,9 @@ static void describe(const struct cv_tunnel *tunnel, const struct cv_tunnel_conf
 		.local = config->local,
 		.ipip = config->ipip,
 		.strict = config->strict,
+		.other_count = config->other_count,
 	};
+	memcpy(ret->others, config->others, sizeof(ret->others));
 	memcpy(ret->name, config->name, sizeof(ret->name));
 	memcpy(ret->dev, config->dev, sizeof(ret->dev));
 }

@@ -39,6 +39,7 @@ TESTS = [
     ("tests/packet/differential.t", "", ""),
     ("tests/packet/bypass_fragments.t", "", ""),
     ("tests/packet/capture.t", "fastpath", "ways_and_bytes drops clean_end"),
+    ("tests/packet/nat_agent.t", "fastpath", "flowtable clean_end"),
 ]
 GUEST_LIMIT_S = 1140
 TEST_LIMIT_S = 600

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=engine,fastpath,endpoints long-modes=mixed
+# tests/run: parallel modes=fastpath long-modes=engine,endpoints,mixed
 """
 One manifest makes the overlay: pools, nodes and CrossSubnet on three nodes in two zones. The
 network is that of zones.py:
@@ -289,7 +289,37 @@ def node_leaves():
     tap.equal(path_taken(zones, "a1", "b1"), "tunnel", "it is back")
 
 
+def node_moves():
+    """
+    A node gets another address, with both on its card: its neighbours hear of it, then it itself.
+    Not a packet is lost, from and to it included.
+    """
+    a2, new = zones.nodes["a2"], "192.168.100.22"
+    a2.ip(f"addr add {new}/24 dev eth0")
+    ping(zones.nodes["a1"], new)
+    probes = {pair: Probe(zones.pods[pair[0]], zones.pods[pair[1]], zones.pod(pair[1]),
+                          port=9100 + i) for i, pair in enumerate(PAIRS)}
+    time.sleep(0.3)
+    moved = zones.manifest("Always").replace(ADDRESSES["a2"] + "/24", new + "/24")
+    zones.apply(zones.manifest("Always"))
+    for name in ("a1", "b1", "a2"):
+        zones.cli(name, "apply", "-f", "-", text=moved)
+        time.sleep(0.3)
+    wire = zones.wire("b1")
+    seen = wire.expect(lambda p: p[9] == 4 and p[12:16] == bytes([192, 168, 100, 22]), 1)
+    wire.close()
+    tap.ok(seen, "a2 sends from its new address")
+    for pair, probe in probes.items():
+        sent, took = probe.end()
+        tap.equal((sent["sent"] - took["unique"], sent["failed"]), (0, 0),
+                  f"{pair[0]} to {pair[1]}: none of {sent['sent']} packets is lost")
+    for name in ("a1", "b1", "a2"):
+        zones.cli(name, "apply", "-f", "-", text=zones.manifest())
+    a2.ip(f"addr del {new}/24 dev eth0")
+    tap.equal(path_taken(zones, "a1", "a2"), "direct", "and back again")
+
+
 if __name__ == "__main__":
     tap.main([lone_pool, cross_subnet, hosts_and_pods, nat_outgoing, refusals, spoofing,
               switch_modes, repairs, foreign_route, restart, changed_while_down, by_hand,
-              node_leaves, zones.clean_end], zones.before, zones.after)
+              node_leaves, node_moves, zones.clean_end], zones.before, zones.after)

@@ -139,11 +139,11 @@ class Zones:
             modes = {"a1": culvert.ENGINE, "a2": culvert.FASTPATH, "b1": culvert.ENDPOINTS}
         for name in names:
             self.config[name] = tempfile.mkdtemp(prefix=f"culvert-config-{name}-")
+            # Before the daemon is registered there: it is to end first.
+            atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
             self.daemons[name] = Culvertd(
                 self.nodes[name], "--config", self.config[name], "--node", name, *self.arguments,
                 mode=modes[name], endpoints=(("pod0", self.pod(name)),) if self.has_pods else ())
-            # For a run directory and its own.
-            atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
 
     def manifest(self, mode="CrossSubnet", nat=True, names=NODES):
         """One manifest for all of it."""

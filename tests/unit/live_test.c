@@ -94,6 +94,50 @@ static void test_against_a_naive_search(void **state)
 	free_all(live);
 }
 
+/* Of an outer packet to an address; 0: no tunnel. */
+static int receiver(const struct cv_live *live, __be32 destination)
+{
+	const struct cv_live_tunnel *tunnel =
+		cv_live_lookup(live, 0, cv_htonl(0x0a000001), destination, 0);
+
+	return tunnel ? tunnel->config.ifindex : 0;
+}
+
+static void test_other_addresses_come_last(void **state)
+{
+	struct cv_live *live = test_calloc(1, sizeof(*live));
+	struct cv_live_tunnel *pools = make(1, 0, cv_htonl(1));
+	struct cv_live_tunnel *own = make(2, 0, cv_htonl(2)), *any = make(3, 0, 0);
+	struct cv_engine_tunnel config;
+
+	(void)state;
+	pools->config.other_count = 2;
+	pools->config.others[0] = cv_htonl(2);
+	pools->config.others[1] = cv_htonl(3);
+	assert_int_equal(cv_live_add(live, pools), 0);
+	assert_int_equal(receiver(live, cv_htonl(1)), 1);
+	assert_int_equal(receiver(live, cv_htonl(2)), 1);
+	assert_int_equal(receiver(live, cv_htonl(3)), 1);
+	assert_int_equal(receiver(live, cv_htonl(4)), 0);
+	/* They are no reason to refuse a tunnel, and it takes what is its own. */
+	assert_int_equal(cv_live_add(live, own), 0);
+	assert_int_equal(receiver(live, cv_htonl(2)), 2);
+	assert_int_equal(receiver(live, cv_htonl(3)), 1);
+	assert_int_equal(cv_live_add(live, any), 0);
+	assert_int_equal(receiver(live, cv_htonl(3)), 3);
+	assert_int_equal(receiver(live, cv_htonl(1)), 1);
+	cv_live_remove(live, any);
+	cv_live_remove(live, own);
+	assert_int_equal(receiver(live, cv_htonl(2)), 1);
+	config = pools->config;
+	config.other_count = 0;
+	assert_int_equal(cv_live_change(live, pools, &config), 0);
+	assert_int_equal(receiver(live, cv_htonl(3)), 0);
+	free(any);
+	free(own);
+	free_all(live);
+}
+
 static unsigned int longest_run(const uint16_t *hash)
 {
 	unsigned int run = 0, longest = 0;
@@ -136,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_a_naive_search),
 		cmocka_unit_test(test_no_packet_searches_long),
+		cmocka_unit_test(test_other_addresses_come_last),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -17,7 +17,8 @@ struct cv_made_facts {
 	__be32 gateways[CV_MADE_FACTS_MAX];
 };
 
-/* Add a device, up, with addresses ("192.168.100.1/24", with spaces between them). Returns it. */
+/* Add a device (indices rise), up, with addresses ("192.168.100.1/24", with spaces between them).
+ * Returns it. */
 struct cv_fact_interface *cv_made_device(struct cv_made_facts *made, int index, const char *name,
 					 uint32_t mtu, const char *addresses);
 void cv_made_gateway(struct cv_made_facts *made, const char *address);

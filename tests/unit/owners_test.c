@@ -171,13 +171,41 @@ static void test_peers(void **state)
 	cv_owners_fini(&none);
 }
 
+static void test_former_addresses(void **state)
+{
+	const struct cv_owned_prefix prefix = owned(0x0a000000, 24, htonl(1));
+	const __be32 peers[] = {htonl(1), htonl(2)};
+	struct cv_owners owners, copy;
+
+	(void)state;
+	assert_int_equal(cv_owners_make(&prefix, 1, peers, 2, &owners), 0);
+	assert_int_equal(cv_owners_now(&owners, htonl(9)), htonl(9));
+	assert_int_equal(cv_owners_copy(&owners, &copy), 0);
+	assert_int_equal(cv_owners_add_former(&owners, htonl(9), htonl(1)), 0);
+	assert_int_equal(cv_owners_add_former(&owners, htonl(7), htonl(2)), 0);
+	assert_int_equal(cv_owners_add_former(&owners, htonl(8), htonl(2)), 0);
+	assert_false(cv_owners_equal(&owners, &copy));
+	cv_owners_fini(&copy);
+	assert_int_equal(cv_owners_copy(&owners, &copy), 0);
+	assert_true(cv_owners_equal(&owners, &copy));
+	for (uint32_t i = 7; i < 10; i++)
+		assert_true(cv_owners_has_peer(&copy, htonl(i)));
+	assert_false(cv_owners_has_peer(&copy, htonl(6)));
+	assert_int_equal(cv_owners_now(&copy, htonl(9)), htonl(1));
+	assert_int_equal(cv_owners_now(&copy, htonl(8)), htonl(2));
+	/* What is somebody's now was nobody's. */
+	assert_int_equal(cv_owners_add_former(&owners, htonl(2), htonl(1)), 0);
+	assert_int_equal(cv_owners_now(&owners, htonl(2)), htonl(2));
+	cv_owners_fini(&copy);
+	cv_owners_fini(&owners);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_longest_prefix_wins),
-		cmocka_unit_test(test_deepest_nesting),
-		cmocka_unit_test(test_same_prefix_twice),
-		cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_longest_prefix_wins), cmocka_unit_test(test_deepest_nesting),
+		cmocka_unit_test(test_same_prefix_twice),   cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_former_addresses),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
