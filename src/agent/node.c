@@ -96,8 +96,24 @@ static int look(struct cv_node_agent *node)
 	return 0;
 }
 
+/* What an earlier daemon's pool device says of this node. */
+static void recall(const struct cv_node_agent *node, struct cv_intent *ret_intent)
+{
+	const struct cv_tunnel_config *config =
+		cv_tunnel_set_find(node->tunnels, node->pool_device);
+
+	*ret_intent = (struct cv_intent){.mtu = 0};
+	if (!config || strcmp(config->owner, CV_TUNNEL_OWNER_POOLS) != 0)
+		return;
+	ret_intent->self.address = config->local;
+	ret_intent->self.prefix_length = 32;
+	ret_intent->mtu = config->mtu;
+	snprintf(ret_intent->mtu_how, sizeof(ret_intent->mtu_how), "%s, as it was", config->name);
+}
+
 static int decide(struct cv_node_agent *node)
 {
+	struct cv_intent recalled;
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
 	int64_t now = now_us();
 	const struct cv_decide_input input = {
@@ -110,7 +126,7 @@ static int decide(struct cv_node_agent *node)
 		.pool_device = node->pool_device,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
-		.in_force = node->intent.snapshot ? &node->intent : NULL,
+		.in_force = node->intent.snapshot ? &node->intent : &recalled,
 	};
 	struct cv_intent intent;
 	int rc;
@@ -118,8 +134,9 @@ static int decide(struct cv_node_agent *node)
 	cv_formers_expire(&node->formers, now);
 	if (node->intent.snapshot && node->intent.snapshot != snapshot)
 		cv_formers_note(&node->formers, node->intent.snapshot, snapshot, now);
+	if (!node->intent.snapshot)
+		recall(node, &recalled);
 	rc = cv_decide(&input, &intent);
-
 	if (rc)
 		return rc;
 	cv_intent_fini(&node->intent);

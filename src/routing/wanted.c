@@ -67,7 +67,7 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	if (!mtu && own)
 		mtu = own->mtu;
 	/* The card is gone, and the address is kept: so is what followed of it. */
-	if (!mtu && intent->self.ifindex && input->in_force) {
+	if (!mtu && input->in_force && input->in_force->self.address == intent->self.address) {
 		intent->mtu = input->in_force->mtu;
 		memcpy(intent->mtu_how, input->in_force->mtu_how, sizeof(intent->mtu_how));
 	}

@@ -208,6 +208,11 @@ def lost_address():
     inner = lambda p: p[16:18] == b"\x0a\xf4"  # pylint: disable=unnecessary-lambda-assignment
     tap.equal(wire.expect(inner, 0.3), None, "… so nothing inner leaves by another card")
     wire.close()
+    zones.daemons["a1"].stop()
+    zones.daemons["a1"].start()
+    tap.ok(told() and a1.has(DEVICE), "a restart meanwhile takes it away no more", status["node"])
+    tap.ok(any(r.startswith("unreachable 10.244.0.0/16") for r in routes("a1")), "… nor the guard",
+           lambda: routes("a1"))
     a1.ip(f"addr add {ADDRESSES['a1']}/24 dev eth0", "route add default via 192.168.100.254")
     tap.ok(net.wait_for(lambda: not told(), 3), "it is back, and the problem is gone")
     tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")), ("direct", "tunnel"),
