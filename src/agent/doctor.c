@@ -11,7 +11,9 @@
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
+#include "agent/doctor_policy.h"
 #include "agent/doctor_routes.h"
+#include "net/nft.h"
 #include "net/route.h"
 
 static const struct {
@@ -32,6 +34,7 @@ static const struct {
 	{"routes", cv_doctor_check_routes},
 	{"firewall", cv_doctor_check_firewall},
 	{"nat", cv_doctor_check_nat},
+	{"policies", cv_doctor_check_policies},
 };
 
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node, struct cv_nl *nl)
@@ -78,10 +81,14 @@ json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 		return NULL;
 	oifs = ask_for_oifs(input);
 	all.peer_oifs = oifs;
+	/* Others' rules may be many, and nothing else is done meanwhile. */
+	if (input->intent->snapshot->count)
+		all.ruleset_error = cv_nft_list("list ruleset", &all.ruleset);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		findings.check = checks[i].name;
 		checks[i].check(&all, &findings);
 	}
 	free(oifs);
+	json_decref(all.ruleset);
 	return findings.list;
 }

@@ -132,9 +132,10 @@ static void check_paths(const struct cv_doctor_input *input, uint32_t mtu,
 			  "set ipipMTU: %u in FelixConfiguration default, or mend the path "
 			  "(ip route get %s)",
 			  least_mtu, address),
-		"the way to %zu nodes carries less than %s's MTU of %u bytes, least to %s (%s): "
+		"the way to %zu node%s carries less than %s's MTU of %u bytes, least to %s (%s): "
 		"%u; larger packets are answered by ICMP or fragmented",
-		count, input->pool_device, mtu, least->node->name, address, least_mtu);
+		count, count == 1 ? "" : "s", input->pool_device, mtu, least->node->name, address,
+		least_mtu);
 }
 
 void cv_doctor_check_mtu(const struct cv_doctor_input *input, struct cv_findings *findings)

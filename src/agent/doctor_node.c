@@ -12,6 +12,42 @@ enum {
 
 /* ---- the store --------------------------------------------------------------------------- */
 
+/* "…: Node a1: spec.orchRefs is not acted on": of a field, not of a network policy. */
+static bool is_unused_field(const char *text)
+{
+	const char *field = strstr(text, ": spec.");
+
+	return field && strstr(field, " is not acted on");
+}
+
+/* Fields that somebody else acts on are no trouble here, but dozens in an export of Calico's. */
+static void add_store_warnings(const struct cv_messages *messages, struct cv_findings *findings)
+{
+	const char *first = NULL;
+	size_t count = 0, shown = 0, more = 0;
+
+	for (size_t i = 0; i < messages->count; i++) {
+		const char *text = messages->texts[i];
+
+		if (is_unused_field(text)) {
+			first = first ? first : text;
+			count++;
+		} else if (shown < LINES_MAX) {
+			cv_finding_add(findings, CV_FINDING_WARNING, NULL, "%s", text);
+			shown++;
+		} else {
+			more++;
+		}
+	}
+	if (more)
+		cv_finding_add(findings, CV_FINDING_WARNING, NULL,
+			       "... and %zu more warnings like these", more);
+	if (count)
+		cv_finding_add(findings, CV_FINDING_OK, NULL,
+			       "%zu field%s not acted on, which `culvert -s status` lists: %s",
+			       count, count == 1 ? " is" : "s are", first);
+}
+
 static void add_messages(const struct cv_messages *messages, const char *remedy,
 			 struct cv_findings *findings)
 {
@@ -35,7 +71,7 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       "are: %s",
 			       input->store_problem);
 	if (input->store_warnings)
-		add_messages(input->store_warnings, NULL, findings);
+		add_store_warnings(input->store_warnings, findings);
 	if (!snapshot->count)
 		cv_finding_add(findings, CV_FINDING_OK,
 			       "culvert plan --pool 10.244.0.0/16 NAME=ADDRESS/LENGTH ...",
@@ -43,8 +79,8 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       "add`");
 	else if (!input->store_problem)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%zu resources are in force (digest %.12s)", snapshot->count,
-			       snapshot->digest);
+			       "%zu resource%s in force (digest %.12s)", snapshot->count,
+			       snapshot->count == 1 ? " is" : "s are", snapshot->digest);
 }
 
 /* ---- this node --------------------------------------------------------------------------- */
@@ -93,15 +129,6 @@ static void check_name(const struct cv_doctor_input *input, struct cv_findings *
 		       self->name);
 }
 
-static bool has_block(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
 void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	const struct cv_intent *intent = input->intent;
@@ -124,7 +151,7 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "culvertd --address-detection interface=NAME, or give the Node a "
 			       "bgp.ipv4Address",
 			       "this node, %s, has no address: %s", self->name, self->problem);
-	if (!has_block(intent))
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL))
 		cv_finding_add(findings, CV_FINDING_WARNING,
 			       "add the BlockAffinity below to a manifest, and apply it",
 			       "no prefix is this node's: pods and machines here have no addresses "
@@ -176,7 +203,8 @@ static void check_prefixes(const struct cv_intent *intent, struct cv_findings *f
 		return;
 	inet_ntop(AF_INET, &first->claim.prefix.address, address, sizeof(address));
 	cv_finding_add(findings, CV_FINDING_WARNING, cv_remedy(remedy, "culvert trace %s", address),
-		       "to %zu prefixes there is no way, the first is %s: %s", count,
+		       "to %zu prefix%s there is no way, %s%s: %s", count, count == 1 ? "" : "es",
+		       count == 1 ? "" : "the first is ",
 		       cv_prefix_format(&first->claim.prefix, text),
 		       cv_path_reason_text(first->reason));
 }
@@ -194,9 +222,9 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 	if (without)
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       cv_remedy(remedy, "culvert get node %s -o yaml", first),
-			       "%zu nodes have no bgp.ipv4Address, the first is %s: nothing can be "
-			       "sent to them",
-			       without, first);
+			       "%zu node%s no bgp.ipv4Address, %s%s: nothing can be sent there",
+			       without, without == 1 ? " has" : "s have",
+			       without == 1 ? "" : "the first is ", first);
 	for (size_t i = 0; i < intent->peer_count; i++) {
 		const struct cv_peer_intent *peer = &intent->peers[i];
 
@@ -212,6 +240,7 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 		cv_finding_add(findings, CV_FINDING_OK, NULL, "no other nodes are known");
 	else if (!without && !no_route)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%zu other nodes are known, and this host has a route to each",
-			       intent->peer_count);
+			       "%zu other node%s known, and this host has a route to %s",
+			       intent->peer_count, intent->peer_count == 1 ? " is" : "s are",
+			       intent->peer_count == 1 ? "it" : "each");
 }

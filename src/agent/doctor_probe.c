@@ -140,10 +140,11 @@ void cv_doctor_check_way(const struct cv_doctor_input *input, const struct cv_pr
 	if (peer)
 		cv_finding_add(
 			findings, CV_FINDING_OK, NULL,
-			"node %s (%s) owns %u prefixes: %u by the tunnel, %u directly, %u by "
+			"node %s (%s) owns %u prefix%s: %u by the tunnel, %u directly, %u by "
 			"the underlay; CrossSubnet means %s (%s)",
-			peer->node->name, address, peer->prefixes, peer->tunnelled, peer->direct,
-			peer->underlay, cv_path_name(peer->cross_subnet),
+			peer->node->name, address, peer->prefixes, peer->prefixes == 1 ? "" : "es",
+			peer->tunnelled, peer->direct, peer->underlay,
+			cv_path_name(peer->cross_subnet),
 			cv_path_reason_text(peer->cross_subnet_reason));
 	else
 		cv_finding_add(

@@ -111,6 +111,11 @@ static void recall(const struct cv_node_agent *node, struct cv_intent *ret_inten
 	snprintf(ret_intent->mtu_how, sizeof(ret_intent->mtu_how), "%s, as it was", config->name);
 }
 
+static bool has_tunnel(const char *name, void *data)
+{
+	return cv_owned_has_tunnel(data, name);
+}
+
 static int decide(struct cv_node_agent *node)
 {
 	struct cv_intent recalled;
@@ -124,6 +129,8 @@ static int decide(struct cv_node_agent *node)
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
+		.has_tunnel = has_tunnel,
+		.data = node->tunnels,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
 		.in_force = node->intent.snapshot ? &node->intent : &recalled,
@@ -185,7 +192,7 @@ static void act_on_device(struct cv_node_agent *node)
 	if (node->intent.has_device)
 		cv_tunnel_set_owners(node->tunnels, node->pool_device, &node->intent.owners);
 	cv_owned_configure(node->tunnels, node->nl, &node->intent, &node->facts, node->pool_device,
-			   &state.address, &other);
+			   &state, &other);
 	save_state(node, &state);
 	if (changed)
 		look_again(node);
@@ -306,8 +313,8 @@ static void log_self(struct cv_node_agent *node)
 	snprintf(node->told_digest, sizeof(node->told_digest), "%s", snapshot->digest);
 	if (snapshot->count)
 		cv_log(LOG_INFO,
-		       "store: %zu resources (digest %.12s); this node is %s%s%s; %zu other "
-		       "nodes, %zu prefixes",
+		       "store: resources %zu (digest %.12s); this node is %s%s%s; other nodes %zu, "
+		       "prefixes %zu",
 		       snapshot->count, snapshot->digest, self->name, self->address ? ", " : "",
 		       self->address ? cv_prefix_format(&address, text) : "", intent->peer_count,
 		       intent->decision_count);
@@ -540,7 +547,8 @@ int cv_node_purge(const char *run_dir, struct cv_nl *nl, void (*tell_line)(const
 			return cv_error_set(error, rc, "cannot delete the routes of pools: %s",
 					    strerror(-rc));
 		if (count) {
-			snprintf(text, sizeof(text), "deleted %zu routes", count);
+			snprintf(text, sizeof(text), "deleted %zu route%s", count,
+				 count == 1 ? "" : "s");
 			tell_line(text);
 		}
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/json_text.h"
+#include "routing/wanted.h"
 
 json_t *cv_messages_to_json(const struct cv_messages *messages)
 {
@@ -120,8 +121,13 @@ static json_t *peers_to_json(const struct cv_intent *intent)
 static json_t *warnings_to_json(const struct cv_node_agent *node)
 {
 	const struct cv_messages *files = cv_store_warnings(cv_node_store(node));
-	json_t *array = cv_messages_to_json(&cv_node_intent(node)->warnings);
+	const struct cv_intent *intent = cv_node_intent(node);
+	const struct cv_node_report *report = cv_node_report(node);
+	json_t *array = cv_messages_to_json(&intent->warnings);
 
+	/* With a pool device, it is told there. */
+	if (report->device_problem[0] && !intent->has_device)
+		json_array_append_new(array, cv_json_text(report->device_problem));
 	for (size_t i = 0; i < files->count; i++)
 		json_array_append_new(array, cv_json_text(files->texts[i]));
 	/* Else it is the pool device's problem; a Tunnel may have one without. */
@@ -176,6 +182,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 	cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &tunnels);
 	if (intent->self.problem[0])
 		add_line(lines, intent->self.problem);
+	if (cv_decide_is_ipip_off(&intent->felix) && intent->overlay.encapsulated.count)
+		add_line(lines, cv_intent_ipip_off_text);
 	if (!pools) {
 		if (!tunnels)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");
@@ -190,10 +198,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 			 intent->self.name, "ADDR/LEN");
 		add_line(lines, text);
 	}
-	for (size_t i = 0; i < intent->warnings.count; i++) {
-		if (!strncmp(intent->warnings.texts[i], "this node owns no block", 23))
-			add_line(lines, intent->warnings.texts[i]);
-	}
+	if (intent->no_block)
+		add_line(lines, intent->no_block);
 	if (intent->peer_count) {
 		snprintf(text, sizeof(text), "culvert doctor %s", intent->peers[0].node->name);
 		add_line(lines, text);

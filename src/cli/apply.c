@@ -39,14 +39,13 @@ static void print_summary(const json_t *summary)
 	const char *node = json_string_value(json_object_get(summary, "node"));
 	const char *address = json_string_value(json_object_get(summary, "address"));
 	const char *how = json_string_value(json_object_get(summary, "how"));
-	const char *problem = json_string_value(json_object_get(summary, "problem"));
 	long long others = json_integer_value(json_object_get(summary, "others"));
 
 	printf("applied; this node is %s", node);
 	if (address)
 		printf(" (%s%s%s)", address, how && *how ? ", " : "", how ? how : "");
-	if (problem && *problem)
-		printf(" (%s%s)", address ? "" : "no address: ", problem);
+	else
+		printf(" (no address)"); /* why, is what comes next */
 	if (others)
 		printf("; %lld other node%s", others, others == 1 ? "" : "s");
 	else

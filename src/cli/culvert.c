@@ -33,7 +33,7 @@ static const char usage[] =
 	"  get        print resources: \"culvert get help\"\n"
 	"  delete     delete resources: \"culvert delete help\"\n"
 	"  diff       what apply would change: \"culvert diff help\"\n"
-	"  status     how this node, its peers and culvertd are\n"
+	"  status     how this node, its peers and culvertd are: \"culvert status help\"\n"
 	"  trace      which way packets to an address go, and why: \"culvert trace help\"\n"
 	"  doctor     what is wrong with this host, and what to do: \"culvert doctor help\"\n"
 	"  metrics    all of that as Prometheus reads it\n"
@@ -67,8 +67,15 @@ static int no_more_words(const struct cv_cli *cli)
 
 static int print_drops(const struct cv_cli *cli)
 {
-	int code = no_more_words(cli);
+	int code;
 
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		puts("Usage: culvert [ -j ] drops\n"
+		     "\n"
+		     "Explains every drop reason and event. See culvert(8).");
+		return CV_CLI_DONE;
+	}
+	code = no_more_words(cli);
 	return code ? code : cv_show_drops(cli);
 }
 
@@ -93,7 +100,7 @@ static const struct object {
 	{"delete", cv_delete_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
 	{"diff", cv_diff_main, CV_CLI_FILE},
 	{"plan", cv_plan_main, CV_CLI_PLAN},
-	{"import", cv_import_main, 0},
+	{"import", cv_import_main, CV_CLI_IMPORT},
 	{"trace", cv_trace_main, 0},
 	{"doctor", cv_doctor_main, 0},
 	{"metrics", cv_metrics_main, 0},
@@ -111,6 +118,7 @@ static int run_object(const struct cv_cli *cli, const struct object *object)
 		{CV_CLI_CAPTURE, "-w, -c and --snap are for capture; leave them out"},
 		{CV_CLI_PLAN, "--pool, --mode, --no-nat and --block-length are for plan; leave "
 			      "them out"},
+		{CV_CLI_IMPORT, "--blocks and --no-blocks are for import; leave them out"},
 	};
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {

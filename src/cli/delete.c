@@ -13,70 +13,44 @@ static const char usage[] =
 	"       culvert [ -j ] delete [ --dry-run ] KIND/NAME\n"
 	"       culvert [ -j ] delete [ --dry-run ] -f FILE|DIRECTORY|- [ -f ... ]\n"
 	"\n"
-	"Deletes resources. By -f: those that the manifests have.\n"
+	"Deletes resources: by name all or none, by -f those of the manifests' that there are.\n"
 	"--dry-run: say what would be, change nothing. See culvert(8).\n";
 
-static bool is_among(const json_t *changes, const char *name)
-{
-	const json_t *change;
-	size_t i;
-
-	json_array_foreach(changes, i, change)
-	{
-		const char *deleted = json_string_value(json_object_get(change, "name"));
-
-		if (deleted && !strcmp(deleted, name))
-			return true;
-	}
-	return false;
-}
-
-/* culvertd refuses only if there is none of them. data: the words, or NULL: by files. */
 static int print_deleted(const struct cv_cli *cli, const json_t *result, void *data)
 {
-	const struct cv_change_words *words = data;
-	const json_t *changes = json_object_get(result, "changes");
-	int code = cv_change_print(cli, result);
-
-	fflush(stdout);
-	for (size_t i = 0; !code && words && i < words->count; i++) {
-		if (!is_among(changes, words->names[i]))
-			fprintf(stderr, "culvert: warning: there is no %s %.256s\n", words->kind,
-				words->names[i]);
-	}
-	return code;
+	(void)data;
+	return cv_change_print(cli, result);
 }
 
-static int read_names(const struct cv_cli *cli, struct cv_change_words *ret_words,
-		      json_t **ret_arguments)
+static int read_names(const struct cv_cli *cli, json_t **ret_arguments)
 {
+	struct cv_change_words words;
 	json_t *list;
 	int code;
 
 	if (cli->count == 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: what? Write culvert delete KIND NAME, or -f FILE");
-	code = cv_change_read_words(cli, false, ret_words);
+	code = cv_change_read_words(cli, false, &words);
 	if (code)
 		return code;
-	if (!ret_words->count)
+	if (!words.count)
 		return cv_report(cli, CV_CLI_USAGE, "usage", "delete: which %s? Give its name",
-				 ret_words->kind);
+				 words.kind);
 	list = json_array();
-	for (size_t i = 0; i < ret_words->count; i++) {
-		if (json_array_append_new(list, json_string(ret_words->names[i]))) {
+	for (size_t i = 0; i < words.count; i++) {
+		if (json_array_append_new(list, json_string(words.names[i]))) {
 			json_decref(list);
 			return cv_report(cli, CV_CLI_USAGE, "usage",
 					 "delete: a word that is not UTF-8; mend it");
 		}
 	}
-	*ret_arguments = json_pack("{s:s, s:o}", "kind", ret_words->kind, "names", list);
+	*ret_arguments = json_pack("{s:s, s:o}", "kind", words.kind, "names", list);
 	return CV_CLI_DONE;
 }
 
 int cv_delete_main(const struct cv_cli *cli)
 {
-	struct cv_change_words words;
 	json_t *arguments = NULL;
 	bool by_file = cli->file_count;
 	int code;
@@ -88,11 +62,10 @@ int cv_delete_main(const struct cv_cli *cli)
 	if (by_file && cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "delete: \"%.64s\" beside -f; give names or files", cli->words[1]);
-	code = by_file ? cv_change_read_files(cli, &arguments)
-		       : read_names(cli, &words, &arguments);
+	code = by_file ? cv_change_read_files(cli, &arguments) : read_names(cli, &arguments);
 	if (code)
 		return code;
 	if (cli->dry_run)
 		json_object_set_new(arguments, "dry_run", json_true());
-	return cv_client_run(cli, "delete", arguments, print_deleted, by_file ? NULL : &words);
+	return cv_client_run(cli, "delete", arguments, print_deleted, NULL);
 }

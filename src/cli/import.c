@@ -10,15 +10,21 @@
 #include "cli/manifest_json.h"
 #include "model/import.h"
 
-static const char usage[] = "Usage: culvert [ -j ] import FILE|-\n"
-			    "\n"
-			    "Prints a manifest of Nodes and their blocks, made of Kubernetes' "
-			    "nodes. Asks no culvertd and\n"
-			    "changes nothing:\n"
-			    "\n"
-			    "  kubectl get nodes -o json | culvert import - > nodes.yaml\n"
-			    "\n"
-			    "See culvert(8).\n";
+static const char usage[] =
+	"Usage: culvert [ -j ] import [ --blocks | --no-blocks ] FILE|-\n"
+	"\n"
+	"Prints a manifest of Nodes and their blocks, made of Kubernetes' "
+	"nodes. Asks no culvertd and\n"
+	"changes nothing:\n"
+	"\n"
+	"  kubectl get nodes -o json | culvert import - > nodes.yaml\n"
+	"\n"
+	"--blocks: a BlockAffinity of each pod CIDR. --no-blocks: Nodes alone. By "
+	"default, blocks\n"
+	"unless nodes have Calico's annotations, as its IPAM has blocks of its "
+	"own.\n"
+	"\n"
+	"See culvert(8).\n";
 
 static void print_warnings(const struct cv_messages *warnings)
 {
@@ -43,6 +49,9 @@ static int print_manifest(const struct cv_cli *cli, const struct cv_manifest *ma
 
 static int import_file(const struct cv_cli *cli, const char *path)
 {
+	enum cv_import_blocks blocks = cli->blocks	? CV_IMPORT_BLOCKS_ALWAYS
+				       : cli->no_blocks ? CV_IMPORT_BLOCKS_NEVER
+							: CV_IMPORT_BLOCKS_AUTO;
 	struct cv_manifest manifest;
 	struct cv_error error;
 	size_t length = 0;
@@ -51,7 +60,7 @@ static int import_file(const struct cv_cli *cli, const char *path)
 
 	if (cv_files_read(path, &text, &length, &error))
 		return cv_report(cli, CV_CLI_FAILED, "failed", "%s", error.text);
-	if (cv_import_nodes(path, text, length, &manifest, &error)) {
+	if (cv_import_nodes(path, text, length, blocks, &manifest, &error)) {
 		free(text);
 		return cv_report(cli, CV_CLI_FAILED, "invalid", "%s", error.text);
 	}
@@ -72,5 +81,8 @@ int cv_import_main(const struct cv_cli *cli)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "import: one file at a time; write kubectl get nodes -o json | "
 				 "culvert import -");
+	if (cli->blocks && cli->no_blocks)
+		return cv_report(cli, CV_CLI_USAGE, "usage",
+				 "import: --blocks and --no-blocks; leave one of them out");
 	return import_file(cli, cli->words[1]);
 }

@@ -73,6 +73,18 @@ static void set_no_nat(struct cv_cli *cli, const char *value)
 	cli->no_nat = true;
 }
 
+static void set_blocks(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->blocks = true;
+}
+
+static void set_no_blocks(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->no_blocks = true;
+}
+
 static void set_write(struct cv_cli *cli, const char *value)
 {
 	cli->write = value;
@@ -118,6 +130,8 @@ static const struct option options[] = {
 	{"mode", "CrossSubnet|Always|Never", set_mode, CV_CLI_PLAN},
 	{"block-length", "LENGTH", set_block_length, CV_CLI_PLAN},
 	{"no-nat", NULL, set_no_nat, CV_CLI_PLAN},
+	{"blocks", NULL, set_blocks, CV_CLI_IMPORT},
+	{"no-blocks", NULL, set_no_blocks, CV_CLI_IMPORT},
 };
 
 enum {

@@ -20,6 +20,7 @@ enum cv_cli_option {
 	CV_CLI_DRY_RUN = 1 << 2, /* --dry-run */
 	CV_CLI_CAPTURE = 1 << 3, /* -w, -c, --snap */
 	CV_CLI_PLAN = 1 << 4,	 /* --pool, --mode, --no-nat, --block-length */
+	CV_CLI_IMPORT = 1 << 5,	 /* --blocks, --no-blocks */
 };
 
 struct cv_cli {
@@ -34,6 +35,9 @@ struct cv_cli {
 	const char *mode;	  /* --mode */
 	const char *block_length; /* --block-length */
 	bool no_nat;
+	/* Of import. */
+	bool blocks;
+	bool no_blocks;
 	/* Of capture, or NULL. */
 	const char *write;   /* -w */
 	const char *packets; /* -c */

@@ -21,6 +21,8 @@ struct importer {
 	struct cv_manifest *manifest;
 	size_t capacity; /* of resources */
 	size_t nodes;	 /* seen */
+	enum cv_import_blocks blocks;
+	bool has_calico; /* a node has Calico's annotations */
 	struct cv_error *error;
 };
 
@@ -75,6 +77,7 @@ static const char *find_address(struct importer *importer, const struct cv_yaml_
 		cv_yaml_get(cv_yaml_get(node, "status"), "addresses");
 	const char *text = get_text(annotations, "projectcalico.org/IPv4Address");
 
+	importer->has_calico |= text != NULL;
 	if (text && is_host(text))
 		return text;
 	if (text)
@@ -247,10 +250,33 @@ static int import_node(struct importer *importer, const struct cv_yaml_node *nod
 		return fail(importer, node, "metadata.name is missing; every Node needs it");
 	write_node(importer, node, &out);
 	rc = take(importer, node, &out);
-	if (!rc)
+	if (!rc && importer->blocks != CV_IMPORT_BLOCKS_NEVER)
 		rc = import_blocks(importer, node, &out);
 	cv_text_fini(&out);
 	return rc;
+}
+
+/* What one node says holds for all, also for those before it. */
+static void drop_blocks(struct importer *importer)
+{
+	struct cv_manifest *manifest = importer->manifest;
+	size_t kept = 0, dropped;
+
+	for (size_t i = 0; i < manifest->count; i++) {
+		if (manifest->resources[i]->kind == CV_KIND_BLOCK_AFFINITY)
+			cv_resource_put(manifest->resources[i]);
+		else
+			manifest->resources[kept++] = manifest->resources[i];
+	}
+	dropped = manifest->count - kept;
+	manifest->count = kept;
+	if (dropped)
+		cv_messages_add(&manifest->warnings,
+				"%.256s: pod CIDRs are left out (%zu), as the nodes have Calico's "
+				"annotations: with its IPAM, pods have addresses of its blocks "
+				"(kubectl get blockaffinities.crd.projectcalico.org -o yaml); "
+				"--blocks if they have them of the pod CIDRs (host-local)",
+				importer->file, dropped);
 }
 
 /* ---- lists ----------------------------------------------------------------------- */
@@ -306,11 +332,12 @@ static int import_documents(struct importer *importer, struct cv_yaml *yaml)
 	return rc;
 }
 
-int cv_import_nodes(const char *file, const char *text, size_t length, struct cv_manifest *ret,
-		    struct cv_error *error)
+int cv_import_nodes(const char *file, const char *text, size_t length, enum cv_import_blocks blocks,
+		    struct cv_manifest *ret, struct cv_error *error)
 {
 	struct cv_manifest manifest = {.resources = NULL};
-	struct importer importer = {.file = file, .manifest = &manifest, .error = error};
+	struct importer importer = {
+		.file = file, .manifest = &manifest, .blocks = blocks, .error = error};
 	struct cv_yaml *yaml;
 	int rc = cv_yaml_create(file, text, length, &yaml, error);
 
@@ -324,6 +351,8 @@ int cv_import_nodes(const char *file, const char *text, size_t length, struct cv
 			"%.256s:1:1: there is no node in it; pipe in: kubectl get nodes -o "
 			"json",
 			file);
+	if (!rc && blocks == CV_IMPORT_BLOCKS_AUTO && importer.has_calico)
+		drop_blocks(&importer);
 	if (rc)
 		cv_manifest_fini(&manifest);
 	else

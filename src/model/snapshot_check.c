@@ -528,8 +528,8 @@ static void check_node_names(struct check *check)
 		if (node && !cv_snapshot_find(check->snapshot, CV_KIND_NODE, node) &&
 		    is_worth(check, WARN_NO_NODE))
 			cv_messages_add(check->warnings,
-					"%s: there is no Node %s, so nobody makes this tunnel; add "
-					"the Node",
+					"%s: there is no Node %s; only a host that calls itself so "
+					"makes this tunnel: add the Node, or mend the name",
 					cv_place_here(resources[i], text), node);
 	}
 }

@@ -40,6 +40,10 @@ static const char *const reason_texts[] = {
 	[CV_REASON_IPIP_DISABLED] = "FelixConfiguration says ipipEnabled: false",
 };
 
+const char cv_intent_ipip_off_text[] = "FelixConfiguration says ipipEnabled: false, so nothing is "
+				       "tunnelled; if that was meant for "
+				       "Calico's Felix alone, remove the field here";
+
 const char *cv_path_name(enum cv_path path)
 {
 	return path_names[path];
@@ -135,6 +139,15 @@ static struct cv_peer_intent *find_peer(const struct cv_intent *intent, __be32 a
 	struct cv_peer_intent key = {.address = address};
 
 	return bsearch(&key, intent->peers, intent->peer_count, sizeof(key), by_peer_address);
+}
+
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path)
+{
+	for (size_t i = 0; i < intent->decision_count; i++) {
+		if (intent->decisions[i].path == path)
+			return true;
+	}
+	return false;
 }
 
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address)

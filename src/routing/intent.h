@@ -51,6 +51,9 @@ enum cv_path_reason {
 const char *cv_path_name(enum cv_path path);
 const char *cv_path_reason_text(enum cv_path_reason reason);
 
+/* A warning, and what `apply` says next. */
+extern const char cv_intent_ipip_off_text[];
+
 /* One claimed prefix and what is decided about it; sorted by prefix, as the claims are. */
 struct cv_decision {
 	struct cv_claim claim; /* pointers are the snapshot's */
@@ -117,6 +120,7 @@ struct cv_intent {
 	struct cv_owners owners; /* for the engine: who may send from where */
 	struct cv_nat_intent nat;
 	struct cv_messages warnings;
+	const char *no_block; /* of these: this node owns no block, and what to do; or NULL */
 };
 
 enum {

@@ -18,11 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/selector.h"
+#include "routing/warnings.h"
 #include "wire/ipip.h"
 
 enum {
-	EXTERNAL_HOSTS_MAX = 256, /* addresses of one externalNodesList entry that count as peers */
 	MTU_LEAST = 68,
 	SPREAD_ABOVE = 256, /* peers: their routes have several metrics */
 	SPREAD_BITS = 10,
@@ -356,15 +355,6 @@ static int add_tunnel_addresses(struct list *list, const struct cv_decide_input 
 	return rc;
 }
 
-static bool has_own_claim(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
 static int add_guard(struct list *list, const struct cv_intent *intent)
 {
 	struct cv_prefix *prefixes;
@@ -372,10 +362,13 @@ static int add_guard(struct list *list, const struct cv_intent *intent)
 	int rc;
 
 	/*
-	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
-	 * is known, it may well contain nodes that will be.
+	 * Where a pool is all that is known, it may well contain nodes that will be. A tunnel that
+	 * FelixConfiguration forbids is missed all the same: what it would have carried goes
+	 * nowhere, not away by the default route.
 	 */
-	if (!intent->has_device || (!intent->peer_count && !has_own_claim(intent)))
+	if (!intent->has_device && !(intent->self.address && cv_decide_is_ipip_off(&intent->felix)))
+		return 0;
+	if (!intent->peer_count && !cv_intent_has_path(intent, CV_PATH_LOCAL))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
@@ -401,7 +394,8 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
 		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
-		    !(interface->flags & IFF_UP))
+		    !(interface->flags & IFF_UP) ||
+		    (input->has_tunnel && !input->has_tunnel(tunnels[i]->name, input->data)))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
 			const struct cv_table_route route = {
@@ -618,173 +612,6 @@ static int make_nat(const struct cv_decide_input *input, struct cv_intent *inten
 	return 0;
 }
 
-/* ---- what people should know ------------------------------------------------------------- */
-
-/* All that is somebody's: claims, holes and other nodes' tunnel addresses. The caller frees it. */
-static struct cv_prefix *list_taken(const struct cv_intent *intent, size_t *ret_count)
-{
-	struct cv_prefix *taken =
-		calloc(intent->decision_count + intent->overlay.hole_count + intent->peer_count + 1,
-		       sizeof(*taken));
-	size_t count = 0;
-
-	if (!taken)
-		return NULL;
-	for (size_t i = 0; i < intent->decision_count; i++)
-		taken[count++] = intent->decisions[i].claim.prefix;
-	for (size_t i = 0; i < intent->overlay.hole_count; i++)
-		taken[count++] = intent->overlay.holes[i].prefix;
-	for (size_t i = 0; i < intent->peer_count; i++)
-		taken[count++] = cv_prefix_of(intent->peers[i].node->node.tunnel_address, 32);
-	*ret_count = count;
-	return taken;
-}
-
-/* The first block of a pool that nobody has. */
-static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_pool *pool,
-			    struct cv_prefix *ret_block)
-{
-	size_t count;
-	struct cv_prefix *taken = list_taken(intent, &count);
-	struct cv_ranges all = {.count = 0}, used = {.count = 0}, rest = {.count = 0};
-	uint32_t size = (uint32_t)1 << (32 - pool->block_size);
-	bool found = false;
-
-	if (!taken)
-		return false;
-	if (!cv_ranges_from_prefixes(&pool->cidr, 1, &all) &&
-	    !cv_ranges_from_prefixes(taken, count, &used) &&
-	    !cv_ranges_subtract(&all, &used, &rest)) {
-		for (size_t i = 0; i < rest.count && !found; i++) {
-			uint64_t first =
-				((uint64_t)rest.items[i].first + size - 1) & ~(uint64_t)(size - 1);
-
-			found = first + size - 1 <= rest.items[i].last;
-			if (found)
-				*ret_block = cv_prefix_of(htonl((uint32_t)first), pool->block_size);
-		}
-	}
-	cv_ranges_fini(&all);
-	cv_ranges_fini(&used);
-	cv_ranges_fini(&rest);
-	free(taken);
-	return found;
-}
-
-static const struct cv_resource *first_open_pool(const struct cv_snapshot *snapshot)
-{
-	size_t count;
-	struct cv_resource *const *pools = cv_snapshot_kind(snapshot, CV_KIND_IP_POOL, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (!pools[i]->pool.disabled && pools[i]->pool.allowed_uses & CV_USE_WORKLOAD)
-			return pools[i];
-	}
-	return NULL;
-}
-
-/* Nothing is claimed for a node by itself: whoever has no block is told which line to add. */
-static void warn_of_no_block(struct cv_intent *intent)
-{
-	const struct cv_resource *pool = first_open_pool(intent->snapshot);
-	char cidr[CV_PREFIX_TEXT_MAX], name[CV_PREFIX_TEXT_MAX];
-	struct cv_prefix block;
-
-	if (!pool || has_own_claim(intent))
-		return;
-	if (!find_free_block(intent, &pool->pool, &block)) {
-		cv_messages_add(&intent->warnings,
-				"this node owns no block, and IPPool %s has none left; add a pool",
-				pool->name);
-		return;
-	}
-	cv_prefix_format(&block, cidr);
-	memcpy(name, cidr, sizeof(name));
-	for (char *p = name; *p; p++)
-		*p = *p == '.' || *p == '/' ? '-' : *p;
-	cv_messages_add(&intent->warnings,
-			"this node owns no block; add to a manifest: {apiVersion: "
-			"projectcalico.org/v3, kind: BlockAffinity, metadata: {name: %s-%s}, spec: "
-			"{cidr: %s, node: %s, state: confirmed}}",
-			intent->self.name, name, cidr, intent->self.name);
-}
-
-/* A pool's selector says which nodes may take blocks; one that has a block keeps it, as in Calico.
- */
-static void warn_of_selectors(struct cv_intent *intent)
-{
-	const struct cv_resource *pool = NULL, *node = intent->self.node;
-	struct cv_selector *selector = NULL;
-
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		const struct cv_claim *claim = &intent->decisions[i].claim;
-
-		if (intent->decisions[i].path != CV_PATH_LOCAL || !claim->pool || !node)
-			continue;
-		if (claim->pool != pool) {
-			pool = claim->pool;
-			cv_selector_destroy(selector);
-			selector = NULL;
-			if (cv_selector_create(pool->pool.node_selector, &selector, NULL))
-				selector = NULL;
-		}
-		if (selector && !cv_selector_matches(selector, node))
-			cv_messages_add(&intent->warnings,
-					"this node has %s %s of IPPool %s, whose nodeSelector does "
-					"not match it; it is kept",
-					cv_kind_name(claim->resource->kind), claim->resource->name,
-					pool->name);
-	}
-	cv_selector_destroy(selector);
-}
-
-/* Whoever is in a pool and is no node can be reached by nobody, unless it is said that it is there.
- */
-static void warn_of_underlay(struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->overlay.hole_count; i++) {
-		const struct cv_hole *hole = &intent->overlay.holes[i];
-		const struct cv_resource *pool =
-			cv_snapshot_pool_of_prefix(intent->snapshot, &hole->prefix);
-
-		if (!pool || pool->pool.ipip_mode == CV_IPIP_NEVER || hole->reason != CV_HOLE_NODE)
-			continue;
-		cv_messages_add(
-			&intent->warnings,
-			"IPPool %s contains the underlay's addresses, Node %s's for one: other "
-			"hosts in it are unreachable unless a node's prefix or an IPReservation "
-			"has them",
-			pool->name, hole->resource ? hole->resource->name : "this one");
-		return;
-	}
-}
-
-static void warn(struct cv_intent *intent)
-{
-	if (intent->self.problem[0])
-		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
-	warn_of_no_block(intent);
-	warn_of_selectors(intent);
-	warn_of_underlay(intent);
-	if (intent->has_device && !intent->tunnel_address)
-		cv_messages_add(&intent->warnings,
-				"the pool device has no address, as Node %s has no "
-				"ipv4IPIPTunnelAddr and no block; packets from this host itself "
-				"have its outer address",
-				intent->self.name);
-	for (size_t i = 0; i < intent->felix.external_count; i++) {
-		char text[CV_PREFIX_TEXT_MAX];
-
-		if (intent->felix.external_nodes[i].length < 24)
-			cv_messages_add(
-				&intent->warnings,
-				"externalNodesList %s: only its routes' next hops may send, "
-				"as it is larger than %d addresses",
-				cv_prefix_format(&intent->felix.external_nodes[i], text),
-				EXTERNAL_HOSTS_MAX);
-	}
-}
-
 int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	int rc = make_routes(input, intent);
@@ -794,6 +621,6 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		warn(intent);
+		cv_warnings_add(input->facts, intent);
 	return rc;
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/nearest.h"
+
 void cv_store_changes_fini(struct cv_store_changes *changes)
 {
 	for (size_t i = 0; i < changes->count; i++) {
@@ -18,6 +20,7 @@ void cv_store_changes_fini(struct cv_store_changes *changes)
 		cv_resource_put(changes->items[i].after);
 	}
 	free(changes->items);
+	cv_messages_fini(&changes->warnings);
 	*changes = (struct cv_store_changes){.count = 0};
 }
 
@@ -153,6 +156,26 @@ static void make_unique(struct cv_store_changes *changes)
 	changes->count = count;
 }
 
+/* A slip in one of several names, most often: what was meant is said. */
+static int not_there(const struct cv_snapshot *snapshot, const struct cv_store_name *name,
+		     size_t count, struct cv_error *error)
+{
+	const char *nothing = count > 1 ? "; nothing is deleted" : "";
+	struct cv_nearest nearest;
+	size_t others;
+	struct cv_resource *const *resources = cv_snapshot_kind(snapshot, name->kind, &others);
+
+	cv_nearest_init(&nearest, name->name);
+	for (size_t i = 0; i < others; i++)
+		cv_nearest_offer(&nearest, resources[i]->name);
+	if (nearest.best)
+		return cv_error_set(error, -ENOENT, "there is no %s %.256s%s; did you mean %s?",
+				    cv_kind_name(name->kind), name->name, nothing, nearest.best);
+	return cv_error_set(
+		error, -ENOENT, "there is no %s %.256s%s; \"culvert get %s\" lists them",
+		cv_kind_name(name->kind), name->name, nothing, cv_kind_name(name->kind));
+}
+
 int cv_change_plan_delete(const struct cv_snapshot *snapshot, const char *own_file,
 			  const struct cv_store_name *names, size_t count,
 			  struct cv_store_changes *ret_changes, struct cv_error *error)
@@ -166,6 +189,10 @@ int cv_change_plan_delete(const struct cv_snapshot *snapshot, const char *own_fi
 		struct cv_resource *before =
 			cv_snapshot_find(snapshot, names[i].kind, names[i].name);
 
+		if (!before && names[i].must_exist) {
+			rc = not_there(snapshot, &names[i], count, error);
+			break;
+		}
 		if (!before)
 			continue;
 		rc = check_own(before, own_file, "remove", error);
@@ -238,7 +265,7 @@ size_t cv_changes_new(const struct cv_store_changes *changes, struct cv_resource
 	return count;
 }
 
-int cv_changes_check(const struct cv_snapshot *snapshot, const struct cv_store_changes *changes,
+int cv_changes_check(const struct cv_snapshot *snapshot, struct cv_store_changes *changes,
 		     struct cv_error *error)
 {
 	struct cv_resource **resources =
@@ -258,6 +285,8 @@ int cv_changes_check(const struct cv_snapshot *snapshot, const struct cv_store_c
 	free(resources);
 	if (!rc)
 		rc = cv_snapshot_check_change(snapshot, after, error);
+	for (size_t i = 0; !rc && i < after->warnings.count; i++)
+		cv_messages_add(&changes->warnings, "%s", after->warnings.texts[i]);
 	cv_snapshot_put(after);
 	return rc;
 }

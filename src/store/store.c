@@ -381,7 +381,7 @@ static int catch_up(struct cv_store *store, int fd, struct cv_error *error)
 }
 
 /* Write what was planned, and put it in force. */
-static int carry_out(struct cv_store *store, int fd, const struct cv_store_changes *changes,
+static int carry_out(struct cv_store *store, int fd, struct cv_store_changes *changes,
 		     struct cv_error *error)
 {
 	struct cv_signature signature;

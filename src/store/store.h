@@ -78,6 +78,7 @@ struct cv_store_change {
 struct cv_store_changes {
 	struct cv_store_change *items;
 	size_t count;
+	struct cv_messages warnings; /* of a dry run: all that there would be then */
 };
 void cv_store_changes_fini(struct cv_store_changes *changes);
 
@@ -95,12 +96,14 @@ int cv_store_apply(struct cv_store *store, struct cv_resource *const *resources,
 		   bool dry_run, struct cv_store_changes *ret_changes, struct cv_error *error);
 
 /*
- * Delete by kind and name; names that there are not are passed over, the changes are sorted.
- * -ENOENT: there is none of them; otherwise as cv_store_apply.
+ * Delete by kind and name; the changes are sorted. -ENOENT: there is none of them, or not one that
+ * must exist, and nothing is deleted; others that there are not are passed over. Otherwise as
+ * cv_store_apply.
  */
 struct cv_store_name {
 	enum cv_kind kind;
 	const char *name;
+	bool must_exist;
 };
 int cv_store_delete(struct cv_store *store, const struct cv_store_name *names, size_t count,
 		    bool dry_run, struct cv_store_changes *ret_changes, struct cv_error *error);

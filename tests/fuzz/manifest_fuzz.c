@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		check(&manifest);
 	error.text[0] = '\0';
-	if (cv_import_nodes("f", (const char *)data, size, &manifest, &error))
+	if (cv_import_nodes("f", (const char *)data, size, CV_IMPORT_BLOCKS_AUTO, &manifest,
+			    &error))
 		check_line(error.text);
 	else
 		check(&manifest);

@@ -19,6 +19,7 @@
 
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_node.h"
+#include "agent/doctor_policy.h"
 #include "agent/doctor_probe.h"
 #include "agent/doctor_routes.h"
 #include "netns.h"
@@ -286,6 +287,39 @@ static void sees_black_holes(void **state)
 	assert_int_equal(findings.troubles, 0);
 }
 
+/* As Felix leaves them with iptables-nft, and with its own table. */
+static void sees_policies(void **state)
+{
+#define BARE(family, table, name) \
+	"{\"chain\":{\"family\":\"" family "\",\"table\":\"" table "\",\"name\":\"" name "\"}}"
+	static const char *const enforced[] = {
+		LIST(BARE("ip", "filter", "cali-FORWARD") "," BARE("ip", "filter",
+								   "cali-pi-_Gx7Qw")),
+		LIST(BARE("ip", "calico", "filter-cali-po-_Gx7Qw")),
+		LIST(BARE("ip", "filter", "KUBE-NWPLCY-5D2")),
+	};
+	json_t *listed;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(enforced) / sizeof(enforced[0]); i++) {
+		forget();
+		listed = json_loads(enforced[i], 0, NULL);
+		assert_non_null(listed);
+		cv_doctor_judge_policies(listed, &findings);
+		json_decref(listed);
+		expect("warning", "Culvert enforces none", "bypass off");
+		assert_int_equal(findings.troubles, 1);
+	}
+	forget();
+	listed = json_loads(LIST(BARE("ip", "filter", "cali-FORWARD")), 0, NULL);
+	cv_doctor_judge_policies(listed, &findings);
+	json_decref(listed);
+	cv_doctor_judge_legacy("", &findings);
+	assert_int_equal(findings.troubles, 0);
+	cv_doctor_judge_legacy("nat\nfilter\n", &findings);
+	expect("warning", "tables here (nat filter)", "iptables-legacy-save");
+}
+
 static void sees_the_wrong_number(void **state)
 {
 	(void)state;
@@ -361,7 +395,7 @@ static void sees_resources(void **state)
 {
 	(void)state;
 	cv_doctor_check_peers(&input, &findings);
-	expect("error", "1 nodes have no bgp.ipv4Address, the first is nowhere",
+	expect("error", "1 node has no bgp.ipv4Address, nowhere: nothing",
 	       "culvert get node nowhere");
 	forget();
 	cv_doctor_check_self(&input, &findings);
@@ -467,6 +501,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(knows_which_hooks_matter, begin, end),
 		cmocka_unit_test_setup_teardown(sees_black_holes, begin, end),
 		cmocka_unit_test_setup_teardown(sees_the_wrong_number, begin, end),
+		cmocka_unit_test_setup_teardown(sees_policies, begin, end),
 		cmocka_unit_test_setup_teardown(sees_earlier_nat, begin, end),
 		cmocka_unit_test_setup_teardown(sees_routes_in_the_way, begin, end),
 		cmocka_unit_test_setup_teardown(sees_resources, begin, end),

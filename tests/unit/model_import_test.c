@@ -13,20 +13,27 @@
 
 static struct cv_error error;
 
-static struct cv_manifest import(const char *text)
+static struct cv_manifest import_with(const char *text, enum cv_import_blocks blocks)
 {
 	struct cv_manifest manifest = {.count = 0};
 
-	if (cv_import_nodes("-", text, strlen(text), &manifest, &error))
+	if (cv_import_nodes("-", text, strlen(text), blocks, &manifest, &error))
 		fail_msg("%s\n%s", error.text, text);
 	return manifest;
+}
+
+static struct cv_manifest import(const char *text)
+{
+	return import_with(text, CV_IMPORT_BLOCKS_AUTO);
 }
 
 static void assert_refused(const char *text, const char *message)
 {
 	struct cv_manifest manifest = {.count = 77};
 
-	assert_int_equal(cv_import_nodes("-", text, strlen(text), &manifest, &error), -EINVAL);
+	assert_int_equal(
+		cv_import_nodes("-", text, strlen(text), CV_IMPORT_BLOCKS_AUTO, &manifest, &error),
+		-EINVAL);
 	assert_string_equal(error.text, message);
 	assert_int_equal(manifest.count, 77);
 }
@@ -138,7 +145,7 @@ static const char yaml[] = "apiVersion: projectcalico.org/v3\n"
 
 static void makes_nodes_and_blocks(void **state)
 {
-	struct cv_manifest manifest = import(json), again;
+	struct cv_manifest manifest = import_with(json, CV_IMPORT_BLOCKS_ALWAYS), again;
 	char *text = cv_manifest_print_yaml(manifest.resources, manifest.count);
 
 	(void)state;
@@ -158,6 +165,40 @@ static void makes_nodes_and_blocks(void **state)
 		manifest.warnings.texts[1],
 		"-:45:9: node c1: no IPv4 address, neither InternalIP nor Calico's; add "
 		"spec.bgp.ipv4Address");
+	cv_manifest_fini(&manifest);
+}
+
+static size_t count_blocks(struct cv_manifest *manifest)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < manifest->count; i++)
+		count += manifest->resources[i]->kind == CV_KIND_BLOCK_AFFINITY;
+	return count;
+}
+
+/* With Calico's IPAM, the pod CIDRs are nobody's; one node's annotations tell it of all. */
+static void leaves_blocks_out(void **state)
+{
+	static const char plain[] = "apiVersion: v1\nkind: Node\nmetadata: {name: a}\n"
+				    "spec: {podCIDR: 10.244.1.0/24}\n";
+	struct cv_manifest manifest = import(json);
+
+	(void)state;
+	assert_int_equal(manifest.count, 3);
+	assert_int_equal(count_blocks(&manifest), 0);
+	assert_non_null(strstr(manifest.warnings.texts[manifest.warnings.count - 1],
+			       "-: pod CIDRs are left out (2), as the nodes have Calico's"));
+	cv_manifest_fini(&manifest);
+	manifest = import_with(json, CV_IMPORT_BLOCKS_NEVER);
+	assert_int_equal(count_blocks(&manifest), 0);
+	assert_int_equal(manifest.warnings.count, 1); /* of c1's address */
+	cv_manifest_fini(&manifest);
+	manifest = import(plain);
+	assert_int_equal(count_blocks(&manifest), 1);
+	cv_manifest_fini(&manifest);
+	manifest = import_with(plain, CV_IMPORT_BLOCKS_NEVER);
+	assert_int_equal(count_blocks(&manifest), 0);
 	cv_manifest_fini(&manifest);
 }
 
@@ -210,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_nodes_and_blocks),
+		cmocka_unit_test(leaves_blocks_out),
 		cmocka_unit_test(takes_other_forms),
 		cmocka_unit_test(refuses_in_these_words),
 	};

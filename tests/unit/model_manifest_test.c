@@ -543,9 +543,25 @@ static void is_fast_and_small(void **state)
 	free(text);
 }
 
+static void knows_manifests_by_their_names(void **state)
+{
+	static const char *const manifests[] = {"a.yaml", "a.yml", "a.json", "a.b.yaml",
+						"a b.yaml"};
+	static const char *const others[] = {"",	 "yaml",    ".yaml",	  ".a.yaml",
+					     "#a.yaml",	 "a.yaml~", "a.yaml.swp", "a.yamlx",
+					     ".#a.yaml", "a.txt"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(manifests) / sizeof(manifests[0]); i++)
+		assert_true(cv_manifest_is_file_name(manifests[i]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(cv_manifest_is_file_name(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_manifests_by_their_names),
 		cmocka_unit_test(refuses_in_these_words),
 		cmocka_unit_test(nothing_of_a_broken_manifest_is_taken),
 		cmocka_unit_test(is_bounded),

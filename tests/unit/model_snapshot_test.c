@@ -280,8 +280,9 @@ static void test_warns(void **state)
 		"not routed; add an IPPool that contains it\n"
 		"a.yaml:1: Node a1: ipv4Address 192.168.100.1 has no prefix, so CrossSubnet always "
 		"tunnels to it; write it like 192.168.100.1/24\n"
-		"a.yaml:8: Tunnel tun9: there is no Node d1, so nobody makes this tunnel; add the "
-		"Node");
+		"a.yaml:8: Tunnel tun9: there is no Node d1; only a host that calls itself so "
+		"makes "
+		"this tunnel: add the Node, or mend the name");
 }
 
 /* Thousands of the same are a few and a number. */

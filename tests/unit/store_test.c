@@ -382,10 +382,14 @@ static void apply_makes_the_directory_and_the_file(void **state)
 static void apply_and_delete_change_what_they_name(void **state)
 {
 	static const struct cv_store_name names[] = {
-		{CV_KIND_NODE, "n3"},
-		{CV_KIND_NODE, "none"},
-		{CV_KIND_NODE, "n1"},
-		{CV_KIND_NODE, "n3"},
+		{CV_KIND_NODE, "n3", false},
+		{CV_KIND_NODE, "none", false},
+		{CV_KIND_NODE, "n1", false},
+		{CV_KIND_NODE, "n3", false},
+	};
+	static const struct cv_store_name strict[] = {
+		{CV_KIND_NODE, "n3", false},
+		{CV_KIND_NODE, "none", true},
 	};
 	struct stat before, after;
 
@@ -404,6 +408,7 @@ static void apply_and_delete_change_what_they_name(void **state)
 	assert_changes("Node n2 unchanged");
 	assert_int_equal(stat(world_path("conf/applied.yaml"), &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(world_delete(strict, 2, false), -ENOENT);
 	assert_int_equal(world_delete(names, 4, true), 0);
 	assert_nodes("n1 n2 n3");
 	assert_int_equal(world_delete(names, 4, false), 0);
@@ -444,7 +449,7 @@ static void places_are_those_of_the_file(void **state)
 
 static void warnings_go_with_their_documents(void **state)
 {
-	static const struct cv_store_name name = {CV_KIND_NODE, "b"};
+	static const struct cv_store_name name = {CV_KIND_NODE, "b", false};
 	char first[1024], again[1024];
 
 	(void)state;
@@ -552,7 +557,7 @@ static void delete_some(void)
 
 	for (int i = 0; i < 2; i++) {
 		snprintf(names[i], sizeof(names[i]), "n%d", rand() % 10);
-		delete[i] = (struct cv_store_name){CV_KIND_NODE, names[i]};
+		delete[i] = (struct cv_store_name){CV_KIND_NODE, names[i], false};
 	}
 	rc = world_delete(delete, 2, false);
 	assert_true(rc == 0 || rc == -ENOENT);
@@ -611,7 +616,7 @@ static void any_changes_are_as_read_anew(void **state)
 
 static void files_of_others_are_not_written(void **state)
 {
-	static const struct cv_store_name name = {CV_KIND_NODE, "a"};
+	static const struct cv_store_name name = {CV_KIND_NODE, "a", false};
 
 	(void)state;
 	world_write("mine.yaml", "# mine\n" NODE("a", "192.0.2.1/24"));
@@ -654,7 +659,7 @@ static void bad_changes_change_nothing(void **state)
 
 static void nothing_is_applied_to_a_broken_directory(void **state)
 {
-	static const struct cv_store_name name = {CV_KIND_NODE, "a"};
+	static const struct cv_store_name name = {CV_KIND_NODE, "a", false};
 
 	(void)state;
 	world.store = world_open(world_path("conf"));
