@@ -96,19 +96,18 @@ static int look(struct cv_node_agent *node)
 	return 0;
 }
 
-/* What an earlier daemon's pool device says of this node. */
-static void recall(const struct cv_node_agent *node, struct cv_intent *ret_intent)
+/* What an earlier daemon's pool device says of this node, into a zeroed intent. */
+static void recall(const struct cv_node_agent *node, struct cv_intent *intent)
 {
 	const struct cv_tunnel_config *config =
 		cv_tunnel_set_find(node->tunnels, node->pool_device);
 
-	*ret_intent = (struct cv_intent){.mtu = 0};
 	if (!config || strcmp(config->owner, CV_TUNNEL_OWNER_POOLS) != 0)
 		return;
-	ret_intent->self.address = config->local;
-	ret_intent->self.prefix_length = 32;
-	ret_intent->mtu = config->mtu;
-	snprintf(ret_intent->mtu_how, sizeof(ret_intent->mtu_how), "%s, as it was", config->name);
+	intent->self.address = config->local;
+	intent->self.prefix_length = 32;
+	intent->mtu = config->mtu;
+	snprintf(intent->mtu_how, sizeof(intent->mtu_how), "%s, as it was", config->name);
 }
 
 static bool has_tunnel(const char *name, void *data)
@@ -118,7 +117,7 @@ static bool has_tunnel(const char *name, void *data)
 
 static int decide(struct cv_node_agent *node)
 {
-	struct cv_intent recalled;
+	struct cv_intent recalled = {.mtu = 0};
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
 	int64_t now = now_us();
 	const struct cv_decide_input input = {
@@ -163,7 +162,10 @@ static void save_state(struct cv_node_agent *node, const struct cv_node_state *s
 	struct cv_error error;
 	int rc;
 
-	if (!node->state_behind && !memcmp(&node->state, state, sizeof(*state)))
+	if (!node->state_behind && node->state.protocol == state->protocol &&
+	    node->state.nat == state->nat && node->state.address == state->address &&
+	    node->state.given_count == state->given_count &&
+	    !memcmp(node->state.given, state->given, sizeof(state->given)))
 		return;
 	node->state = *state;
 	rc = cv_node_state_save(node->run_dir, state, &error);
@@ -411,7 +413,8 @@ static void host_name(char name[64])
 
 static bool has_made_anything(const struct cv_node_agent *node)
 {
-	return node->state.protocol || node->state.nat || node->state.address;
+	return node->state.protocol || node->state.nat || node->state.address ||
+	       node->state.given_count;
 }
 
 static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,
