@@ -411,8 +411,13 @@ static void host_name(char name[64])
 	snprintf(name, 64, "%.63s", text);
 }
 
+/* An earlier daemon, of resources. */
 static bool has_made_anything(const struct cv_node_agent *node)
 {
+	for (size_t i = 0; i < cv_tunnel_set_count(node->tunnels); i++) {
+		if (cv_tunnel_set_config(node->tunnels, i)->owner[0])
+			return true;
+	}
 	return node->state.protocol || node->state.nat || node->state.address ||
 	       node->state.given_count;
 }
