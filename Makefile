@@ -276,7 +276,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel bench-scale lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -320,6 +320,12 @@ bench-kernel:
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
 	@$(call as_root,tests/bench/kernel,$(bench_variables))
+bench-scale:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/scale --json build/bench/scale.json $(SCALE))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -373,6 +379,7 @@ help:
 	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
 	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
+	@echo 'make bench-scale  one node of 5,000 with 20,000 prefixes; SCALE="--nodes N …" (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'
