@@ -12,6 +12,42 @@ enum {
 
 /* ---- the store --------------------------------------------------------------------------- */
 
+/* "…: Node a1: spec.orchRefs is not acted on": of a field, not of a network policy. */
+static bool is_unused_field(const char *text)
+{
+	const char *field = strstr(text, ": spec.");
+
+	return field && strstr(field, " is not acted on");
+}
+
+/* Fields that somebody else acts on are no trouble here, but dozens in an export of Calico's. */
+static void add_store_warnings(const struct cv_messages *messages, struct cv_findings *findings)
+{
+	const char *first = NULL;
+	size_t count = 0, shown = 0, more = 0;
+
+	for (size_t i = 0; i < messages->count; i++) {
+		const char *text = messages->texts[i];
+
+		if (is_unused_field(text)) {
+			first = first ? first : text;
+			count++;
+		} else if (shown < LINES_MAX) {
+			cv_finding_add(findings, CV_FINDING_WARNING, NULL, "%s", text);
+			shown++;
+		} else {
+			more++;
+		}
+	}
+	if (more)
+		cv_finding_add(findings, CV_FINDING_WARNING, NULL,
+			       "... and %zu more warnings like these", more);
+	if (count)
+		cv_finding_add(findings, CV_FINDING_OK, NULL,
+			       "%zu field%s not acted on, which `culvert -s status` lists: %s",
+			       count, count == 1 ? " is" : "s are", first);
+}
+
 static void add_messages(const struct cv_messages *messages, const char *remedy,
 			 struct cv_findings *findings)
 {
@@ -35,7 +71,7 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       "are: %s",
 			       input->store_problem);
 	if (input->store_warnings)
-		add_messages(input->store_warnings, NULL, findings);
+		add_store_warnings(input->store_warnings, findings);
 	if (!snapshot->count)
 		cv_finding_add(findings, CV_FINDING_OK,
 			       "culvert plan --pool 10.244.0.0/16 NAME=ADDRESS/LENGTH ...",

@@ -136,9 +136,15 @@ static void tell_pool(struct trace *trace)
 static const struct cv_decision *tell_owner(struct trace *trace)
 {
 	const struct cv_decision *decision = cv_intent_decision(trace->intent, trace->question.to);
+	const struct cv_hole *hole =
+		cv_overlay_hole_of(&trace->intent->overlay, trace->question.to);
 	const struct cv_claim *claim;
 	char prefix[CV_PREFIX_TEXT_MAX];
 
+	if (hole && (hole->reason == CV_HOLE_NODE || hole->reason == CV_HOLE_EXTERNAL)) {
+		step(trace, "owner", NULL, "it is the host's, whoever has declared what it is in");
+		return NULL;
+	}
 	if (!decision) {
 		step(trace, "owner", NULL, "no node has declared it (BlockAffinity, Workload)");
 		return NULL;

@@ -81,6 +81,8 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 		rc = cv_error_set(error, -EFBIG,
 				  "%.256s: more than %d MiB at once; apply it in parts", path,
 				  CV_CONTROL_REQUEST_MAX >> 20);
+	else if (length >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+		rc = cv_error_set(error, -EINVAL, "%.256s: UTF-16; save it as UTF-8", path);
 	else if (strlen(text) != length)
 		rc = cv_error_set(error, -EINVAL, "%.256s: a NUL byte; this is no text file", path);
 	string = rc ? NULL : json_stringn(text, length);

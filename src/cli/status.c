@@ -10,7 +10,8 @@
 #include "cli/table.h"
 
 enum {
-	PEERS_MAX = 32 /* that are listed without -s */
+	PEERS_MAX = 32,
+	WARNINGS_MAX = 16 /* that are listed without -s */
 };
 
 static long long number(const json_t *json, const char *name)
@@ -189,15 +190,18 @@ static void print_kernel(const json_t *status)
 		       problem ? "; problem: " : "", or_else(problem, ""));
 }
 
-static void print_warnings(const json_t *warnings)
+/* Those of the node come first; an export of Calico's has dozens of fields that are not acted on.
+ */
+static void print_warnings(const struct cv_cli *cli, const json_t *warnings)
 {
-	const json_t *warning;
-	size_t i;
+	size_t count = json_array_size(warnings);
+	size_t shown = cli->statistics || count <= WARNINGS_MAX ? count : WARNINGS_MAX;
 
-	json_array_foreach(warnings, i, warning)
-	{
-		printf("warning: %s\n", or_else(json_string_value(warning), "?"));
-	}
+	for (size_t i = 0; i < shown; i++)
+		printf("warning: %s\n",
+		       or_else(json_string_value(json_array_get(warnings, i)), "?"));
+	if (shown < count)
+		printf("... and %zu warnings more: culvert -s status lists all\n", count - shown);
 }
 
 /* ---- all --------------------------------------------------------------------------- */
@@ -219,12 +223,23 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_pool_device(json_object_get(status, "pool_device"));
 	print_peers(cli, json_object_get(status, "peers"));
 	print_kernel(status);
-	print_warnings(json_object_get(status, "warnings"));
+	print_warnings(cli, json_object_get(status, "warnings"));
 	return CV_CLI_DONE;
 }
 
+static const char usage[] =
+	"Usage: culvert [ -js ] status\n"
+	"\n"
+	"Prints how culvertd and its fast path are, which node this is, pools, peers with the path "
+	"to each\n"
+	"and why, and warnings. -s: all peers and warnings, and counters. See culvert(8).\n";
+
 int cv_status_main(const struct cv_cli *cli)
 {
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		fputs(usage, stdout);
+		return CV_CLI_DONE;
+	}
 	if (cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "status: unknown word \"%.64s\"; leave it out", cli->words[1]);

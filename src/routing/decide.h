@@ -16,6 +16,10 @@ struct cv_decide_input {
 	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
 	bool keep_device;		  /* keep the pool device though no pool encapsulates */
 	const struct cv_intent *in_force; /* NULL: nothing yet */
+	/* Whether the tunnel of this name is a Tunnel resource's, not a person's: routes lead into
+	 * no other. NULL: it is. */
+	bool (*has_tunnel)(const char *name, void *data);
+	void *data; /* for has_tunnel */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */

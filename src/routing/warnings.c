@@ -102,7 +102,8 @@ static void warn_of_no_block(struct cv_intent *intent)
 			*p = '-';
 	}
 	cv_messages_add(&intent->warnings,
-			"this node owns no block; add to a manifest: {apiVersion: "
+			"this node owns no block; add to the manifest of all hosts one that no "
+			"other has, like: {apiVersion: "
 			"projectcalico.org/v3, kind: BlockAffinity, metadata: {name: %s-%s}, spec: "
 			"{cidr: %s, node: %s, state: confirmed}}",
 			intent->self.name, name, cidr, intent->self.name);

@@ -110,11 +110,11 @@ def apply_prints_what_became_of_each():
     tap.equal(done.returncode, 0, "exit code")
     done = run("-j", "apply", "-f", path, answers=[answer])
     tap.equal(json.loads(done.stdout), answer, "-j: the answer as it is")
-    summary.update(address=None, problem="no interface has it", others=2, next=["x", "y"])
+    summary.update(address=None, problem="x", others=2, next=["x", "y"])
     done = run("apply", "-f", path, answers=[answer])
     tap.equal(
         done.stdout.split("\n", 1)[1],
-        "applied; this node is a1 (no address: no interface has it); 2 other nodes; next:\n"
+        "applied; this node is a1 (no address); 2 other nodes; next:\n"
         "  x\n  y\n", "without an address, with two things to do",
     )
     done = run("apply", "--dry-run", "-f", path, answers=[answer])
