@@ -6,7 +6,6 @@
  */
 #include "agent/metrics.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,12 +271,12 @@ static void print_pool_claims(const struct scrape *scrape, struct cv_metrics_wri
 
 static void print_pool_device(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	char address[INET_ADDRSTRLEN] = "";
+	char address[CV_ADDRESS_TEXT_MAX] = "";
 
 	if (!scrape->intent || !scrape->intent->has_device)
 		return;
 	if (scrape->intent->tunnel_address)
-		inet_ntop(AF_INET, &scrape->intent->tunnel_address, address, sizeof(address));
+		cv_address_format(scrape->intent->tunnel_address, address);
 	cv_metrics_sample(writer, 1, "device address", cv_node_pool_device(scrape->input->node),
 			  address);
 }

@@ -10,7 +10,6 @@
  */
 #include "routing/wanted.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <regex.h>
@@ -209,7 +208,7 @@ static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_i
 {
 	if (intent->peer_count <= SPREAD_ABOVE)
 		return CV_METRIC_NODE;
-	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
+	return CV_METRIC_NODE + (cv_ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
 }
 
 /* peer: NULL where path is NONE. */
@@ -489,7 +488,7 @@ static size_t list_peers(const struct cv_intent *intent, __be32 *peers)
 		if (prefix->length < 24)
 			continue;
 		for (uint32_t j = 0; j <= cv_prefix_last(prefix) - cv_prefix_first(prefix); j++)
-			peers[count++] = htonl(cv_prefix_first(prefix) + j);
+			peers[count++] = cv_htonl(cv_prefix_first(prefix) + j);
 	}
 	return count;
 }
