@@ -129,15 +129,6 @@ static void check_name(const struct cv_doctor_input *input, struct cv_findings *
 		       self->name);
 }
 
-static bool has_block(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
 void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	const struct cv_intent *intent = input->intent;
@@ -160,7 +151,7 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "culvertd --address-detection interface=NAME, or give the Node a "
 			       "bgp.ipv4Address",
 			       "this node, %s, has no address: %s", self->name, self->problem);
-	if (!has_block(intent))
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL))
 		cv_finding_add(findings, CV_FINDING_WARNING,
 			       "add the BlockAffinity below to a manifest, and apply it",
 			       "no prefix is this node's: pods and machines here have no addresses "

@@ -17,8 +17,8 @@
 
 enum {
 	LINES_MAX = 10,
-	PROTOCOL_FELIX =
-		80, /* deviceRouteProtocol's default was 3 (boot), Calico's manifests: 80 */
+	/* deviceRouteProtocol's default was 3 (boot); Calico's manifests have this. */
+	PROTOCOL_FELIX = 80,
 };
 
 static const char *protocol_name(uint8_t protocol)

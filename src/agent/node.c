@@ -96,6 +96,11 @@ static int look(struct cv_node_agent *node)
 	return 0;
 }
 
+static bool has_tunnel(const char *name, void *data)
+{
+	return cv_owned_has_tunnel(data, name);
+}
+
 static int decide(struct cv_node_agent *node)
 {
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
@@ -108,6 +113,8 @@ static int decide(struct cv_node_agent *node)
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
+		.has_tunnel = has_tunnel,
+		.data = node->tunnels,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
 		.in_force = node->intent.snapshot ? &node->intent : NULL,
@@ -168,7 +175,7 @@ static void act_on_device(struct cv_node_agent *node)
 	if (node->intent.has_device)
 		cv_tunnel_set_owners(node->tunnels, node->pool_device, &node->intent.owners);
 	cv_owned_configure(node->tunnels, node->nl, &node->intent, &node->facts, node->pool_device,
-			   &state.address, &other);
+			   &state, &other);
 	save_state(node, &state);
 	if (changed)
 		look_again(node);
@@ -296,6 +303,21 @@ static void log_self(struct cv_node_agent *node)
 		       intent->decision_count);
 }
 
+/*
+ * The resources could not be read since we began: what there is of an earlier daemon's is right as
+ * far as anybody knows, and taking it away would cut everybody off for a mistake in one file.
+ */
+static bool is_blind(struct cv_node_agent *node)
+{
+	if (cv_store_snapshot(node->store)->count || !cv_store_problem(node->store))
+		return false;
+	snprintf(node->report.device_problem, sizeof(node->report.device_problem),
+		 "the resources cannot be read; what an earlier culvertd made of them stays as it "
+		 "is until they can");
+	tell("node", node->told_device, sizeof(node->told_device), node->report.device_problem);
+	return true;
+}
+
 static void reconcile(struct cv_node_agent *node, bool is_look)
 {
 	struct cv_node_report *report = &node->report;
@@ -318,6 +340,10 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	if (is_encapsulating(&node->intent))
 		node->needed_us = begin_us;
 	log_self(node);
+	if (is_blind(node)) {
+		report->errors++;
+		return;
+	}
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	act_on_nat(node, is_look);
@@ -366,10 +392,15 @@ static void host_name(char name[64])
 	snprintf(name, 64, "%.63s", text);
 }
 
+static bool has_made_anything(const struct cv_node_agent *node)
+{
+	return node->state.protocol || node->state.nat || node->state.address;
+}
+
 static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,
 		      struct cv_error *error)
 {
-	const struct cv_store_options store = {
+	struct cv_store_options store = {
 		.directory = options->config_dir,
 		.log = cv_log_text,
 	};
@@ -377,9 +408,10 @@ static int open_parts(struct cv_node_agent *node, const struct cv_node_options *
 				 error);
 
 	if (!rc)
-		rc = cv_store_create(&store, &node->store, error);
-	if (!rc)
 		rc = cv_node_state_load(node->run_dir, &node->state, error);
+	store.was_used = has_made_anything(node);
+	if (!rc)
+		rc = cv_store_create(&store, &node->store, error);
 	if (rc)
 		return rc;
 	node->routes = cv_routes_create(node->nl, node->state.protocol);
@@ -421,7 +453,7 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 		cv_node_destroy(node);
 		return rc;
 	}
-	node->is_idle = !node->state.protocol && !node->state.nat && !node->state.address;
+	node->is_idle = !has_made_anything(node);
 	reconcile(node, true);
 	*ret_node = node;
 	return 0;

@@ -121,10 +121,18 @@ static json_t *peers_to_json(const struct cv_intent *intent)
 static json_t *warnings_to_json(const struct cv_node_agent *node)
 {
 	const struct cv_messages *files = cv_store_warnings(cv_node_store(node));
-	json_t *array = cv_messages_to_json(&cv_node_intent(node)->warnings);
+	const struct cv_intent *intent = cv_node_intent(node);
+	const struct cv_node_report *report = cv_node_report(node);
+	json_t *array = cv_messages_to_json(&intent->warnings);
 
+	/* With a pool device, it is told there. */
+	if (report->device_problem[0] && !intent->has_device)
+		json_array_append_new(array, cv_json_text(report->device_problem));
 	for (size_t i = 0; i < files->count; i++)
 		json_array_append_new(array, cv_json_text(files->texts[i]));
+	/* Else it is the pool device's problem; a Tunnel may have one without. */
+	if (!cv_node_intent(node)->has_device && cv_node_report(node)->device_problem[0])
+		json_array_append_new(array, cv_json_text(cv_node_report(node)->device_problem));
 	return array;
 }
 
@@ -190,10 +198,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 			 intent->self.name, "ADDR/LEN");
 		add_line(lines, text);
 	}
-	for (size_t i = 0; i < intent->warnings.count; i++) {
-		if (!strncmp(intent->warnings.texts[i], "this node owns no block", 23))
-			add_line(lines, intent->warnings.texts[i]);
-	}
+	if (intent->no_block)
+		add_line(lines, intent->no_block);
 	if (intent->peer_count) {
 		snprintf(text, sizeof(text), "culvert doctor %s", intent->peers[0].node->name);
 		add_line(lines, text);

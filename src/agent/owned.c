@@ -172,6 +172,14 @@ static int give(struct cv_nl *nl, const struct cv_facts *facts, int ifindex,
 	return rc == -EEXIST ? 0 : rc;
 }
 
+/* Facts may be a moment old: the kernel is told all the same. */
+static int take(struct cv_nl *nl, int ifindex, const struct cv_prefix *address)
+{
+	int rc = cv_address_delete(nl, ifindex, address);
+
+	return rc == -EADDRNOTAVAIL ? 0 : rc;
+}
+
 static void configure_pool_device(struct cv_nl *nl, const struct cv_intent *intent,
 				  const struct cv_facts *facts, const char *name, int ifindex,
 				  __be32 *address, struct cv_error *problem)
@@ -183,9 +191,8 @@ static void configure_pool_device(struct cv_nl *nl, const struct cv_intent *inte
 	if (!rc && wanted.address)
 		rc = give(nl, facts, ifindex, &wanted);
 	/* Once the new one is there: what is sent meanwhile has a source. */
-	if (!rc && former.address && former.address != wanted.address &&
-	    has_address(facts, ifindex, &former))
-		rc = cv_address_delete(nl, ifindex, &former);
+	if (!rc && former.address && former.address != wanted.address)
+		rc = take(nl, ifindex, &former);
 	if (rc) {
 		struct cv_error error;
 
@@ -197,14 +204,63 @@ static void configure_pool_device(struct cv_nl *nl, const struct cv_intent *inte
 	*address = wanted.address;
 }
 
+static bool has_prefix(const struct cv_tunnel_resource *tunnel, const struct cv_prefix *address)
+{
+	for (size_t i = 0; i < tunnel->address_count; i++) {
+		if (tunnel->addresses[i].address == address->address &&
+		    tunnel->addresses[i].length == address->length)
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct cv_intent *intent, const char *device,
+		      const struct cv_prefix *address)
+{
+	const struct cv_resource *resource =
+		cv_snapshot_find(intent->snapshot, CV_KIND_TUNNEL, device);
+
+	return resource && is_here(resource->tunnel, intent) &&
+	       has_prefix(resource->tunnel, address);
+}
+
+/* What we gave Tunnels' devices and they should no longer have. With a device, its addresses go. */
+static void take_unwanted(struct cv_tunnel_set *set, struct cv_nl *nl,
+			  const struct cv_intent *intent, struct cv_node_state *state,
+			  struct cv_error *problem)
+{
+	for (uint32_t i = state->given_count; i-- > 0;) {
+		const struct cv_node_given *given = &state->given[i];
+		const struct cv_prefix address = {given->address, (uint8_t)given->length};
+		int ifindex = cv_tunnel_set_ifindex(set, given->device);
+		struct cv_error error;
+		int rc = 0;
+
+		if (is_wanted(intent, given->device, &address))
+			continue;
+		if (ifindex && cv_owned_has_tunnel(set, given->device))
+			rc = take(nl, ifindex, &address);
+		if (!rc) {
+			cv_node_state_take(state, i);
+			continue;
+		}
+		cv_error_set(&error, rc, "Tunnel %s: cannot delete an address of its device: %s",
+			     given->device, strerror(-rc));
+		note(problem, &error);
+	}
+}
+
 static void configure_tunnel(struct cv_nl *nl, const struct cv_resource *resource,
-			     const struct cv_facts *facts, int ifindex, struct cv_error *problem)
+			     const struct cv_facts *facts, int ifindex, struct cv_node_state *state,
+			     struct cv_error *problem)
 {
 	const struct cv_tunnel_resource *tunnel = resource->tunnel;
 	int rc = tunnel->up ? set_up(nl, facts, ifindex) : 0;
 
-	for (size_t i = 0; i < tunnel->address_count && !rc; i++)
+	for (size_t i = 0; i < tunnel->address_count && !rc; i++) {
+		cv_node_state_give(state, resource->name, &tunnel->addresses[i]);
 		rc = give(nl, facts, ifindex, &tunnel->addresses[i]);
+	}
 	if (rc) {
 		struct cv_error error;
 
@@ -214,9 +270,16 @@ static void configure_tunnel(struct cv_nl *nl, const struct cv_resource *resourc
 	}
 }
 
+bool cv_owned_has_tunnel(struct cv_tunnel_set *set, const char *name)
+{
+	const struct cv_tunnel_config *config = cv_tunnel_set_find(set, name);
+
+	return config && !strncmp(config->owner, "Tunnel ", 7);
+}
+
 void cv_owned_configure(struct cv_tunnel_set *set, struct cv_nl *nl, const struct cv_intent *intent,
-			const struct cv_facts *facts, const char *pool_device, __be32 *address,
-			struct cv_error *problem)
+			const struct cv_facts *facts, const char *pool_device,
+			struct cv_node_state *state, struct cv_error *problem)
 {
 	size_t count;
 	struct cv_resource *const *tunnels =
@@ -226,14 +289,15 @@ void cv_owned_configure(struct cv_tunnel_set *set, struct cv_nl *nl, const struc
 
 	if (intent->has_device && ifindex && config &&
 	    !strcmp(config->owner, CV_TUNNEL_OWNER_POOLS))
-		configure_pool_device(nl, intent, facts, pool_device, ifindex, address, problem);
+		configure_pool_device(nl, intent, facts, pool_device, ifindex, &state->address,
+				      problem);
 	else if (!intent->has_device)
-		*address = 0;
+		state->address = 0;
+	take_unwanted(set, nl, intent, state, problem);
 	for (size_t i = 0; i < count; i++) {
-		config = cv_tunnel_set_find(set, tunnels[i]->name);
 		ifindex = cv_tunnel_set_ifindex(set, tunnels[i]->name);
-		if (ifindex && config && !strncmp(config->owner, "Tunnel ", 7) &&
+		if (ifindex && cv_owned_has_tunnel(set, tunnels[i]->name) &&
 		    is_here(tunnels[i]->tunnel, intent))
-			configure_tunnel(nl, tunnels[i], facts, ifindex, problem);
+			configure_tunnel(nl, tunnels[i], facts, ifindex, state, problem);
 	}
 }

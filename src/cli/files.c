@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "agent/control.h"
+#include "model/manifest.h"
 
 enum {
 	READ_MAX = 1 << 30,
@@ -99,16 +100,7 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 
 static int is_manifest(const struct dirent *entry)
 {
-	static const char *const ends[] = {".yaml", ".yml", ".json"};
-	size_t length = strlen(entry->d_name);
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && entry->d_name[0] != '.'; i++) {
-		size_t end = strlen(ends[i]);
-
-		if (length > end && !strcmp(entry->d_name + length - end, ends[i]))
-			return 1;
-	}
-	return 0;
+	return cv_manifest_is_file_name(entry->d_name);
 }
 
 /* Not alphasort(): the locale is nobody's business here. */
@@ -121,12 +113,18 @@ static int append_entry(json_t *files, const char *directory, const char *name, 
 			struct cv_error *error)
 {
 	const char *slash = directory[strlen(directory) - 1] == '/' ? "" : "/";
+	struct stat status;
 	char *path;
 	int rc;
 
 	if (asprintf(&path, "%s%s%s", directory, slash, name) < 0)
 		return cv_error_set(error, -ENOMEM, "out of memory");
-	rc = append_file(files, path, sum, error);
+	/* A pipe among them would wait for ever; one that is named itself may be meant. */
+	if (!stat(path, &status) && !S_ISREG(status.st_mode))
+		rc = cv_error_set(error, -EINVAL, "%.256s: no file; give another name, or move it",
+				  path);
+	else
+		rc = append_file(files, path, sum, error);
 	free(path);
 	return rc;
 }

@@ -107,6 +107,8 @@ static void print_pools(const json_t *pools)
 static void print_pool_device(const json_t *device)
 {
 	const char *how = text_of(device, "mtu_how");
+	const char *problem = text_of(device, "problem");
+	const char *no_fastpath = text_of(device, "no_fastpath");
 
 	if (!json_is_object(device))
 		return;
@@ -114,6 +116,10 @@ static void print_pool_device(const json_t *device)
 	       or_else(text_of(device, "name"), "?"), or_else(text_of(device, "state"), "?"),
 	       or_else(text_of(device, "address"), "none"), number(device, "mtu"), how ? " (" : "",
 	       or_else(how, ""), how ? ")" : "");
+	if (problem)
+		printf("    problem: %s\n", problem);
+	if (no_fastpath)
+		printf("    the engine carries it: %s\n", no_fastpath);
 }
 
 /* ---- others ------------------------------------------------------------------------ */
@@ -177,7 +183,10 @@ static void print_kernel(const json_t *status)
 			printf("    %s\n", failure);
 	}
 	if (nat)
-		printf("NAT: %s%s%s\n", json_is_true(json_object_get(nat, "wanted")) ? "on" : "off",
+		printf("NAT: %s%s%s\n",
+		       !json_is_true(json_object_get(nat, "wanted"))	 ? "off"
+		       : json_is_false(json_object_get(nat, "in_force")) ? "not in force"
+									 : "on",
 		       problem ? "; problem: " : "", or_else(problem, ""));
 }
 

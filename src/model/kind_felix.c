@@ -15,9 +15,9 @@
 enum {
 	MTU_MIN = 68, /* RFC 791 */
 	MTU_MAX = 65535,
+	MTU_TUNNEL_MAX = 65515, /* with the outer header it is as long as a packet can be */
 	PATTERN_MAX = 256,
 	REPEATS_MAX = 1000, /* of all {…} of a pattern together */
-	PROTOCOL_OURS_FIRST = 5
 };
 
 static int read_mtu(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
@@ -33,6 +33,11 @@ static int read_mtu(struct cv_reader *reader, const struct cv_yaml_node *node, v
 				      "spec.ipipMTU %lld is less than IPv4's 68; leave it out to "
 				      "follow the underlay",
 				      value);
+	if (value > MTU_TUNNEL_MAX)
+		return cv_reader_fail(reader, node,
+				      "spec.ipipMTU %lld is more than %d, which with the outer "
+				      "header fills a packet; leave it out to follow the underlay",
+				      value, MTU_TUNNEL_MAX);
 	felix->ipip_mtu = (uint32_t)value;
 	return 0;
 }
@@ -195,47 +200,46 @@ static int read_external_nodes(struct cv_reader *reader, const struct cv_yaml_no
 
 /* ---- routes ---------------------------------------------------------------------- */
 
-/* Who has a number of the kernel's list already, and would lose its routes to us or take ours. */
-static const char *find_holder(long long protocol)
+/* Whose routes have a number that we would take for ours, and delete; NULL: nobody's we know. */
+static const char *user_of_protocol(long long protocol)
 {
 	static const struct {
-		int protocol;
-		const char *holder;
-	} holders[] = {
-		{8, "gated"},	       {9, "router advertisements"},
-		{11, "zebra and FRR"}, {12, "BIRD"},
-		{16, "DHCP"},	       {18, "keepalived"},
-		{42, "babel"},	       {80, "Felix"},
-		{99, "openr"},	       {186, "FRR's BGP"},
-		{187, "FRR's IS-IS"},  {188, "FRR's OSPF"},
-		{189, "FRR's RIP"},    {192, "FRR's EIGRP"},
+		uint8_t first, last;
+		const char *name;
+	} users[] = {
+		{0, 4, "the kernel and `ip route`"},
+		{8, 18, "routing daemons and DHCP clients"}, /* RTPROT_GATED … RTPROT_KEEPALIVED */
+		{42, 42, "Babel"},
+		{80, 80, "Felix"},
+		{99, 99, "Open/R"},
+		{186, 192, "FRR's daemons"}, /* RTPROT_BGP … RTPROT_EIGRP */
 	};
 
-	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		if (holders[i].protocol == protocol)
-			return holders[i].holder;
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		if (protocol >= users[i].first && protocol <= users[i].last)
+			return users[i].name;
 	}
-	return protocol < PROTOCOL_OURS_FIRST ? "the kernel and `ip route`" : NULL;
+	return NULL;
 }
 
 static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_felix_configuration *felix = target;
-	const char *holder;
+	const char *user;
 	long long value;
 	int rc = cv_reader_integer(reader, node, 0, UINT8_MAX, &value);
 
 	if (rc)
 		return rc;
-	holder = find_holder(value);
-	if (!holder)
+	user = user_of_protocol(value);
+	if (!user)
 		felix->device_route_protocol = (int)value;
 	else
 		cv_reader_warn(reader, node,
-			       "spec.deviceRouteProtocol %lld is not acted on: it is the number of "
-			       "%s, and Culvert keeps 84 to tell its routes from others; write one "
-			       "from 5 to 255 that nobody uses for another",
-			       value, holder);
+			       "spec.deviceRouteProtocol %lld is not acted on: routes of %s have "
+			       "it, and Culvert keeps its own, 84, to tell its routes from theirs; "
+			       "write one that nobody has, such as 85, for another",
+			       value, user);
 	return 0;
 }
 

@@ -71,6 +71,17 @@ void cv_messages_fini(struct cv_messages *messages)
 	*messages = (struct cv_messages){.texts = NULL};
 }
 
+/* "#a.yaml", ".#a.yaml", ".a.yaml.swp" are editors' own; "a.yaml~" and the like have no such end.
+ */
+bool cv_manifest_is_file_name(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	if (*name == '.' || *name == '#' || !end)
+		return false;
+	return !strcmp(end, ".yaml") || !strcmp(end, ".yml") || !strcmp(end, ".json");
+}
+
 /* ---- other kinds ----------------------------------------------------------------- */
 
 static const char policies[] = "Culvert does not enforce network policies";

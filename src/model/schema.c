@@ -341,7 +341,8 @@ static const char *find_below(const struct cv_schema *schema, const char *name)
 	for (size_t i = 0; i < schema->count; i++) {
 		const struct cv_field *field = &schema->fields[i];
 
-		if (field->type == CV_FIELD_OBJECT && find_field(field->object, name))
+		if (field->type == CV_FIELD_OBJECT && field->object &&
+		    find_field(field->object, name))
 			return field->name;
 	}
 	return NULL;

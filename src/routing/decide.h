@@ -16,6 +16,10 @@ struct cv_decide_input {
 	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
 	bool keep_device;		  /* keep the pool device though no pool encapsulates */
 	const struct cv_intent *in_force; /* NULL: nothing yet */
+	/* Whether the tunnel of this name is a Tunnel resource's, not a person's: routes lead into
+	 * no other. NULL: it is. */
+	bool (*has_tunnel)(const char *name, void *data);
+	void *data; /* for has_tunnel */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */
@@ -28,5 +32,8 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 /* The peer with this address, or of this name; NULL. */
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address);
 const struct cv_peer_intent *cv_intent_peer_named(const struct cv_intent *intent, const char *name);
+
+/* True if some prefix is reached like this. */
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path);
 
 #endif

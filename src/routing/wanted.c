@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "routing/advice.h"
+#include "routing/warnings.h"
 #include "wire/ipip.h"
 
 enum {
@@ -277,8 +277,24 @@ static int add_claims(struct list *list, const struct cv_decide_input *input,
 	return rc;
 }
 
+/* An address of the very links of this host: a gateway, a neighbour. */
+static bool is_on_link(const struct cv_facts *facts, __be32 address)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		if (facts->gateways[i] == address)
+			return true;
+	}
+	for (size_t i = 0; i < facts->address_count; i++) {
+		if (!facts->addresses[i].interface->is_ours &&
+		    cv_prefix_has(&facts->addresses[i].address, address))
+			return true;
+	}
+	return false;
+}
+
 /* Peers' tunnel addresses are in their blocks, or get a route of their own. */
-static int add_tunnel_addresses(struct list *list, const struct cv_intent *intent)
+static int add_tunnel_addresses(struct list *list, const struct cv_decide_input *input,
+				struct cv_intent *intent)
 {
 	int rc = 0;
 
@@ -296,20 +312,22 @@ static int add_tunnel_addresses(struct list *list, const struct cv_intent *inten
 		if (decision && decision->claim.node == peer->node)
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
-		if (pool)
+		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);
+		} else if (is_on_link(input->facts, prefix.address)) {
+			char text[CV_PREFIX_TEXT_MAX];
+
+			cv_messages_add(
+				&intent->warnings,
+				"Node %s: its ipv4IPIPTunnelAddr %.*s is in no IPPool, and on a "
+				"link of this host; it is not routed to the node",
+				peer->node->name,
+				(int)strcspn(cv_prefix_format(&prefix, text), "/"), text);
+			continue;
+		}
 		rc = add_way(list, intent, &prefix, path, peer);
 	}
 	return rc;
-}
-
-bool cv_wanted_has_own_claim(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
 }
 
 static int add_guard(struct list *list, const struct cv_intent *intent)
@@ -319,10 +337,13 @@ static int add_guard(struct list *list, const struct cv_intent *intent)
 	int rc;
 
 	/*
-	 * Without a tunnel there is nothing that packets could miss; and where a pool is all that
-	 * is known, it may well contain nodes that will be.
+	 * Where a pool is all that is known, it may well contain nodes that will be. A tunnel that
+	 * FelixConfiguration forbids is missed all the same: what it would have carried goes
+	 * nowhere, not away by the default route.
 	 */
-	if (!intent->has_device || (!intent->peer_count && !cv_wanted_has_own_claim(intent)))
+	if (!intent->has_device && !(intent->self.address && cv_decide_is_ipip_off(&intent->felix)))
+		return 0;
+	if (!intent->peer_count && !cv_intent_has_path(intent, CV_PATH_LOCAL))
 		return 0;
 	rc = cv_ranges_to_prefixes(&intent->overlay.encapsulated, &prefixes, &count);
 	for (size_t i = 0; i < count && !rc; i++)
@@ -345,8 +366,11 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 		const struct cv_fact_interface *interface =
 			cv_facts_interface_named(input->facts, tunnels[i]->name);
 
+		/* What only has the name is not its device: somebody's card, the pools' own. */
 		if ((tunnel->node && strcmp(tunnel->node, input->node_name)) || !interface ||
-		    !(interface->flags & IFF_UP))
+		    !interface->is_ours || !strcmp(tunnels[i]->name, input->pool_device) ||
+		    !(interface->flags & IFF_UP) ||
+		    (input->has_tunnel && !input->has_tunnel(tunnels[i]->name, input->data)))
 			continue;
 		for (size_t j = 0; j < tunnel->route_count && !rc; j++) {
 			const struct cv_table_route route = {
@@ -394,7 +418,7 @@ static int make_routes(const struct cv_decide_input *input, struct cv_intent *in
 	if (!rc)
 		rc = add_claims(&list, input, intent);
 	if (!rc)
-		rc = add_tunnel_addresses(&list, intent);
+		rc = add_tunnel_addresses(&list, input, intent);
 	if (!rc)
 		rc = add_guard(&list, intent);
 	if (!rc)
@@ -563,8 +587,6 @@ static int make_nat(const struct cv_decide_input *input, struct cv_intent *inten
 	return 0;
 }
 
-/* ---- all ----------------------------------------------------------------------------------- */
-
 int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 {
 	int rc = make_routes(input, intent);
@@ -574,6 +596,6 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		cv_advice_add(input->facts, intent);
+		cv_warnings_add(input->facts, intent);
 	return rc;
 }

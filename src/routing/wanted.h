@@ -6,8 +6,8 @@
 #include "routing/decide.h"
 
 enum {
-	/* Addresses of one externalNodesList entry that count as peers. */
-	CV_EXTERNAL_HOSTS_MAX = 256,
+	CV_WANTED_EXTERNAL_HOSTS_MAX =
+		256 /* addresses of an externalNodesList entry that are peers */
 };
 
 /* How packets go to a peer for an address of this pool (not NULL). */
@@ -15,9 +15,6 @@ enum cv_path cv_decide_path(const struct cv_intent *intent, const struct cv_reso
 			    const struct cv_peer_intent *peer, enum cv_path_reason *ret_reason);
 
 bool cv_decide_is_ipip_off(const struct cv_felix_configuration *felix);
-
-/* Whether a block or workload is this node's. */
-bool cv_wanted_has_own_claim(const struct cv_intent *intent);
 
 /* Fill in mtu and mtu_how. */
 void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent);

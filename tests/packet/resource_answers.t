@@ -324,6 +324,12 @@ NAT: on
 warning: w
 """, "everything")
     tap.ok("rx 5 tx 6" in run("-s", "status", answers=[status]).stdout, "-s: counters")
+    status["pool_device"] |= {"state": "suspended", "problem": "no /dev/net/tun", "no_fastpath": "no BPF"}
+    status["nat"] = {"wanted": True, "in_force": False, "problem": "no nftables"}
+    shown = run("status", answers=[status]).stdout
+    for line in ("    problem: no /dev/net/tun", "    the engine carries it: no BPF",
+                 "NAT: not in force; problem: no nftables"):
+        tap.ok(line in shown.splitlines(), f"\"{line.strip()}\"", shown)
     status["peers"] = [{**peer, "name": f"n{i}"} for i in range(100)]
     done = run("status", answers=[status])
     tap.ok(done.stdout.count("\npeer ") == 32 and "... and 68 peers more" in done.stdout,

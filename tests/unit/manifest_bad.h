@@ -382,6 +382,9 @@ static const struct manifest_bad manifest_bad[] = {
 	 "6:3: unknown field \"ipipMtu\" in FelixConfiguration spec; did you mean ipipMTU?"},
 	{FELIX("  ipipMTU: 67\n"),
 	 "6:12: spec.ipipMTU 67 is less than IPv4's 68; leave it out to follow the underlay"},
+	{FELIX("  ipipMTU: 65516\n"),
+	 "6:12: spec.ipipMTU 65516 is more than 65515, which with the outer header fills a "
+	 "packet; leave it out to follow the underlay"},
 	{FELIX("  ipipMTU: 65536\n"),
 	 "6:12: spec.ipipMTU must be a whole number from 0 to 65535, not 65536"},
 	{FELIX("  ipipEnabled: Enabled\n"),

@@ -418,6 +418,7 @@ static void test_tunnel_resources(void **state)
 static void test_ipip_disabled(void **state)
 {
 	static const char *const lines[] = {
+		"unreachable 10.244.0.0/16 metric 65001",
 		"blackhole 10.244.1.0/24 metric 65000",
 		"10.244.2.0/24 via 192.168.100.2 dev 202 metric 64",
 		NULL,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What people should know of the decisions. Each line says what is amiss and what to do; what is
- * conjecture (a bridge in a pool that nobody has declared) is said only where nothing explains it.
+ * What people should know of the decisions: things that work, but not as somebody may have meant
+ * them. Each line says what to do; what the snapshot and the overlay space have to say of
+ * themselves is in the list already.
  */
-#include "routing/advice.h"
+#include "routing/warnings.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static void warn_of_no_block(struct cv_intent *intent)
 	char cidr[CV_PREFIX_TEXT_MAX], name[CV_PREFIX_TEXT_MAX];
 	struct cv_prefix block;
 
-	if (!pool || cv_wanted_has_own_claim(intent))
+	if (!pool || cv_intent_has_path(intent, CV_PATH_LOCAL))
 		return;
 	if (!find_free_block(intent, &pool->pool, &block)) {
 		cv_messages_add(&intent->warnings,
@@ -221,13 +222,18 @@ static void warn_of_undeclared(const struct cv_facts *facts, struct cv_intent *i
 	}
 }
 
-void cv_advice_add(const struct cv_facts *facts, struct cv_intent *intent)
+void cv_warnings_add(const struct cv_facts *facts, struct cv_intent *intent)
 {
+	size_t before;
+
 	if (intent->self.problem[0])
 		cv_messages_add(&intent->warnings, "%s", intent->self.problem);
 	if (cv_decide_is_ipip_off(&intent->felix) && is_encapsulating(intent))
 		cv_messages_add(&intent->warnings, "%s", cv_intent_ipip_off_text);
+	before = intent->warnings.count;
 	warn_of_no_block(intent);
+	if (intent->warnings.count > before)
+		intent->no_block = intent->warnings.texts[before];
 	warn_of_selectors(intent);
 	warn_of_underlay(intent);
 	warn_of_undeclared(facts, intent);
@@ -246,6 +252,6 @@ void cv_advice_add(const struct cv_facts *facts, struct cv_intent *intent)
 				"externalNodesList %s: only its routes' next hops may send, "
 				"as it is larger than %d addresses",
 				cv_prefix_format(&intent->felix.external_nodes[i], text),
-				CV_EXTERNAL_HOSTS_MAX);
+				CV_WANTED_EXTERNAL_HOSTS_MAX);
 	}
 }
