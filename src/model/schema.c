@@ -352,21 +352,21 @@ int cv_schema_check_names(struct cv_reader *reader, const struct cv_schema *sche
 			  const struct cv_yaml_node *mapping)
 {
 	for (const struct cv_yaml_node *node = mapping->first; node; node = node->next) {
-		const char *near;
+		const char *near, *below;
 
 		if (find_field(schema, node->key))
 			continue;
 		if (!strcmp(node->key, "<<"))
 			return cv_reader_fail_key(reader, node,
 						  "a merge (<<); write the fields out");
-		near = find_below(schema, node->key);
-		if (near)
+		near = cv_schema_nearest(schema, node->key);
+		below = find_below(schema, node->key);
+		if (below)
 			return cv_reader_fail_key(
 				reader, node,
 				"field \"%.64s\" does not belong into %s, but into "
 				"its %s; indent it there",
-				node->key, schema->what, near);
-		near = cv_schema_nearest(schema, node->key);
+				node->key, schema->what, below);
 		if (near)
 			return cv_reader_fail_key(reader, node,
 						  "unknown field \"%.64s\" in %s; did you mean %s?",
