@@ -62,7 +62,6 @@ static void takes_a_byte_order_mark(void **state)
 				   "apiVersion: projectcalico.org/v3\r\nkind: IPPool\r\n"
 				   "metadata: {name: p}\r\nspec: {cidr: 10.0.0.0/8}\r\n";
 	struct cv_manifest m;
-	struct cv_error error;
 
 	(void)state;
 	assert_int_equal(cv_manifest_parse("f.yaml", text, sizeof(text) - 1, &m, &error), 0);
