@@ -139,9 +139,10 @@ static void add_counters(struct cv_table *table, const json_t *peer)
 {
 	const json_t *counters = json_object_get(peer, "counters");
 
-	if (counters)
-		cv_table_addf(table, "rx %lld tx %lld", number(counters, "rx_packets"),
-			      number(counters, "tx_packets"));
+	if (json_is_object(counters))
+		cv_table_addf(table, "rx packets %lld bytes %lld, tx packets %lld bytes %lld",
+			      number(counters, "rx_packets"), number(counters, "rx_bytes"),
+			      number(counters, "tx_packets"), number(counters, "tx_bytes"));
 	else
 		cv_table_add(table, NULL);
 }

@@ -303,7 +303,7 @@ def status_prints_the_node():
     tap.equal(len(old.splitlines()), 3, "an answer without nodes is fine")
     peer = {"name": "b1", "address": "192.168.200.2", "path": "tunnel", "reason": "CrossSubnet",
             "prefixes": 1, "tunnelled": 1, "direct": 0, "underlay": 0,
-            "counters": {"rx_packets": 5, "tx_packets": 6}}
+            "counters": {"rx_packets": 5, "rx_bytes": 500, "tx_packets": 6, "tx_bytes": 600}}
     status = {
         **STATUS,
         "node": {"name": "a1", "address": "192.168.100.1/24", "how": "Node a1", "problem": None},
@@ -328,7 +328,7 @@ routes: wanted 3, failed 1
 NAT: on
 warning: w
 """, "everything")
-    tap.ok("rx 5 tx 6" in run("-s", "status", answers=[status]).stdout, "-s: counters")
+    tap.ok("rx packets 5 bytes 500, tx packets 6 bytes 600" in run("-s", "status", answers=[status]).stdout, "-s: counters")
     status["pool_device"] |= {"state": "suspended", "problem": "no /dev/net/tun", "no_fastpath": "no BPF"}
     status["nat"] = {"wanted": True, "in_force": False, "problem": "no nftables"}
     shown = run("status", answers=[status]).stdout
