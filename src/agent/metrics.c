@@ -6,6 +6,7 @@
  */
 #include "agent/metrics.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 

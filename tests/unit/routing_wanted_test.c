@@ -183,7 +183,7 @@ static const char *warning_of(const char *words)
 static void apply_what_is_told(const char *block)
 {
 	const char *line =
-		strchr(warning_of("this node owns no block; add to the manifest of all"), '{');
+		strchr(warning_of("this node owns no block; add to the manifest of all "), '{');
 	struct cv_manifest manifest;
 	struct cv_error error;
 	char text[CV_PREFIX_TEXT_MAX];
@@ -280,6 +280,65 @@ static void test_selector(void **state)
 	cv_test_label(node, "zone", "east");
 	cv_world_decide(&world);
 	assert_false(cv_world_warns(&world, "nodeSelector"));
+	cv_world_end(&world);
+}
+
+/* A bridge in a pool that nobody declares is a hole, which nobody would guess. */
+static void test_undeclared(void **state)
+{
+	static const char words[] =
+		"10.244.1.0/26 of br0 is inside IPPool pool, but no BlockAffinity";
+
+	(void)state;
+	cv_world_begin(&world);
+	cv_made_device(&world.host, 7, "br0", 1500, "10.244.1.1/26");
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_affinity("a1", "10.244.9.0/26"));
+	cv_world_decide(&world);
+	warning_of(words);
+	/* It is said what it is; by a node's subnet, too. */
+	cv_world_add(&world, cv_test_reservation("office", "10.244.1.0/24"));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_node("b1", "10.244.1.9/26", NULL));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_affinity("a1", "10.244.1.0/26"));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	/* There is a router in it. */
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_decide(&world);
+	warning_of(words);
+	cv_made_gateway(&world.host, "10.244.1.62");
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_end(&world);
+}
+
+static void test_ipip_off(void **state)
+{
+	struct cv_resource *felix, *pool;
+
+	(void)state;
+	cv_world_begin(&world);
+	pool = add_two_nodes(CV_IPIP_ALWAYS);
+	felix = cv_world_add(&world, cv_test_felix("node.a1", ""));
+	felix->felix->has_ipip_enabled = true;
+	cv_world_decide(&world);
+	warning_of("FelixConfiguration says ipipEnabled: false, so nothing is tunnelled");
+	assert_false(world.intent.has_device);
+	pool->pool.ipip_mode = CV_IPIP_NEVER;
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, "ipipEnabled"));
 	cv_world_end(&world);
 }
 
@@ -383,6 +442,8 @@ int main(void)
 		cmocka_unit_test(test_no_block),
 		cmocka_unit_test(test_no_block_beside_tunnel_addresses),
 		cmocka_unit_test(test_selector),
+		cmocka_unit_test(test_undeclared),
+		cmocka_unit_test(test_ipip_off),
 		cmocka_unit_test(test_no_address),
 		cmocka_unit_test(test_claims_around_hosts),
 	};
