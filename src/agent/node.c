@@ -146,7 +146,7 @@ static void save_state(struct cv_node_agent *node, const struct cv_node_state *s
 	struct cv_error error;
 	int rc;
 
-	if (!node->state_behind && !memcmp(&node->state, state, sizeof(*state)))
+	if (!node->state_behind && cv_node_state_equal(&node->state, state))
 		return;
 	node->state = *state;
 	rc = cv_node_state_save(node->run_dir, state, &error);

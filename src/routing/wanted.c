@@ -651,8 +651,10 @@ static void warn_of_no_block(struct cv_intent *intent)
 	}
 	cv_prefix_format(&block, cidr);
 	memcpy(name, cidr, sizeof(name));
-	for (char *p = name; *p; p++)
-		*p = *p == '.' || *p == '/' ? '-' : *p;
+	for (char *p = name; *p; p++) {
+		if (*p == '.' || *p == '/')
+			*p = '-';
+	}
 	cv_messages_add(&intent->warnings,
 			"this node owns no block; add to a manifest: {apiVersion: "
 			"projectcalico.org/v3, kind: BlockAffinity, metadata: {name: %s-%s}, spec: "
