@@ -158,27 +158,76 @@ static void log_changes(const struct cv_store_changes *changes, const struct cv_
 /* ---- apply -------------------------------------------------------------------------------------
  */
 
+static void add_messages(struct cv_messages *to, const struct cv_messages *from)
+{
+	for (size_t i = 0; i < from->count; i++)
+		cv_messages_add(to, "%s", from->texts[i]);
+}
+
+/* A warning without the place that it begins with, which moves when the file is written anew. */
+static const char *without_place(const char *text)
+{
+	const char *colon = strstr(text, ": ");
+
+	return colon ? colon + 2 : text;
+}
+
+static bool is_among(const struct cv_messages *messages, const char *text)
+{
+	for (size_t i = 0; i < messages->count; i++) {
+		if (!strcmp(without_place(messages->texts[i]), without_place(text)))
+			return true;
+	}
+	return false;
+}
+
+/* What there was no warning of before, and is not said to come next either. */
+static void add_news(json_t *warnings, const json_t *next, const struct cv_messages *before,
+		     const struct cv_messages *now)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const json_t *line;
+		bool is_told = is_among(before, now->texts[i]);
+		size_t j;
+
+		json_array_foreach(next, j, line)
+		{
+			is_told |= !strcmp(json_string_value(line), now->texts[i]);
+		}
+		if (!is_told)
+			json_array_append_new(warnings, json_string(now->texts[i]));
+	}
+}
+
 static int apply(const struct cv_commands *commands, const struct cv_manifest *manifest,
 		 bool dry_run, const struct cv_peer *peer, json_t **ret_result,
 		 struct cv_error *error)
 {
+	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
-	json_t *warnings;
-	int rc = cv_store_apply(cv_node_store(commands->node), manifest->resources, manifest->count,
-				dry_run, &changes, error);
+	json_t *warnings, *summary = NULL;
+	int rc;
 
-	if (rc)
+	add_messages(&before, &cv_node_intent(commands->node)->warnings);
+	rc = cv_store_apply(cv_node_store(commands->node), manifest->resources, manifest->count,
+			    dry_run, &changes, error);
+	if (rc) {
+		cv_messages_fini(&before);
 		return rc;
+	}
 	if (!dry_run) {
 		log_changes(&changes, peer);
 		cv_node_reconcile(commands->node);
+		summary = cv_node_summary_to_json(commands->node);
 	}
 	warnings = cv_messages_to_json(&manifest->warnings);
+	add_news(warnings, json_object_get(summary, "next"), &before,
+		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	cv_messages_fini(&before);
 	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
 				"warnings", warnings);
-	if (!dry_run)
-		json_object_set_new(*ret_result, "summary",
-				    cv_node_summary_to_json(commands->node));
+	if (summary)
+		json_object_set_new(*ret_result, "summary", summary);
 	cv_store_changes_fini(&changes);
 	return 0;
 }
@@ -208,19 +257,28 @@ static int delete (const struct cv_commands *commands, const struct cv_store_nam
 		   size_t count, const struct cv_request *request, const struct cv_peer *peer,
 		   json_t **ret_result, struct cv_error *error)
 {
+	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
 	bool dry_run = request->resources.dry_run;
-	int rc = cv_store_delete(cv_node_store(commands->node), names, count, dry_run, &changes,
-				 error);
+	json_t *warnings;
+	int rc;
 
-	if (rc)
+	add_messages(&before, &cv_node_intent(commands->node)->warnings);
+	rc = cv_store_delete(cv_node_store(commands->node), names, count, dry_run, &changes, error);
+	if (rc) {
+		cv_messages_fini(&before);
 		return rc;
+	}
 	if (!dry_run) {
 		log_changes(&changes, peer);
 		cv_node_reconcile(commands->node);
 	}
-	*ret_result =
-		json_pack("{s:o, s:[]}", "changes", changes_to_json(&changes, false), "warnings");
+	warnings = json_array();
+	add_news(warnings, NULL, &before,
+		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	cv_messages_fini(&before);
+	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
+				"warnings", warnings);
 	cv_store_changes_fini(&changes);
 	return 0;
 }

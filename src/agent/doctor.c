@@ -13,6 +13,7 @@
 #include "agent/doctor_node.h"
 #include "agent/doctor_policy.h"
 #include "agent/doctor_routes.h"
+#include "net/nft.h"
 #include "net/route.h"
 
 static const struct {
@@ -80,10 +81,14 @@ json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 		return NULL;
 	oifs = ask_for_oifs(input);
 	all.peer_oifs = oifs;
+	/* Others' rules may be many, and nothing else is done meanwhile. */
+	if (input->intent->snapshot->count)
+		all.ruleset_error = cv_nft_list("list ruleset", &all.ruleset);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		findings.check = checks[i].name;
 		checks[i].check(&all, &findings);
 	}
 	free(oifs);
+	json_decref(all.ruleset);
 	return findings.list;
 }

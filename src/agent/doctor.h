@@ -26,7 +26,10 @@ struct cv_doctor_input {
 	const struct cv_messages *store_warnings;
 	const char *pool_device; /* its name */
 	int pool_ifindex;	 /* 0: there is none */
-	const int *peer_oifs;	 /* cv_doctor_examine's */
+	/* What cv_doctor_examine asks for itself, once for all checks. */
+	const int *peer_oifs;
+	json_t *ruleset;   /* of nftables, as listed; NULL: it cannot be … */
+	int ruleset_error; /* … and why: -errno; 0: nobody asked */
 };
 
 /* The device that the kernel sends by to peer i of the intent; 0: it has no route. */

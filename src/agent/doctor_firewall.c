@@ -19,7 +19,6 @@
 #include <string.h>
 
 #include "agent/ruleset.h"
-#include "net/nft.h"
 #include "routing/nat.h"
 #include "wire/types.h"
 
@@ -534,42 +533,23 @@ void cv_doctor_judge_nat(const struct cv_doctor_input *input, json_t *listed,
 	cv_ruleset_fini(&bench.ruleset);
 }
 
-static json_t *list(struct cv_findings *findings)
-{
-	json_t *listed;
-	int rc = cv_nft_list("list ruleset", &listed);
-
-	if (!rc)
-		return listed;
-	cv_finding_add(findings, CV_FINDING_WARNING, "nft list ruleset",
-		       "nftables' rules cannot be listed: %s", strerror(-rc));
-	return NULL;
-}
-
 void cv_doctor_check_firewall(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
-	json_t *listed;
-
-	if (!input->intent->snapshot->count)
-		return;
-	listed = list(findings);
-	if (listed)
-		cv_doctor_judge_firewall(input, listed, findings);
-	json_decref(listed);
+	if (input->ruleset_error)
+		cv_finding_add(findings, CV_FINDING_WARNING, "nft list ruleset",
+			       "nftables' rules cannot be listed, nor judged: %s",
+			       strerror(-input->ruleset_error));
+	if (input->ruleset)
+		cv_doctor_judge_firewall(input, input->ruleset, findings);
 }
 
 void cv_doctor_check_nat(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	const struct cv_node_report *report = input->report;
-	json_t *listed;
 
-	if (!input->intent->snapshot->count)
-		return;
 	if (report->nat_problem[0])
 		cv_finding_add(findings, CV_FINDING_ERROR, "nft list tables", "%s",
 			       report->nat_problem);
-	listed = list(findings);
-	if (listed)
-		cv_doctor_judge_nat(input, listed, findings);
-	json_decref(listed);
+	if (input->ruleset)
+		cv_doctor_judge_nat(input, input->ruleset, findings);
 }

@@ -62,24 +62,6 @@ static void add_workloads(const struct cv_doctor_input *input, struct names *nam
 	}
 }
 
-static bool has_local(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
-static bool has_path(const struct cv_intent *intent, enum cv_path path)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == path)
-			return true;
-	}
-	return false;
-}
-
 /* ---- features ---------------------------------------------------------------------------- */
 
 /* The fast path is on, and yet some tunnels are the engine's alone. */
@@ -186,7 +168,7 @@ void cv_doctor_check_forwarding(const struct cv_doctor_input *input, struct cv_f
 	struct names underlays = {.count = 0}, workloads = {.count = 0};
 	size_t before = findings->troubles;
 
-	if (!has_local(input->intent)) {
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL)) {
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
 			       "nothing has to be forwarded: no prefix is this node's");
 		return;
@@ -198,7 +180,7 @@ void cv_doctor_check_forwarding(const struct cv_doctor_input *input, struct cv_f
 			"are this node's");
 	if (input->pool_ifindex)
 		check_device_forwarding(input->pool_device, "the pool device", findings);
-	if (has_path(input->intent, CV_PATH_DIRECT))
+	if (cv_intent_has_path(input->intent, CV_PATH_DIRECT))
 		add_underlays(input, &underlays);
 	for (size_t i = 0; i < underlays.count; i++)
 		check_device_forwarding(underlays.items[i], "where direct packets arrive",

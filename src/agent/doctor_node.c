@@ -12,6 +12,42 @@ enum {
 
 /* ---- the store --------------------------------------------------------------------------- */
 
+/* "…: Node a1: spec.orchRefs is not acted on": of a field, not of a network policy. */
+static bool is_unused_field(const char *text)
+{
+	const char *field = strstr(text, ": spec.");
+
+	return field && strstr(field, " is not acted on");
+}
+
+/* Fields that somebody else acts on are no trouble here, but dozens in an export of Calico's. */
+static void add_store_warnings(const struct cv_messages *messages, struct cv_findings *findings)
+{
+	const char *first = NULL;
+	size_t count = 0, shown = 0, more = 0;
+
+	for (size_t i = 0; i < messages->count; i++) {
+		const char *text = messages->texts[i];
+
+		if (is_unused_field(text)) {
+			first = first ? first : text;
+			count++;
+		} else if (shown < LINES_MAX) {
+			cv_finding_add(findings, CV_FINDING_WARNING, NULL, "%s", text);
+			shown++;
+		} else {
+			more++;
+		}
+	}
+	if (more)
+		cv_finding_add(findings, CV_FINDING_WARNING, NULL,
+			       "... and %zu more warnings like these", more);
+	if (count)
+		cv_finding_add(findings, CV_FINDING_OK, NULL,
+			       "%zu field%s not acted on, which `culvert -s status` lists: %s",
+			       count, count == 1 ? " is" : "s are", first);
+}
+
 static void add_messages(const struct cv_messages *messages, const char *remedy,
 			 struct cv_findings *findings)
 {
@@ -35,7 +71,7 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 			       "are: %s",
 			       input->store_problem);
 	if (input->store_warnings)
-		add_messages(input->store_warnings, NULL, findings);
+		add_store_warnings(input->store_warnings, findings);
 	if (!snapshot->count)
 		cv_finding_add(findings, CV_FINDING_OK,
 			       "culvert plan --pool 10.244.0.0/16 NAME=ADDRESS/LENGTH ...",
@@ -93,15 +129,6 @@ static void check_name(const struct cv_doctor_input *input, struct cv_findings *
 		       self->name);
 }
 
-static bool has_block(const struct cv_intent *intent)
-{
-	for (size_t i = 0; i < intent->decision_count; i++) {
-		if (intent->decisions[i].path == CV_PATH_LOCAL)
-			return true;
-	}
-	return false;
-}
-
 void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	const struct cv_intent *intent = input->intent;
@@ -124,7 +151,7 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "culvertd --address-detection interface=NAME, or give the Node a "
 			       "bgp.ipv4Address",
 			       "this node, %s, has no address: %s", self->name, self->problem);
-	if (!has_block(intent))
+	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL))
 		cv_finding_add(findings, CV_FINDING_WARNING,
 			       "add the BlockAffinity below to a manifest, and apply it",
 			       "no prefix is this node's: pods and machines here have no addresses "

@@ -17,8 +17,8 @@
 
 enum {
 	LINES_MAX = 10,
-	PROTOCOL_FELIX =
-		80, /* deviceRouteProtocol's default was 3 (boot), Calico's manifests: 80 */
+	/* deviceRouteProtocol's default was 3 (boot); Calico's manifests have this. */
+	PROTOCOL_FELIX = 80,
 };
 
 static const char *protocol_name(uint8_t protocol)
@@ -169,8 +169,10 @@ void cv_doctor_check_routes(const struct cv_doctor_input *input, struct cv_findi
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       "ip route show (then delete, or give a higher metric to, what is in "
 			       "the way)",
-			       "%zu routes of ours could not be made, the first: %s",
-			       report->routes_failed, report->route_failure);
+			       "%zu route%s of ours could not be made%s: %s", report->routes_failed,
+			       report->routes_failed == 1 ? "" : "s",
+			       report->routes_failed == 1 ? "" : ", the first",
+			       report->route_failure);
 	rc = input->nl ? cv_route_table_for_each(input->nl, 0, check_listed, &listing) : 0;
 	if (rc)
 		cv_finding_add(findings, CV_FINDING_WARNING, NULL,
@@ -180,6 +182,8 @@ void cv_doctor_check_routes(const struct cv_doctor_input *input, struct cv_findi
 			       "... and %zu more routes like these", listing.more);
 	if (findings->troubles == before)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%zu routes of ours are there, and nobody's is in their way",
-			       input->intent->route_count);
+			       "%zu route%s of ours %s there, and nobody's is in the way",
+			       input->intent->route_count,
+			       input->intent->route_count == 1 ? "" : "s",
+			       input->intent->route_count == 1 ? "is" : "are");
 }

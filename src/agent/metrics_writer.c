@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Prometheus' text format 0.0.4. Values are whole numbers where they are whole: a counter beyond
- * 2^53 loses its last bits, as it does in Prometheus itself.
+ * 2^53 loses its last bits, as it does in Prometheus itself. Labels are UTF-8: of others,
+ * Prometheus would take nothing at all.
  */
 #include "agent/metrics_writer.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "agent/json_text.h"
 
 int cv_metrics_writer_init(struct cv_metrics_writer *ret_writer)
 {
@@ -50,6 +54,21 @@ void cv_metrics_family(struct cv_metrics_writer *writer, const char *name, const
 	(void)fprintf(writer->stream, "\n# TYPE %s %s\n", name, type);
 }
 
+static bool is_ascii(const char *text)
+{
+	while (*text && !((unsigned char)*text & 0x80))
+		text++;
+	return !*text;
+}
+
+static void put_label(FILE *stream, const char *text)
+{
+	json_t *json = is_ascii(text) ? NULL : cv_json_text(text);
+
+	put_escaped(stream, json_is_string(json) ? json_string_value(json) : text, 1);
+	json_decref(json);
+}
+
 static void put_value(FILE *stream, double value)
 {
 	if (value >= 0 && value < 1e18 && value == (double)(unsigned long long)value)
@@ -69,7 +88,7 @@ void cv_metrics_sample(struct cv_metrics_writer *writer, double value, const cha
 		size_t length = strcspn(labels, " ");
 
 		(void)fprintf(writer->stream, "%c%.*s=\"", separator, (int)length, labels);
-		put_escaped(writer->stream, va_arg(values, const char *), 1);
+		put_label(writer->stream, va_arg(values, const char *));
 		(void)fputc('"', writer->stream);
 		separator = ',';
 		labels += length;

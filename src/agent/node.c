@@ -296,11 +296,26 @@ static void log_self(struct cv_node_agent *node)
 	snprintf(node->told_digest, sizeof(node->told_digest), "%s", snapshot->digest);
 	if (snapshot->count)
 		cv_log(LOG_INFO,
-		       "store: %zu resources (digest %.12s); this node is %s%s%s; %zu other "
-		       "nodes, %zu prefixes",
+		       "store: resources %zu (digest %.12s); this node is %s%s%s; other nodes %zu, "
+		       "prefixes %zu",
 		       snapshot->count, snapshot->digest, self->name, self->address ? ", " : "",
 		       self->address ? cv_prefix_format(&address, text) : "", intent->peer_count,
 		       intent->decision_count);
+}
+
+/*
+ * The resources could not be read since we began: what there is of an earlier daemon's is right as
+ * far as anybody knows, and taking it away would cut everybody off for a mistake in one file.
+ */
+static bool is_blind(struct cv_node_agent *node)
+{
+	if (cv_store_snapshot(node->store)->count || !cv_store_problem(node->store))
+		return false;
+	snprintf(node->report.device_problem, sizeof(node->report.device_problem),
+		 "the resources cannot be read; what an earlier culvertd made of them stays as it "
+		 "is until they can");
+	tell("node", node->told_device, sizeof(node->told_device), node->report.device_problem);
+	return true;
 }
 
 static void reconcile(struct cv_node_agent *node, bool is_look)
@@ -325,6 +340,10 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	if (is_encapsulating(&node->intent))
 		node->needed_us = begin_us;
 	log_self(node);
+	if (is_blind(node)) {
+		report->errors++;
+		return;
+	}
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	act_on_nat(node, is_look);
@@ -373,10 +392,15 @@ static void host_name(char name[64])
 	snprintf(name, 64, "%.63s", text);
 }
 
+static bool has_made_anything(const struct cv_node_agent *node)
+{
+	return node->state.protocol || node->state.nat || node->state.address;
+}
+
 static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,
 		      struct cv_error *error)
 {
-	const struct cv_store_options store = {
+	struct cv_store_options store = {
 		.directory = options->config_dir,
 		.log = cv_log_text,
 	};
@@ -384,9 +408,10 @@ static int open_parts(struct cv_node_agent *node, const struct cv_node_options *
 				 error);
 
 	if (!rc)
-		rc = cv_store_create(&store, &node->store, error);
-	if (!rc)
 		rc = cv_node_state_load(node->run_dir, &node->state, error);
+	store.was_used = has_made_anything(node);
+	if (!rc)
+		rc = cv_store_create(&store, &node->store, error);
 	if (rc)
 		return rc;
 	node->routes = cv_routes_create(node->nl, node->state.protocol);
@@ -428,7 +453,7 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 		cv_node_destroy(node);
 		return rc;
 	}
-	node->is_idle = !node->state.protocol && !node->state.nat && !node->state.address;
+	node->is_idle = !has_made_anything(node);
 	reconcile(node, true);
 	*ret_node = node;
 	return 0;
@@ -505,7 +530,8 @@ int cv_node_purge(const char *run_dir, struct cv_nl *nl, void (*tell_line)(const
 			return cv_error_set(error, rc, "cannot delete the routes of pools: %s",
 					    strerror(-rc));
 		if (count) {
-			snprintf(text, sizeof(text), "deleted %zu routes", count);
+			snprintf(text, sizeof(text), "deleted %zu route%s", count,
+				 count == 1 ? "" : "s");
 			tell_line(text);
 		}
 	}

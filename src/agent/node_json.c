@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/json_text.h"
@@ -95,26 +96,53 @@ static json_t *device_to_json(const struct cv_node_agent *node, struct cv_tunnel
 			 "no_fastpath", cv_json_text_or_null(status.no_fastpath));
 }
 
-/* Why, in the words of its first prefix's decision; several pools may differ. */
-static json_t *peers_to_json(const struct cv_intent *intent)
+/* What the pool device has counted, for a search. */
+struct traffic {
+	struct cv_peer_counters *list;
+	size_t count;
+};
+
+/* Null where nothing can be told. Who is reached directly alone is counted by nobody of us. */
+static json_t *counters_to_json(const struct traffic *traffic, __be32 address)
 {
+	const struct cv_peer_counters *counters =
+		cv_peer_counters_find(traffic->list, traffic->count, address);
+
+	if (!counters || counters->is_partial)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I}", "rx_packets", (json_int_t)counters->rx_packets,
+			 "rx_bytes", (json_int_t)counters->rx_bytes, "tx_packets",
+			 (json_int_t)counters->tx_packets, "tx_bytes",
+			 (json_int_t)counters->tx_bytes);
+}
+
+/* Why, in the words of its first prefix's decision; several pools may differ. */
+static json_t *peer_to_json(const struct cv_peer_intent *peer, const struct traffic *traffic)
+{
+	return json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "name", peer->node->name,
+			 "address", address_to_json(peer->address, peer->prefix_length), "path",
+			 cv_peer_path_name(peer), "reason",
+			 peer->prefixes ? cv_path_reason_text(peer->reason) : "it owns no prefix",
+			 "prefixes", (json_int_t)peer->prefixes, "tunnelled",
+			 (json_int_t)peer->tunnelled, "direct", (json_int_t)peer->direct,
+			 "underlay", (json_int_t)peer->underlay, "counters",
+			 counters_to_json(traffic, peer->address));
+}
+
+static json_t *peers_to_json(const struct cv_node_agent *node, const struct cv_tunnel_set *tunnels)
+{
+	const struct cv_intent *intent = cv_node_intent(node);
+	struct traffic traffic = {.list = NULL};
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < intent->peer_count; i++) {
-		const struct cv_peer_intent *peer = &intent->peers[i];
+	if (cv_tunnel_set_peer_counters(tunnels, cv_node_pool_device(node), &traffic.list,
+					&traffic.count))
+		traffic.count = 0;
 
-		json_array_append_new(array,
-				      json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I}", "name",
-						peer->node->name, "address",
-						address_to_json(peer->address, peer->prefix_length),
-						"path", cv_peer_path_name(peer), "reason",
-						peer->prefixes ? cv_path_reason_text(peer->reason)
-							       : "it owns no prefix",
-						"prefixes", (json_int_t)peer->prefixes, "tunnelled",
-						(json_int_t)peer->tunnelled, "direct",
-						(json_int_t)peer->direct, "underlay",
-						(json_int_t)peer->underlay));
+	for (size_t i = 0; i < intent->peer_count; i++) {
+		json_array_append_new(array, peer_to_json(&intent->peers[i], &traffic));
 	}
+	free(traffic.list);
 	return array;
 }
 
@@ -130,6 +158,9 @@ static json_t *warnings_to_json(const struct cv_node_agent *node)
 		json_array_append_new(array, cv_json_text(report->device_problem));
 	for (size_t i = 0; i < files->count; i++)
 		json_array_append_new(array, cv_json_text(files->texts[i]));
+	/* Else it is the pool device's problem; a Tunnel may have one without. */
+	if (!cv_node_intent(node)->has_device && cv_node_report(node)->device_problem[0])
+		json_array_append_new(array, cv_json_text(cv_node_report(node)->device_problem));
 	return array;
 }
 
@@ -143,7 +174,7 @@ void cv_node_add_status(const struct cv_node_agent *node, struct cv_tunnel_set *
 	json_object_set_new(status, "store", store_to_json(cv_node_store(node)));
 	json_object_set_new(status, "pools", pools_to_json(intent));
 	json_object_set_new(status, "pool_device", device_to_json(node, tunnels));
-	json_object_set_new(status, "peers", peers_to_json(intent));
+	json_object_set_new(status, "peers", peers_to_json(node, tunnels));
 	json_object_set_new(
 		status, "routes",
 		json_pack("{s:I, s:I, s:o, s:I, s:i}", "wanted", (json_int_t)intent->route_count,
@@ -195,10 +226,8 @@ static json_t *next_steps(const struct cv_intent *intent)
 			 intent->self.name, "ADDR/LEN");
 		add_line(lines, text);
 	}
-	for (size_t i = 0; i < intent->warnings.count; i++) {
-		if (!strncmp(intent->warnings.texts[i], "this node owns no block", 23))
-			add_line(lines, intent->warnings.texts[i]);
-	}
+	if (intent->no_block)
+		add_line(lines, intent->no_block);
 	if (intent->peer_count) {
 		snprintf(text, sizeof(text), "culvert doctor %s", intent->peers[0].node->name);
 		add_line(lines, text);

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,6 +95,10 @@ static int read_state(const json_t *root, void *data, struct cv_error *error)
 	if (!json_is_integer(protocol) || json_integer_value(protocol) < 0 ||
 	    json_integer_value(protocol) > UINT8_MAX)
 		return cv_error_set(error, -EINVAL, "it has no protocol");
+	/* The kernel's and people's own routes, which would be deleted as ours. */
+	if (json_integer_value(protocol) && json_integer_value(protocol) <= RTPROT_STATIC)
+		return cv_error_set(error, -EINVAL, "protocol %d is never ours",
+				    (int)json_integer_value(protocol));
 	*state = (struct cv_node_state){
 		.protocol = (uint8_t)json_integer_value(protocol),
 		.nat = json_is_true(json_object_get(root, "nat")),

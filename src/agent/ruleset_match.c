@@ -6,6 +6,7 @@
 #include "agent/ruleset_match.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +14,6 @@
 
 #include "net/prefix.h"
 #include "wire/types.h"
-
-enum {
-	ETHERTYPE_SEEN = 8, /* 0x0800, its bytes swapped: libnftables 1.0.6 */
-};
 
 enum value_kind {
 	VALUE_UNKNOWN,	  /* nobody can tell */
@@ -78,7 +75,12 @@ static struct value numbered_value(const char *word)
 
 static struct value ethertype_value(void)
 {
-	return (struct value){.kind = VALUE_WORD, .number = ETHERTYPE_SEEN, .word = "ip"};
+	/* libnftables 1.0.6 lists the two bytes as they are in the packet, as a number. */
+	return (struct value){
+		.kind = VALUE_WORD,
+		.number = (CV_FORCE uint16_t)cv_htons(ETH_P_IP),
+		.word = "ip",
+	};
 }
 
 static struct value address_value(__be32 address)

@@ -136,9 +136,15 @@ static void tell_pool(struct trace *trace)
 static const struct cv_decision *tell_owner(struct trace *trace)
 {
 	const struct cv_decision *decision = cv_intent_decision(trace->intent, trace->question.to);
+	const struct cv_hole *hole =
+		cv_overlay_hole_of(&trace->intent->overlay, trace->question.to);
 	const struct cv_claim *claim;
 	char prefix[CV_PREFIX_TEXT_MAX];
 
+	if (hole && (hole->reason == CV_HOLE_NODE || hole->reason == CV_HOLE_EXTERNAL)) {
+		step(trace, "owner", NULL, "it is the host's, whoever has declared what it is in");
+		return NULL;
+	}
 	if (!decision) {
 		step(trace, "owner", NULL, "no node has declared it (BlockAffinity, Workload)");
 		return NULL;
@@ -259,6 +265,7 @@ static void tell_tunnel(struct trace *trace)
 	address_text(trace->outer_destination, outer);
 	if (rc || tunnel_of(trace, route.oif)) {
 		trace->verdict = "refused";
+		trace->outer_destination = 0;
 		step(trace, "outer", rc ? strerror(-rc) : "it would go into a tunnel again",
 		     "there is no way to %s", outer);
 		return;
@@ -470,7 +477,7 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 		"{s:s, s:s?, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
 		trace.source ? address_text(trace.source, source) : NULL, "nat_source",
 		trace.nat_source ? address_text(trace.nat_source, nat) : NULL, "device",
-		cv_json_text_or_null(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
+		cv_json_text(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
 		"outer_destination",
 		trace.outer_destination ? address_text(trace.outer_destination, outer) : NULL,
 		"mtu", (json_int_t)trace.mtu, "steps", trace.steps);

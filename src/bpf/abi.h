@@ -29,7 +29,7 @@
 #include "wire/ipip.h"
 
 /*
- * A layout to come, for tests/packet/lifecycle.t alone: three maps have grown by a field.
+ * A layout to come, for tests/packet/lifecycle.t alone: four maps have grown by a field.
  */
 #ifdef CV_FP_NEXT_LAYOUT
 #define CV_FP_NEXT_NUMBER "2"
@@ -55,6 +55,8 @@
 #define CV_FP_MAP_ARRIVALS  "cv_arrivals_1"
 #define CV_FP_MAP_FLOWS	    ("cv_flows_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
+#define CV_FP_MAP_PEERS	    "cv_peers_1"
+#define CV_FP_MAP_TRAFFIC   ("cv_traffic_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
 
@@ -77,6 +79,7 @@ enum {
 	CV_FP_WORDS_MAX = 16384,
 	CV_FP_FLOWS_MAX = 131072,
 	CV_FP_FRAGMENTS_MAX = 8192,
+	CV_FP_PEERS_MAX = 8192, /* with number 0, which is nobody's */
 	CV_FP_ID_SLOTS = 256,
 	CV_FP_SLOTS = CV_FP_TUNNELS_MAX + 1, /* of counters */
 	CV_FP_SLOT_NONE = CV_FP_TUNNELS_MAX, /* what belongs to no tunnel */
@@ -197,7 +200,22 @@ struct cv_fp_way {
 	__u64 mtu_until_ns; /* until when this holds, CLOCK_MONOTONIC; 0: as long as the stamp */
 	__u8 drop;	    /* enum cv_drop: why there is no way */
 	__u8 to_engine;	    /* the engine must send it */
-	__u8 unused[6];
+	__u8 unused[4];
+	__u16 peer; /* number of cv_traffic; 0, as all wrote it once: the peer is not counted */
+};
+
+/*
+ * cv_peers: by tunnel and outer address (struct cv_fp_way_key): a declared peer's number, __u32, by
+ * which cv_traffic counts, per CPU, what the fast path carries from it and to it. What cv_counters
+ * count of the tunnel, at the same place. Ways, permits and flows remember the number: it is given
+ * to somebody else only under another generation.
+ */
+struct cv_fp_traffic {
+	__u64 rx_packets;
+	__u64 rx_bytes;
+	__u64 tx_packets;
+	__u64 tx_bytes;
+	CV_FP_NEXT_FIELD
 };
 
 /* cv_permits: may this packet come in, and through which tunnel? */
@@ -217,7 +235,7 @@ struct cv_fp_permit {
 	__u32 mtu;	  /* of that device, bytes */
 	__u8 drop;	  /* enum cv_drop: why not */
 	__u8 routed_back; /* it may go past the stack: routes lead back here, and on to there */
-	__u8 unused[2];
+	__u16 peer;	  /* as in cv_fp_way */
 };
 
 /* cv_words: the engine's word where one look-up cannot tell (several next hops). */
@@ -302,7 +320,7 @@ struct cv_fp_flow {
 	__u32 in_tunnel;
 	__u32 in_tos;
 	__u32 in_by_peer;
-	__u32 in_unused;
+	__u32 in_peer; /* as in cv_fp_way */
 	CV_FP_NEXT_FIELD
 };
 

@@ -53,6 +53,7 @@ static __attribute__((noinline)) int remember_in(const struct cv_fp_flow_key *ke
 	flow.in_tos = in->key.tos;
 	flow.in_tunnel = permit->tunnel;
 	flow.in_slot = permit->slot;
+	flow.in_peer = permit->peer;
 	flow.in_by_peer = endpoint->by_peer;
 	return (int)bpf_map_update_elem(&cv_flows_1, key, &flow, BPF_ANY);
 }

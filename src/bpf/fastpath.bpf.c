@@ -153,6 +153,7 @@ CV_INLINE int take_inner(struct __sk_buff *skb, struct cv_scene *scene, struct c
 
 		scene->tunnel = flow->in_tunnel;
 		scene->slot = flow->in_slot;
+		scene->peer = flow->in_peer;
 		drop = cv_merge_ecn(scene, in, &tos);
 		if (drop)
 			return cv_drop_packet(skb, scene, drop);
@@ -161,6 +162,7 @@ CV_INLINE int take_inner(struct __sk_buff *skb, struct cv_scene *scene, struct c
 	entry = cv_permit_find(skb, scene->config, &in->key, &permit);
 	scene->tunnel = permit.tunnel;
 	scene->slot = permit.slot;
+	scene->peer = permit.peer;
 	if (entry == CV_ENTRY_PASS)
 		return CV_PASS;
 	if (entry == CV_ENTRY_SOCKET)

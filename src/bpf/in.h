@@ -192,6 +192,7 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
 		return false;
 	permit->slot = ret_tunnel->slot;
 	permit->mtu = ret_tunnel->mtu;
+	permit->peer = cv_peer_find(ret_tunnel, permit->tunnel, key->outer_source);
 	up = ret_tunnel->up;
 	cv_device_read(ret_tunnel->device, &up, &permit->mtu);
 	if (!up)
@@ -327,7 +328,12 @@ CV_INLINE void cv_count_in(const struct cv_scene *scene, __u32 segments, __u64 b
 			   bool to_endpoint)
 {
 	struct cv_fp_counters *counters = cv_counters(scene->slot);
+	struct cv_fp_traffic *traffic = cv_traffic(scene->peer);
 
+	if (traffic) {
+		traffic->rx_packets += segments;
+		traffic->rx_bytes += bytes;
+	}
 	if (!counters)
 		return;
 	counters->rx_packets += segments;

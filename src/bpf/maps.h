@@ -13,6 +13,7 @@
 #define cv_tunnels_1  cv_tunnels_2
 #define cv_counters_1 cv_counters_2
 #define cv_flows_1    cv_flows_2
+#define cv_traffic_1  cv_traffic_2
 #endif
 
 /* The section's name is libbpf's; a map's is its variable's, hence the numbers in them. */
@@ -50,6 +51,9 @@ CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FLOWS_MAX, struct cv_fp_flow_key, struct cv_
 cv_flows_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_FRAGMENTS_MAX, struct cv_fp_fragment_key, struct cv_fp_fragment)
 cv_fragments_2 SEC(".maps");
+CV_MAP(BPF_MAP_TYPE_HASH, CV_FP_PEERS_MAX, struct cv_fp_way_key, __u32) cv_peers_1 SEC(".maps");
+CV_MAP(BPF_MAP_TYPE_PERCPU_ARRAY, CV_FP_PEERS_MAX, __u32, struct cv_fp_traffic)
+cv_traffic_1 SEC(".maps");
 
 /*
  * The way to the engine: a program that hands over. The kernel empties a program array

@@ -51,10 +51,15 @@ CV_INLINE __u8 cv_check_departure(const struct cv_departure *departure, const st
 	return CV_DROP_NONE;
 }
 
-CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 segments, __u64 bytes)
+CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 peer, __u32 segments, __u64 bytes)
 {
 	struct cv_fp_counters *counters = cv_counters(scene->slot);
+	struct cv_fp_traffic *traffic = cv_traffic(peer);
 
+	if (traffic) {
+		traffic->tx_packets += segments;
+		traffic->tx_bytes += bytes;
+	}
 	if (!counters)
 		return;
 	counters->tx_packets += segments;
@@ -87,7 +92,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
-	cv_count_out(scene, size->segments, cv_packet_bytes(ip, size));
+	cv_count_out(scene, departure->way->peer, size->segments, cv_packet_bytes(ip, size));
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
 	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);

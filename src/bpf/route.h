@@ -124,6 +124,18 @@ CV_INLINE bool cv_way_holds(const struct cv_fp_way *way, const struct cv_fp_stam
 	return !way->mtu_until_ns || bpf_ktime_get_ns() < way->mtu_until_ns;
 }
 
+/* A peer's number, 0: it has none. Tunnels with a remote have no others. */
+CV_INLINE __u16 cv_peer_find(const struct cv_fp_tunnel *tunnel, __u32 ifindex, __be32 remote)
+{
+	struct cv_fp_way_key key = {.tunnel = ifindex, .destination = remote};
+	const __u32 *peer;
+
+	if (tunnel->remote)
+		return 0;
+	peer = bpf_map_lookup_elem(&cv_peers_1, &key);
+	return peer ? (__u16)*peer : 0;
+}
+
 /* The way of outer packets through a tunnel to destination: remembered, or asked for. */
 CV_INLINE void cv_find_way(struct __sk_buff *skb, const struct cv_fp_config *config,
 			   const struct cv_fp_tunnel *tunnel, __u32 ifindex, __be32 destination,
@@ -139,6 +151,7 @@ CV_INLINE void cv_find_way(struct __sk_buff *skb, const struct cv_fp_config *con
 	}
 	__builtin_memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->stamp = now;
+	ret_way->peer = cv_peer_find(tunnel, ifindex, destination);
 	if (cv_has_policies(config)) {
 		ret_way->to_engine = 1;
 		return;

@@ -23,6 +23,7 @@ struct cv_scene {
 	const struct cv_fp_config *config;
 	__u32 tunnel; /* index of its device; 0: none known */
 	__u32 slot;   /* of its counters */
+	__u32 peer;   /* number of who has sent it through it, 0: not counted */
 	__u8 hook;    /* enum cv_fp_hook */
 	__u8 offset;  /* of the IPv4 header in the packet */
 };
@@ -30,6 +31,12 @@ struct cv_scene {
 CV_INLINE struct cv_fp_counters *cv_counters(__u32 slot)
 {
 	return bpf_map_lookup_elem(&cv_counters_1, &slot);
+}
+
+/* NULL: this peer is not counted, as no peer of a plain tunnel is. */
+CV_INLINE struct cv_fp_traffic *cv_traffic(__u32 peer)
+{
+	return peer ? bpf_map_lookup_elem(&cv_traffic_1, &peer) : NULL;
 }
 
 static __attribute__((noinline)) int capture(struct __sk_buff *skb, __u32 tunnel, __u32 snap,

@@ -33,7 +33,7 @@ static const char usage[] =
 	"  get        print resources: \"culvert get help\"\n"
 	"  delete     delete resources: \"culvert delete help\"\n"
 	"  diff       what apply would change: \"culvert diff help\"\n"
-	"  status     how this node, its peers and culvertd are\n"
+	"  status     how this node, its peers and culvertd are: \"culvert status help\"\n"
 	"  trace      which way packets to an address go, and why: \"culvert trace help\"\n"
 	"  doctor     what is wrong with this host, and what to do: \"culvert doctor help\"\n"
 	"  metrics    all of that as Prometheus reads it\n"
@@ -67,8 +67,15 @@ static int no_more_words(const struct cv_cli *cli)
 
 static int print_drops(const struct cv_cli *cli)
 {
-	int code = no_more_words(cli);
+	int code;
 
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		puts("Usage: culvert [ -j ] drops\n"
+		     "\n"
+		     "Explains every drop reason and event. See culvert(8).");
+		return CV_CLI_DONE;
+	}
+	code = no_more_words(cli);
 	return code ? code : cv_show_drops(cli);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "agent/control.h"
+#include "model/manifest.h"
 
 enum {
 	READ_MAX = 1 << 30,
@@ -80,6 +81,8 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 		rc = cv_error_set(error, -EFBIG,
 				  "%.256s: more than %d MiB at once; apply it in parts", path,
 				  CV_CONTROL_REQUEST_MAX >> 20);
+	else if (length >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+		rc = cv_error_set(error, -EINVAL, "%.256s: UTF-16; save it as UTF-8", path);
 	else if (strlen(text) != length)
 		rc = cv_error_set(error, -EINVAL, "%.256s: a NUL byte; this is no text file", path);
 	string = rc ? NULL : json_stringn(text, length);
@@ -97,16 +100,7 @@ static int append_file(json_t *files, const char *path, size_t *sum, struct cv_e
 
 static int is_manifest(const struct dirent *entry)
 {
-	static const char *const ends[] = {".yaml", ".yml", ".json"};
-	size_t length = strlen(entry->d_name);
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && entry->d_name[0] != '.'; i++) {
-		size_t end = strlen(ends[i]);
-
-		if (length > end && !strcmp(entry->d_name + length - end, ends[i]))
-			return 1;
-	}
-	return 0;
+	return cv_manifest_is_file_name(entry->d_name);
 }
 
 /* Not alphasort(): the locale is nobody's business here. */

@@ -3,6 +3,7 @@
 #include "cli/metrics.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/client.h"
 #include "cli/show.h"
@@ -21,8 +22,18 @@ static int print_metrics(const struct cv_cli *cli, const json_t *result, void *d
 	return CV_CLI_DONE;
 }
 
+static const char usage[] = "Usage: culvert [ -j ] metrics\n"
+			    "\n"
+			    "Prints all that status has, and more, as Prometheus reads it. "
+			    "`culvertd --metrics` serves it.\n"
+			    "See culvert(8).\n";
+
 int cv_metrics_main(const struct cv_cli *cli)
 {
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		fputs(usage, stdout);
+		return CV_CLI_DONE;
+	}
 	if (cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "metrics: unknown word \"%.64s\"; leave it out", cli->words[1]);

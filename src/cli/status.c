@@ -10,7 +10,8 @@
 #include "cli/table.h"
 
 enum {
-	PEERS_MAX = 32 /* that are listed without -s */
+	PEERS_MAX = 32,
+	WARNINGS_MAX = 16 /* that are listed without -s */
 };
 
 static long long number(const json_t *json, const char *name)
@@ -106,6 +107,8 @@ static void print_pools(const json_t *pools)
 static void print_pool_device(const json_t *device)
 {
 	const char *how = text_of(device, "mtu_how");
+	const char *problem = text_of(device, "problem");
+	const char *no_fastpath = text_of(device, "no_fastpath");
 
 	if (!json_is_object(device))
 		return;
@@ -113,6 +116,10 @@ static void print_pool_device(const json_t *device)
 	       or_else(text_of(device, "name"), "?"), or_else(text_of(device, "state"), "?"),
 	       or_else(text_of(device, "address"), "none"), number(device, "mtu"), how ? " (" : "",
 	       or_else(how, ""), how ? ")" : "");
+	if (problem)
+		printf("    problem: %s\n", problem);
+	if (no_fastpath)
+		printf("    the engine carries it: %s\n", no_fastpath);
 }
 
 /* ---- others ------------------------------------------------------------------------ */
@@ -132,9 +139,10 @@ static void add_counters(struct cv_table *table, const json_t *peer)
 {
 	const json_t *counters = json_object_get(peer, "counters");
 
-	if (counters)
-		cv_table_addf(table, "rx %lld tx %lld", number(counters, "rx_packets"),
-			      number(counters, "tx_packets"));
+	if (json_is_object(counters))
+		cv_table_addf(table, "rx packets %lld bytes %lld, tx packets %lld bytes %lld",
+			      number(counters, "rx_packets"), number(counters, "rx_bytes"),
+			      number(counters, "tx_packets"), number(counters, "tx_bytes"));
 	else
 		cv_table_add(table, NULL);
 }
@@ -176,19 +184,25 @@ static void print_kernel(const json_t *status)
 			printf("    %s\n", failure);
 	}
 	if (nat)
-		printf("NAT: %s%s%s\n", json_is_true(json_object_get(nat, "wanted")) ? "on" : "off",
+		printf("NAT: %s%s%s\n",
+		       !json_is_true(json_object_get(nat, "wanted"))	 ? "off"
+		       : json_is_false(json_object_get(nat, "in_force")) ? "not in force"
+									 : "on",
 		       problem ? "; problem: " : "", or_else(problem, ""));
 }
 
-static void print_warnings(const json_t *warnings)
+/* Those of the node come first; an export of Calico's has dozens of fields that are not acted on.
+ */
+static void print_warnings(const struct cv_cli *cli, const json_t *warnings)
 {
-	const json_t *warning;
-	size_t i;
+	size_t count = json_array_size(warnings);
+	size_t shown = cli->statistics || count <= WARNINGS_MAX ? count : WARNINGS_MAX;
 
-	json_array_foreach(warnings, i, warning)
-	{
-		printf("warning: %s\n", or_else(json_string_value(warning), "?"));
-	}
+	for (size_t i = 0; i < shown; i++)
+		printf("warning: %s\n",
+		       or_else(json_string_value(json_array_get(warnings, i)), "?"));
+	if (shown < count)
+		printf("... and %zu warnings more: culvert -s status lists all\n", count - shown);
 }
 
 /* ---- all --------------------------------------------------------------------------- */
@@ -210,12 +224,23 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_pool_device(json_object_get(status, "pool_device"));
 	print_peers(cli, json_object_get(status, "peers"));
 	print_kernel(status);
-	print_warnings(json_object_get(status, "warnings"));
+	print_warnings(cli, json_object_get(status, "warnings"));
 	return CV_CLI_DONE;
 }
 
+static const char usage[] =
+	"Usage: culvert [ -js ] status\n"
+	"\n"
+	"Prints how culvertd and its fast path are, which node this is, pools, peers with the path "
+	"to each\n"
+	"and why, and warnings. -s: all peers and warnings, and counters. See culvert(8).\n";
+
 int cv_status_main(const struct cv_cli *cli)
 {
+	if (cli->help || (cli->count == 2 && !strcmp(cli->words[1], "help"))) {
+		fputs(usage, stdout);
+		return CV_CLI_DONE;
+	}
 	if (cli->count > 1)
 		return cv_report(cli, CV_CLI_USAGE, "usage",
 				 "status: unknown word \"%.64s\"; leave it out", cli->words[1]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names and texts of events, and the sum of counters.
+ * The names and texts of events, the sum of counters, and whose they are.
  */
 #include "engine/counters.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 
 _Static_assert(sizeof(struct cv_counters) ==
 		       sizeof(uint64_t) * (4 + (size_t)CV_EVENT_MAX + (size_t)CV_DROP_MAX),
@@ -44,4 +44,20 @@ void cv_counters_add(struct cv_counters *sum, const struct cv_counters *from)
 		sum->events[i] += from->events[i];
 	for (i = 0; i < CV_DROP_MAX; i++)
 		sum->drops[i] += from->drops[i];
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+	uint32_t x = cv_ntohl(((const struct cv_peer_counters *)a)->address);
+	uint32_t y = cv_ntohl(((const struct cv_peer_counters *)b)->address);
+
+	return x < y ? -1 : x > y;
+}
+
+struct cv_peer_counters *cv_peer_counters_find(struct cv_peer_counters *list, size_t count,
+					       __be32 address)
+{
+	const struct cv_peer_counters wanted = {.address = address};
+
+	return count ? bsearch(&wanted, list, count, sizeof(*list), compare_peers) : NULL;
 }

@@ -9,7 +9,10 @@
 #ifndef CV_ENGINE_COUNTERS_H
 #define CV_ENGINE_COUNTERS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <linux/types.h>
 
 #include "wire/drop.h"
 
@@ -44,6 +47,20 @@ struct cv_counters {
 	uint64_t events[CV_EVENT_MAX];
 	uint64_t drops[CV_DROP_MAX]; /* [CV_DROP_NONE] stays 0 */
 };
+
+/* What a tunnel counts of one declared peer (engine/owners.h): as above, where that is counted. */
+struct cv_peer_counters {
+	__be32 address;	 /* outer */
+	bool is_partial; /* the fast path has no room for more peers: what it carries is missing */
+	uint64_t rx_packets;
+	uint64_t rx_bytes;
+	uint64_t tx_packets;
+	uint64_t tx_bytes;
+};
+
+/* The peer's in a list that is sorted by address as a number (ntohl); NULL. */
+struct cv_peer_counters *cv_peer_counters_find(struct cv_peer_counters *list, size_t count,
+					       __be32 address);
 
 /* Name of an event, as in `show -s` ("icmp-relayed"); "unknown" when out of range. */
 const char *cv_event_name(enum cv_event event);

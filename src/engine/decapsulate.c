@@ -110,7 +110,7 @@ static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunne
 }
 
 /* UDP super-packets, which not every kernel's TUN takes: one segment after the other. */
-static void deliver_segments(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+static void deliver_segments(struct cv_lane *lane, struct cv_live_peer *peer,
 			     const struct virtio_net_hdr *vnet, uint8_t *packet,
 			     const struct cv_ipv4 *ip)
 {
@@ -120,7 +120,7 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_tunnel *tunnel
 	struct cv_ipv4 one;
 
 	if (cv_segment_init(&segmenter, vnet, packet, ip)) {
-		cv_lane_drop(lane, tunnel, CV_DROP_BAD_OFFLOAD);
+		cv_lane_drop(lane, peer->tunnel, CV_DROP_BAD_OFFLOAD);
 		return;
 	}
 	while (cv_segment_next(&segmenter, lane->scratch, &segment)) {
@@ -129,7 +129,7 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_tunnel *tunnel
 		if (cv_ipv4_parse(lane->scratch, segment.header_length + segment.payload_length,
 				  &one))
 			continue;
-		cv_coalesce_add(lane->coalescer, tunnel, &plain, lane->scratch, &one);
+		cv_coalesce_add(lane->coalescer, peer, &plain, lane->scratch, &one);
 		cv_coalesce_flush(lane->coalescer);
 	}
 }
@@ -139,6 +139,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 			  uint8_t *packet, int ifindex)
 {
 	struct virtio_net_hdr inner_vnet;
+	struct cv_live_peer *peer;
 	struct cv_ipv4 inner = {0};
 	enum cv_drop drop;
 	uint8_t tos = 0;
@@ -161,10 +162,11 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		inner.tos = tos;
 		cv_ipv4_set_tos(packet, tos);
 	}
+	peer = cv_live_peer(tunnel, lane->worker, outer->source);
 	if (cv_segment_is_super(&inner_vnet) && inner.protocol == CV_IPV4_PROTO_UDP)
-		deliver_segments(lane, tunnel, &inner_vnet, packet, &inner);
+		deliver_segments(lane, peer, &inner_vnet, packet, &inner);
 	else
-		cv_coalesce_add(lane->coalescer, tunnel, &inner_vnet, packet, &inner);
+		cv_coalesce_add(lane->coalescer, peer, &inner_vnet, packet, &inner);
 }
 
 /* Outer fragments reach us only through a TUN: packet sockets deliver whole datagrams. */

@@ -122,6 +122,8 @@ static void destroy_tunnel(struct cv_engine *engine, struct cv_live_tunnel *tunn
 	for (unsigned int i = 0; i < engine->count; i++)
 		close(tunnel->lanes[i].queue);
 	cv_owners_fini(&tunnel->owners);
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++)
+		free(tunnel->lanes[i].peers);
 	free(tunnel);
 }
 
@@ -227,19 +229,18 @@ int cv_engine_tunnel_set_owners(struct cv_engine *engine, int ifindex,
 				const struct cv_owners *owners)
 {
 	struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
-	struct cv_owners before, after = {0};
+	struct cv_live_owners next;
 
 	if (!live)
 		return -ENOENT;
-	if (owners && cv_owners_copy(owners, &after))
+	if (cv_live_owners_init(&next, owners, engine->count))
 		return -ENOMEM;
 	stop_world(engine);
-	before = live->owners;
-	live->owners = after;
+	cv_live_owners_swap(live, &next);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_forget(engine->workers[i]);
 	start_world(engine);
-	cv_owners_fini(&before);
+	cv_live_owners_fini(&next);
 	return 0;
 }
 
@@ -296,6 +297,19 @@ int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_c
 	stop_world(engine);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_counters_add(ret, &live->lanes[i].counters);
+	start_world(engine);
+	return 0;
+}
+
+int cv_engine_peer_counters(struct cv_engine *engine, int ifindex, struct cv_peer_counters *list,
+			    size_t count)
+{
+	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);
+
+	if (!live)
+		return -ENOENT;
+	stop_world(engine);
+	cv_live_add_peers(live, list, count);
 	start_world(engine);
 	return 0;
 }

@@ -90,6 +90,11 @@ void cv_engine_set_teacher(struct cv_engine *engine, const struct cv_teacher *te
 /* The sum of all workers' counters of a tunnel. -ENOENT. */
 int cv_engine_tunnel_counters(struct cv_engine *engine, int ifindex, struct cv_counters *ret);
 
+/* Add what all workers counted of a tunnel's declared peers to those of them that are in the list
+ * (sorted: cv_peer_counters_find). -ENOENT. */
+int cv_engine_peer_counters(struct cv_engine *engine, int ifindex, struct cv_peer_counters *list,
+			    size_t count);
+
 /* What belongs to no tunnel: packets without one, receive overflow, foreign ICMP. */
 void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
 

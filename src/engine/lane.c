@@ -31,12 +31,13 @@ __attribute__((cold, noinline)) static void show_refused(struct cv_lane *lane,
 	cv_capture_ring_put(lane->capture, &about, iov, count);
 }
 
-/* The coalescer's finished packets go to the device of their tunnel. */
+/* The coalescer's finished packets go to the device of their tunnel; their tag is who sent them. */
 static void deliver(void *context, const struct virtio_net_hdr *vnet, const struct iovec *iov,
 		    unsigned int count, unsigned int packets)
 {
 	struct cv_lane *lane = context;
-	struct cv_live_tunnel *tunnel = cv_coalesce_tag(lane->coalescer);
+	struct cv_live_peer *peer = cv_coalesce_tag(lane->coalescer);
+	struct cv_live_tunnel *tunnel = peer->tunnel;
 	struct cv_counters *counters = &tunnel->lanes[lane->worker].counters;
 	uint64_t bytes = 0;
 	int err;
@@ -60,6 +61,8 @@ static void deliver(void *context, const struct virtio_net_hdr *vnet, const stru
 	}
 	counters->rx_packets += packets;
 	counters->rx_bytes += bytes;
+	peer->rx_packets += packets;
+	peer->rx_bytes += bytes;
 }
 
 struct cv_lane *cv_lane_create(struct cv_lane_shared *shared, unsigned int worker,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,6 +122,8 @@ int cv_live_add(struct cv_live *live, struct cv_live_tunnel *tunnel)
 	while (live->slots[slot])
 		slot++;
 	tunnel->slot = slot;
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++)
+		tunnel->lanes[i].others.tunnel = tunnel;
 	live->slots[slot] = tunnel;
 	live->count++;
 	rebuild_hashes(live);
@@ -141,6 +144,111 @@ int cv_live_change(struct cv_live *live, struct cv_live_tunnel *tunnel,
 	tunnel->config = *config;
 	rebuild_hashes(live);
 	return 0;
+}
+
+/* ---- declared peers ---------------------------------------------------------------- */
+
+int cv_live_owners_init(struct cv_live_owners *ret_next, const struct cv_owners *owners,
+			unsigned int workers)
+{
+	struct cv_live_owners next = {.peers = {NULL}};
+	size_t size;
+
+	if (owners && cv_owners_copy(owners, &next.owners))
+		return -ENOMEM;
+	/* Cache lines of each worker's own. */
+	size = (next.owners.peer_count * sizeof(*next.peers[0]) + 63) & ~(size_t)63;
+	for (unsigned int i = 0; i < workers && size; i++) {
+		next.peers[i] = aligned_alloc(64, size);
+		if (!next.peers[i]) {
+			cv_live_owners_fini(&next);
+			return -ENOMEM;
+		}
+		memset(next.peers[i], 0, size);
+	}
+	*ret_next = next;
+	return 0;
+}
+
+void cv_live_owners_fini(struct cv_live_owners *next)
+{
+	cv_owners_fini(&next->owners);
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++) {
+		free(next->peers[i]);
+		next->peers[i] = NULL;
+	}
+}
+
+/* Both lists are sorted. */
+static void keep_counters(const struct cv_owners *before, const struct cv_live_peer *from,
+			  const struct cv_owners *after, struct cv_live_peer *to)
+{
+	size_t i = 0;
+
+	for (size_t j = 0; j < after->peer_count; j++) {
+		while (i < before->peer_count &&
+		       cv_ntohl(before->peers[i]) < cv_ntohl(after->peers[j]))
+			i++;
+		if (i < before->peer_count && before->peers[i] == after->peers[j])
+			to[j] = from[i];
+	}
+}
+
+void cv_live_owners_swap(struct cv_live_tunnel *tunnel, struct cv_live_owners *next)
+{
+	struct cv_owners owners = tunnel->owners;
+
+	for (unsigned int i = 0; i < CV_ENGINE_WORKERS_MAX; i++) {
+		struct cv_live_lane *lane = &tunnel->lanes[i];
+		struct cv_live_peer *before = lane->peers, *after = next->peers[i];
+
+		if (before && after)
+			keep_counters(&owners, before, &next->owners, after);
+		for (size_t j = 0; after && j < next->owners.peer_count; j++)
+			after[j].tunnel = tunnel;
+		lane->peers = after;
+		lane->recent = NULL;
+		next->peers[i] = before;
+	}
+	tunnel->owners = next->owners;
+	next->owners = owners;
+}
+
+struct cv_live_peer *cv_live_peer(struct cv_live_tunnel *tunnel, unsigned int worker,
+				  __be32 address)
+{
+	struct cv_live_lane *lane = &tunnel->lanes[worker];
+	size_t index;
+
+	if (!lane->peers)
+		return &lane->others;
+	if (!lane->recent || lane->recent_address != address) {
+		index = cv_owners_peer_index(&tunnel->owners, address);
+		lane->recent =
+			index < tunnel->owners.peer_count ? &lane->peers[index] : &lane->others;
+		lane->recent_address = address;
+	}
+	return lane->recent;
+}
+
+void cv_live_add_peers(const struct cv_live_tunnel *tunnel, struct cv_peer_counters *list,
+		       size_t count)
+{
+	for (size_t i = 0; i < tunnel->owners.peer_count; i++) {
+		struct cv_peer_counters *sum =
+			cv_peer_counters_find(list, count, tunnel->owners.peers[i]);
+
+		for (unsigned int j = 0; sum && j < CV_ENGINE_WORKERS_MAX; j++) {
+			const struct cv_live_peer *peer = tunnel->lanes[j].peers;
+
+			if (!peer)
+				continue;
+			sum->rx_packets += peer[i].rx_packets;
+			sum->rx_bytes += peer[i].rx_bytes;
+			sum->tx_packets += peer[i].tx_packets;
+			sum->tx_bytes += peer[i].tx_bytes;
+		}
+	}
 }
 
 void cv_live_remove(struct cv_live *live, struct cv_live_tunnel *tunnel)

@@ -190,8 +190,17 @@ bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b)
 
 static bool is_peer(const struct cv_owners *owners, __be32 address)
 {
-	return owners->peer_count && bsearch(&address, owners->peers, owners->peer_count,
-					     sizeof(address), compare_addresses);
+	return cv_owners_peer_index(owners, address) < owners->peer_count;
+}
+
+size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address)
+{
+	const __be32 *found = owners->peer_count
+				      ? bsearch(&address, owners->peers, owners->peer_count,
+						sizeof(address), compare_addresses)
+				      : NULL;
+
+	return found ? (size_t)(found - owners->peers) : owners->peer_count;
 }
 
 static const struct cv_owner_former *find_former(const struct cv_owners *owners, __be32 address)

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 
 struct message {
-	struct cv_live_tunnel *tunnel;
+	struct cv_live_peer *peer; /* whose it is, and which tunnel's */
 	uint32_t inner_length;
 	struct sockaddr_in to;
 	struct iovec pieces[CV_TX_PIECES];
@@ -114,7 +114,7 @@ void cv_tx_add(struct cv_tx *tx, struct cv_live_tunnel *tunnel, const struct cv_
 	struct message *message = &tx->messages[tx->count];
 	struct msghdr *header = &tx->vector[tx->count].msg_hdr;
 
-	message->tunnel = tunnel;
+	message->peer = cv_live_peer(tunnel, tx->worker, way->destination);
 	message->inner_length = header_length + payload_length;
 	message->outer = *outer;
 	message->to.sin_addr.s_addr = (CV_FORCE uint32_t)way->destination;
@@ -134,7 +134,7 @@ __attribute__((cold, noinline)) static void show(const struct cv_tx *tx, unsigne
 
 	for (unsigned int i = from; i < to; i++) {
 		const struct cv_fp_capture about = {
-			.tunnel = (uint32_t)tx->messages[i].tunnel->config.ifindex,
+			.tunnel = (uint32_t)tx->messages[i].peer->tunnel->config.ifindex,
 			.hook = CV_FP_HOOK_ENGINE_OUT,
 			.verdict = reason ? CV_FP_VERDICT_DROPPED : CV_FP_VERDICT_ENCAPSULATED,
 			.drop = (uint8_t)reason,
@@ -149,10 +149,13 @@ static void count_sent(const struct cv_tx *tx, unsigned int from, unsigned int t
 {
 	for (unsigned int i = from; i < to; i++) {
 		const struct message *message = &tx->messages[i];
-		struct cv_counters *counters = &message->tunnel->lanes[tx->worker].counters;
+		struct cv_live_peer *peer = message->peer;
+		struct cv_counters *counters = &peer->tunnel->lanes[tx->worker].counters;
 
 		counters->tx_packets++;
 		counters->tx_bytes += message->inner_length;
+		peer->tx_packets++;
+		peer->tx_bytes += message->inner_length;
 	}
 	if (tx->capture)
 		show(tx, from, to, CV_DROP_NONE);
@@ -178,7 +181,7 @@ static void count_refused(const struct cv_tx *tx, unsigned int from, unsigned in
 			  enum cv_drop reason)
 {
 	for (unsigned int i = from; i < to; i++)
-		tx->messages[i].tunnel->lanes[tx->worker].counters.drops[reason]++;
+		tx->messages[i].peer->tunnel->lanes[tx->worker].counters.drops[reason]++;
 	if (tx->capture)
 		show(tx, from, to, reason);
 }

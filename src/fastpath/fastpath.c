@@ -22,6 +22,7 @@
 #include "fastpath/lookup.h"
 #include "fastpath/state.h"
 #include "fastpath/teach.h"
+#include "fastpath/traffic.h"
 #include "fastpath/tunnels.h"
 #include "net/link.h"
 
@@ -175,6 +176,7 @@ static void take_up(struct cv_fastpath *fastpath)
 		cv_fastpath_write_config(fastpath);
 	else
 		cv_fastpath_bump(fastpath);
+	cv_traffic_take_up(fastpath);
 	cv_devices_take_up(fastpath);
 	cv_programs_settle(&fastpath->programs, &fastpath->pins);
 }
@@ -254,6 +256,8 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 		cv_fastpath_capture(fastpath, 0, NULL, NULL, NULL);
 	cv_programs_fini(&fastpath->programs);
 	cv_pins_close(&fastpath->pins);
+	for (size_t i = 0; i < fastpath->tunnel_count; i++)
+		free(fastpath->tunnels[i].peers);
 	free(fastpath->tunnels);
 	free(fastpath->endpoints);
 	free(fastpath->devices);
@@ -320,6 +324,7 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	err = cv_programs_engine_runs(&fastpath->programs);
 	cv_fastpath_refresh(fastpath);
 	cv_tunnels_sweep(fastpath);
+	cv_traffic_sweep(fastpath);
 	cv_addresses_sweep(fastpath);
 	cv_endpoints_sweep(fastpath);
 	cv_teach_forget(fastpath);

@@ -95,6 +95,13 @@ struct cv_fastpath_share {
 int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_counters *sum,
 			 struct cv_fastpath_share *ret_share);
 
+/*
+ * Add what the fast path counted of a tunnel's declared peers to those of them that are in the
+ * list (sorted: cv_peer_counters_find). -ENOENT, -errno.
+ */
+int cv_fastpath_peer_counters(struct cv_fastpath *fastpath, int ifindex,
+			      struct cv_peer_counters *list, size_t count);
+
 /* ---- following the network ---------------------------------------------------------- */
 
 /*

@@ -15,6 +15,12 @@ enum {
 	CV_FASTPATH_PROBLEM_MAX = 128
 };
 
+/* A declared peer of a tunnel. */
+struct cv_fastpath_peer {
+	__be32 address;
+	uint32_t number; /* of cv_traffic; 0: it is not counted */
+};
+
 /* A tunnel that the fast path was told of. */
 struct cv_fastpath_tunnel {
 	struct cv_engine_tunnel config;
@@ -25,6 +31,8 @@ struct cv_fastpath_tunnel {
 	bool in_map;
 	unsigned int other_count; /* of its other addresses, those that have a pair of ours */
 	__be32 others[CV_ENGINE_OTHERS_MAX];
+	struct cv_fastpath_peer *peers;
+	size_t peer_count;
 	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": carried */
 };
 
@@ -76,6 +84,8 @@ struct cv_fastpath {
 	char no_lookup[CV_FASTPATH_PROBLEM_MAX]; /* why routes cannot be asked for; "": they can */
 	uint64_t bumped_ns;			 /* for a remote, last */
 	uint64_t slots[CV_FP_SLOTS / 64 + 1];	 /* taken ones */
+	uint64_t numbers[CV_FP_PEERS_MAX / 64];	 /* of peers: taken ones */
+	uint32_t last_number;			 /* given */
 
 	struct cv_fastpath_tunnel *tunnels;
 	size_t tunnel_count;

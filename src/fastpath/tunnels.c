@@ -15,6 +15,7 @@
 
 #include "fastpath/devices.h"
 #include "fastpath/sweep.h"
+#include "fastpath/traffic.h"
 
 static uint32_t take_slot(struct cv_fastpath *fastpath)
 {
@@ -300,6 +301,7 @@ void cv_fastpath_tunnel_owners(struct cv_fastpath *fastpath, int ifindex,
 	if (!tunnel || tunnel->owners == hash)
 		return;
 	tunnel->owners = hash;
+	cv_traffic_declare(fastpath, tunnel, owners);
 	cv_fastpath_bump(fastpath);
 }
 
@@ -309,6 +311,7 @@ void cv_fastpath_tunnel_delete(struct cv_fastpath *fastpath, int ifindex)
 
 	if (!tunnel)
 		return;
+	cv_traffic_forget(fastpath, tunnel);
 	remove_from_maps(fastpath, tunnel);
 	fastpath->slots[tunnel->slot / 64] &= ~(1ULL << (tunnel->slot % 64));
 	*tunnel = fastpath->tunnels[--fastpath->tunnel_count];

@@ -15,9 +15,9 @@
 enum {
 	MTU_MIN = 68, /* RFC 791 */
 	MTU_MAX = 65535,
+	MTU_TUNNEL_MAX = 65515, /* with the outer header it is as long as a packet can be */
 	PATTERN_MAX = 256,
 	REPEATS_MAX = 1000, /* of all {…} of a pattern together */
-	PROTOCOL_OURS_FIRST = 5
 };
 
 static int read_mtu(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
@@ -33,6 +33,11 @@ static int read_mtu(struct cv_reader *reader, const struct cv_yaml_node *node, v
 				      "spec.ipipMTU %lld is less than IPv4's 68; leave it out to "
 				      "follow the underlay",
 				      value);
+	if (value > MTU_TUNNEL_MAX)
+		return cv_reader_fail(reader, node,
+				      "spec.ipipMTU %lld is more than %d, which with the outer "
+				      "header fills a packet; leave it out to follow the underlay",
+				      value, MTU_TUNNEL_MAX);
 	felix->ipip_mtu = (uint32_t)value;
 	return 0;
 }
@@ -195,23 +200,46 @@ static int read_external_nodes(struct cv_reader *reader, const struct cv_yaml_no
 
 /* ---- routes ---------------------------------------------------------------------- */
 
+/* Whose routes have a number that we would take for ours, and delete; NULL: nobody's we know. */
+static const char *user_of_protocol(long long protocol)
+{
+	static const struct {
+		uint8_t first, last;
+		const char *name;
+	} users[] = {
+		{0, 4, "the kernel and `ip route`"},
+		{8, 18, "routing daemons and DHCP clients"}, /* RTPROT_GATED … RTPROT_KEEPALIVED */
+		{42, 42, "Babel"},
+		{80, 80, "Felix"},
+		{99, 99, "Open/R"},
+		{186, 192, "FRR's daemons"}, /* RTPROT_BGP … RTPROT_EIGRP */
+	};
+
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		if (protocol >= users[i].first && protocol <= users[i].last)
+			return users[i].name;
+	}
+	return NULL;
+}
+
 static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_felix_configuration *felix = target;
+	const char *user;
 	long long value;
 	int rc = cv_reader_integer(reader, node, 0, UINT8_MAX, &value);
 
 	if (rc)
 		return rc;
-	if (value >= PROTOCOL_OURS_FIRST)
+	user = user_of_protocol(value);
+	if (!user)
 		felix->device_route_protocol = (int)value;
 	else
-		cv_reader_warn(
-			reader, node,
-			"spec.deviceRouteProtocol %lld is not acted on: the kernel and `ip "
-			"route` use it themselves, and Culvert keeps its own, 84, to tell its "
-			"routes from yours; write 5 to 255 for another",
-			value);
+		cv_reader_warn(reader, node,
+			       "spec.deviceRouteProtocol %lld is not acted on: routes of %s have "
+			       "it, and Culvert keeps its own, 84, to tell its routes from theirs; "
+			       "write one that nobody has, such as 85, for another",
+			       value, user);
 	return 0;
 }
 

@@ -71,6 +71,17 @@ void cv_messages_fini(struct cv_messages *messages)
 	*messages = (struct cv_messages){.texts = NULL};
 }
 
+/* "#a.yaml", ".#a.yaml", ".a.yaml.swp" are editors' own; "a.yaml~" and the like have no such end.
+ */
+bool cv_manifest_is_file_name(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	if (*name == '.' || *name == '#' || !end)
+		return false;
+	return !strcmp(end, ".yaml") || !strcmp(end, ".yml") || !strcmp(end, ".json");
+}
+
 /* ---- other kinds ----------------------------------------------------------------- */
 
 static const char policies[] = "Culvert does not enforce network policies";
@@ -154,6 +165,23 @@ static const struct cv_field top_fields[] = {
 	{.name = "items", .type = CV_FIELD_DROPPED},
 };
 
+/* A field of the spec that stands beside it, most often by a wrong indent. */
+static int check_misplaced(struct cv_reader *reader, const struct cv_kind_reader *kind,
+			   const struct cv_yaml_node *node)
+{
+	for (const struct cv_yaml_node *field = node->first; field; field = field->next) {
+		for (size_t i = 0; i < kind->spec.count; i++) {
+			if (!strcmp(kind->spec.fields[i].name, field->key))
+				return cv_reader_fail_key(reader, field,
+							  "field \"%.64s\" does not belong beside "
+							  "%s's spec, but into "
+							  "it; indent it there",
+							  field->key, reader->kind);
+		}
+	}
+	return 0;
+}
+
 /* The names of what a resource has at its top; items is a list's. */
 static int check_top(struct cv_reader *reader, const struct cv_yaml_node *node, bool is_list)
 {
@@ -169,8 +197,10 @@ static int read_parts(struct cv_reader *reader, const struct cv_yaml_node *node,
 {
 	const struct cv_kind_reader *kind = cv_kind_reader(resource->kind);
 	const struct cv_yaml_node *spec = cv_yaml_get(node, "spec");
-	int rc = check_top(reader, node, false);
+	int rc = check_misplaced(reader, kind, node);
 
+	if (!rc)
+		rc = check_top(reader, node, false);
 	if (rc)
 		return rc;
 	reader->out.length = 0;
@@ -270,10 +300,16 @@ static int fail_kind(struct parser *parser, const struct cv_yaml_node *node, con
 	if (near)
 		return cv_reader_fail(&parser->reader, node,
 				      "unknown kind \"%.64s\"; did you mean %s?", kind, near);
-	return cv_reader_fail(&parser->reader, node,
-			      "unknown kind \"%.64s\"; there are IPPool, Node, BlockAffinity, "
-			      "IPReservation, FelixConfiguration, Tunnel and Workload",
-			      kind);
+	if (!strncmp(version, "kustomize.config.k8s.io/", 24))
+		return cv_reader_fail(&parser->reader, node,
+				      "%.64s: Culvert does not build; write kubectl kustomize "
+				      "DIRECTORY | culvert apply -f -",
+				      kind);
+	return cv_reader_fail(
+		&parser->reader, node,
+		"unknown kind \"%.64s\"; leave it out: there are IPPool, Node, "
+		"BlockAffinity, IPReservation, FelixConfiguration, Tunnel and Workload",
+		kind);
 }
 
 /* Whether a kind is of this version; crd.projectcalico.org/v1 is v3 in the server's clothes. */
@@ -320,6 +356,19 @@ static int read_one(struct parser *parser, const struct cv_yaml_node *node, cons
 			      version);
 }
 
+/* Whether a field is as of a resource, perhaps nearly so: else it is something else altogether. */
+static bool has_any_field(const struct cv_yaml_node *node)
+{
+	static const struct cv_schema schema = {"", top_fields,
+						sizeof(top_fields) / sizeof(top_fields[0])};
+
+	for (const struct cv_yaml_node *field = node->first; field; field = field->next) {
+		if (cv_schema_nearest(&schema, field->key))
+			return true;
+	}
+	return false;
+}
+
 /* apiVersion or kind: a string, or what a list says of all its items. */
 static int read_head(struct parser *parser, const struct cv_yaml_node *node, const char *key,
 		     const char *inherited, const char **ret_text)
@@ -334,6 +383,10 @@ static int read_head(struct parser *parser, const struct cv_yaml_node *node, con
 		*ret_text = inherited;
 		return 0;
 	}
+	if (!has_any_field(node))
+		return cv_reader_fail(
+			&parser->reader, node,
+			"no resource: it has neither apiVersion nor kind; leave it out");
 	/* Perhaps it is there with a slip in it. */
 	rc = check_top(&parser->reader, node, true);
 	if (rc)

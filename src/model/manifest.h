@@ -9,6 +9,7 @@
 #ifndef CV_MODEL_MANIFEST_H
 #define CV_MODEL_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "model/resource.h"
@@ -37,6 +38,9 @@ struct cv_manifest {
 	size_t count;
 	struct cv_messages warnings; /* "FILE:LINE:COLUMN: …" */
 };
+
+/* True of a name that a directory's manifests have: editors' own files have others. */
+bool cv_manifest_is_file_name(const char *name);
 
 /*
  * Read a manifest of length bytes. file: its name for messages ("-" for standard input). Lists

@@ -280,6 +280,13 @@ static int read_object(struct cv_reader *reader, const struct cv_field *field,
 	return rc;
 }
 
+/* U+2018 … U+201F, as word processors write them. */
+static bool is_quoted_typographically(const char *text)
+{
+	return !strncmp(text, "\xe2\x80", 2) && (unsigned char)text[2] >= 0x98 &&
+	       (unsigned char)text[2] <= 0x9f;
+}
+
 static int read_field(struct cv_reader *reader, const struct cv_field *field,
 		      const struct cv_yaml_node *node, void *target)
 {
@@ -287,6 +294,10 @@ static int read_field(struct cv_reader *reader, const struct cv_field *field,
 	const char *text;
 	int rc, value = 0;
 
+	if (node->type == CV_YAML_SCALAR && node->is_plain && is_quoted_typographically(node->text))
+		return cv_reader_fail(reader, node,
+				      "%s%s is in typographic quotes; write plain ones, or none",
+				      reader->path, leaf(node));
 	switch (field->type) {
 	case CV_FIELD_BOOL:
 		return cv_reader_bool(reader, node, (bool *)at);
@@ -324,6 +335,18 @@ static const struct cv_field *find_field(const struct cv_schema *schema, const c
 	return NULL;
 }
 
+/* The path of the object within a schema that has a field of this name, or NULL. */
+static const char *find_below(const struct cv_schema *schema, const char *name)
+{
+	for (size_t i = 0; i < schema->count; i++) {
+		const struct cv_field *field = &schema->fields[i];
+
+		if (field->type == CV_FIELD_OBJECT && find_field(field->object, name))
+			return field->name;
+	}
+	return NULL;
+}
+
 int cv_schema_check_names(struct cv_reader *reader, const struct cv_schema *schema,
 			  const struct cv_yaml_node *mapping)
 {
@@ -332,6 +355,16 @@ int cv_schema_check_names(struct cv_reader *reader, const struct cv_schema *sche
 
 		if (find_field(schema, node->key))
 			continue;
+		if (!strcmp(node->key, "<<"))
+			return cv_reader_fail_key(reader, node,
+						  "a merge (<<); write the fields out");
+		near = find_below(schema, node->key);
+		if (near)
+			return cv_reader_fail_key(
+				reader, node,
+				"field \"%.64s\" does not belong into %s, but into "
+				"its %s; indent it there",
+				node->key, schema->what, near);
 		near = cv_schema_nearest(schema, node->key);
 		if (near)
 			return cv_reader_fail_key(reader, node,

@@ -130,6 +130,22 @@ static bool is_tab(const struct cv_yaml *yaml, const yaml_mark_t *mark)
 	return p < end && *p == '\t';
 }
 
+/* The line of a merge conflict's beginning, as git leaves it; 0: there is none. */
+static unsigned int find_conflict(const struct cv_yaml *yaml)
+{
+	static const char mark[] = "<<<<<<< ";
+	const char *end = yaml->text + yaml->length;
+	unsigned int line = 1;
+
+	for (const char *p = yaml->text; p && p < end; line++) {
+		if ((size_t)(end - p) >= sizeof(mark) && !memcmp(p, mark, sizeof(mark) - 1))
+			return line;
+		p = memchr(p, '\n', (size_t)(end - p));
+		p = p ? p + 1 : NULL;
+	}
+	return 0;
+}
+
 static int fail_parser(const struct cv_yaml *yaml, struct cv_error *error)
 {
 	const yaml_parser_t *parser = &yaml->parser;
@@ -141,6 +157,10 @@ static int fail_parser(const struct cv_yaml *yaml, struct cv_error *error)
 		return cv_error_set(error, -ENOMEM, "%.256s: no memory", yaml->file);
 	if (parser->error == YAML_READER_ERROR)
 		return fail_offset(yaml, problem, error);
+	if (find_conflict(yaml))
+		return fail_at(yaml, find_conflict(yaml), 1, -EINVAL, "a merge conflict",
+			       "resolve it, and delete the lines <<<<<<<, ======= and >>>>>>>",
+			       error);
 	if (is_tab(yaml, mark))
 		return fail_mark(yaml, mark, -EINVAL, "a tab", "YAML is indented with spaces alone",
 				 error);
@@ -205,11 +225,13 @@ static int open_level(struct cv_yaml *yaml, enum cv_yaml_type type, const yaml_m
 	struct cv_yaml_node *node;
 	int rc;
 
+	if (expects_key(yaml) && memmem(yaml->text, yaml->length, "{{", 2))
+		return fail_mark(yaml, mark, -EINVAL, "the {{ }} of a template",
+				 "fill it in first: helm template CHART | culvert apply -f -",
+				 error);
 	if (expects_key(yaml))
-		return fail_mark(
-			yaml, mark, -EINVAL, "a list or a mapping as a key",
-			"write a word there; the {{ }} of a template must be filled in first",
-			error);
+		return fail_mark(yaml, mark, -EINVAL, "a list or a mapping as a key",
+				 "write a word there", error);
 	if (yaml->depth == CV_YAML_DEPTH_MAX)
 		return fail_mark(yaml, mark, -E2BIG, "more than 64 levels deep",
 				 "no resource is like that", error);
@@ -307,6 +329,9 @@ static int check_key(const struct cv_yaml *yaml, const yaml_mark_t *mark, const 
 	if (length > KEY_MAX)
 		return fail_mark(yaml, mark, -EINVAL, "a key of more than 320 bytes",
 				 "no field or label is like that", error);
+	if (strstr(key, "\xc2\xa0"))
+		return fail_mark(yaml, mark, -EINVAL, "a no-break space (U+00A0)",
+				 "write a plain one", error);
 	for (const char *p = key; *p; p++) {
 		if ((unsigned char)*p < ' ' || *p == '\x7f')
 			return fail_mark(yaml, mark, -EINVAL, "a control character in a key",
@@ -450,6 +475,11 @@ int cv_yaml_create(const char *file, const char *text, size_t length, struct cv_
 	yaml = calloc(1, sizeof(*yaml));
 	if (!yaml)
 		return cv_error_set(error, -ENOMEM, "%.256s: no memory", file);
+	/* A byte order mark, as editors of Windows write it. */
+	if (length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+		text += 3;
+		length -= 3;
+	}
 	yaml->file = file;
 	yaml->text = text;
 	yaml->length = length;

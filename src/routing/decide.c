@@ -141,6 +141,15 @@ static struct cv_peer_intent *find_peer(const struct cv_intent *intent, __be32 a
 	return bsearch(&key, intent->peers, intent->peer_count, sizeof(key), by_peer_address);
 }
 
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path)
+{
+	for (size_t i = 0; i < intent->decision_count; i++) {
+		if (intent->decisions[i].path == path)
+			return true;
+	}
+	return false;
+}
+
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address)
 {
 	return address ? find_peer(intent, address) : NULL;

@@ -33,4 +33,7 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address);
 const struct cv_peer_intent *cv_intent_peer_named(const struct cv_intent *intent, const char *name);
 
+/* True if some prefix is reached like this. */
+bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path);
+
 #endif

@@ -120,6 +120,7 @@ struct cv_intent {
 	struct cv_owners owners; /* for the engine: who may send from where */
 	struct cv_nat_intent nat;
 	struct cv_messages warnings;
+	const char *no_block; /* of these: this node owns no block, and what to do; or NULL */
 };
 
 enum {

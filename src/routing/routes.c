@@ -25,6 +25,7 @@
 
 #include "net/link.h"
 #include "net/vector.h"
+#include "routing/intent.h"
 
 enum {
 	PROTOCOLS = 256
@@ -316,9 +317,10 @@ static int delete_superfluous(struct job *job, struct cv_vector *made)
 
 /* ---- what there is ---------------------------------------------------------------------- */
 
+/* All of ours have such a metric: others with our number, Felix's for one, have none most often. */
 static int collect(const struct cv_table_route *route, void *data)
 {
-	return cv_vector_append(data, route);
+	return route->metric < CV_METRIC_NODE ? 0 : cv_vector_append(data, route);
 }
 
 static int look(struct cv_routes *routes, struct cv_vector *have)

@@ -5,6 +5,11 @@
 
 #include "routing/decide.h"
 
+enum {
+	CV_WANTED_EXTERNAL_HOSTS_MAX =
+		256 /* addresses of an externalNodesList entry that are peers */
+};
+
 /* How packets go to a peer for an address of this pool (not NULL). */
 enum cv_path cv_decide_path(const struct cv_intent *intent, const struct cv_resource *pool,
 			    const struct cv_peer_intent *peer, enum cv_path_reason *ret_reason);

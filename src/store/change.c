@@ -20,6 +20,7 @@ void cv_store_changes_fini(struct cv_store_changes *changes)
 		cv_resource_put(changes->items[i].after);
 	}
 	free(changes->items);
+	cv_messages_fini(&changes->warnings);
 	*changes = (struct cv_store_changes){.count = 0};
 }
 
@@ -264,7 +265,7 @@ size_t cv_changes_new(const struct cv_store_changes *changes, struct cv_resource
 	return count;
 }
 
-int cv_changes_check(const struct cv_snapshot *snapshot, const struct cv_store_changes *changes,
+int cv_changes_check(const struct cv_snapshot *snapshot, struct cv_store_changes *changes,
 		     struct cv_error *error)
 {
 	struct cv_resource **resources =
@@ -284,6 +285,8 @@ int cv_changes_check(const struct cv_snapshot *snapshot, const struct cv_store_c
 	free(resources);
 	if (!rc)
 		rc = cv_snapshot_check_change(snapshot, after, error);
+	for (size_t i = 0; !rc && i < after->warnings.count; i++)
+		cv_messages_add(&changes->warnings, "%s", after->warnings.texts[i]);
 	cv_snapshot_put(after);
 	return rc;
 }

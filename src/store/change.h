@@ -24,9 +24,9 @@ bool cv_changes_any(const struct cv_store_changes *changes);
 
 /*
  * Whether there may be the snapshot that would be: 0, or -EINVAL, -EEXIST … with the places in the
- * manifest that was applied.
+ * manifest that was applied. Its warnings are added to changes.
  */
-int cv_changes_check(const struct cv_snapshot *snapshot, const struct cv_store_changes *changes,
+int cv_changes_check(const struct cv_snapshot *snapshot, struct cv_store_changes *changes,
 		     struct cv_error *error);
 
 /*

@@ -250,16 +250,6 @@ static int by_name(const void *a, const void *b)
 	return strcmp(one->name, other->name);
 }
 
-/* "#a.yaml", ".#a.yaml", ".a.yaml.swp": editors' own; "a.yaml~" and the like have no such end. */
-static bool is_manifest_name(const char *name)
-{
-	const char *end = strrchr(name, '.');
-
-	if (*name == '.' || *name == '#' || !end)
-		return false;
-	return !strcmp(end, ".yaml") || !strcmp(end, ".yml") || !strcmp(end, ".json");
-}
-
 /* Add a name with its signature; one that has just gone is left out. */
 static int list_add(int fd, const char *name, struct cv_directory_file **files, size_t *count,
 		    size_t *capacity)
@@ -306,7 +296,7 @@ static int list(int fd, struct cv_directory_file **ret_files, size_t *ret_count)
 		return rc;
 	}
 	while (!rc && (errno = 0, entry = readdir(stream))) {
-		if (is_manifest_name(entry->d_name))
+		if (cv_manifest_is_file_name(entry->d_name))
 			rc = list_add(fd, entry->d_name, &files, &count, &capacity);
 	}
 	if (!rc && errno)

@@ -44,6 +44,7 @@ struct cv_store {
 	struct cv_error problem; /* "": none */
 	struct cv_error told;	 /* the last that was logged, until it is mended */
 	bool stale;		 /* the files were not all looked at, for want of memory */
+	bool was_used;		 /* before us, and nothing was in force since */
 	bool pending;		 /* another snapshot, which no refresh has told of yet */
 	int64_t deferred_ms;	 /* since when a file is being written; 0: none is */
 };
@@ -95,6 +96,7 @@ static void set_snapshot(struct cv_store *store, struct cv_snapshot *snapshot)
 {
 	cv_snapshot_put(store->snapshot);
 	store->snapshot = snapshot;
+	store->was_used = false;
 	set_warnings(store);
 	store->problem.text[0] = '\0';
 	if (*store->told.text)
@@ -155,7 +157,7 @@ static int snapshot_of_files(const struct cv_store *store, struct cv_snapshot **
 	int rc;
 
 	/* It is more likely being replaced, or a disk missing, than meant. */
-	if (!store->directory.exists && store->snapshot->count)
+	if (!store->directory.exists && (store->snapshot->count || store->was_used))
 		return cv_error_set(error, -ENOENT,
 				    "%s is gone; make it again (empty, to do away with all "
 				    "resources)",
@@ -274,6 +276,7 @@ int cv_store_create(const struct cv_store_options *options, struct cv_store **re
 				    rc == -EMFILE ? "; raise fs.inotify.max_user_instances" : "");
 	}
 	store->log = options->log;
+	store->was_used = options->was_used;
 	store->path = copy_path(options->directory);
 	if (!store->path || asprintf(&store->own_file, "%s/%s", store->path, CV_STORE_FILE) < 0) {
 		store->own_file = NULL;
@@ -378,7 +381,7 @@ static int catch_up(struct cv_store *store, int fd, struct cv_error *error)
 }
 
 /* Write what was planned, and put it in force. */
-static int carry_out(struct cv_store *store, int fd, const struct cv_store_changes *changes,
+static int carry_out(struct cv_store *store, int fd, struct cv_store_changes *changes,
 		     struct cv_error *error)
 {
 	struct cv_signature signature;

@@ -26,6 +26,7 @@ struct cv_store;
 struct cv_store_options {
 	const char *directory; /* absolute; copied. It need not exist: then there is nothing, and
 				  the first apply makes it */
+	bool was_used; /* there were resources in it: that it is gone is a problem, not an end */
 	void (*log)(int priority, const char *text); /* LOG_* of syslog(3) */
 };
 
@@ -77,6 +78,7 @@ struct cv_store_change {
 struct cv_store_changes {
 	struct cv_store_change *items;
 	size_t count;
+	struct cv_messages warnings; /* of a dry run: all that there would be then */
 };
 void cv_store_changes_fini(struct cv_store_changes *changes);
 

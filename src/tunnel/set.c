@@ -521,6 +521,14 @@ int cv_tunnel_set_owners(struct cv_tunnel_set *set, const char *name,
 	return tunnel ? cv_tunnel_declare(tunnel, &set->host, owners) : -ENOENT;
 }
 
+int cv_tunnel_set_peer_counters(const struct cv_tunnel_set *set, const char *name,
+				struct cv_peer_counters **ret_list, size_t *ret_count)
+{
+	const struct cv_tunnel *tunnel = find(set, name);
+
+	return tunnel ? cv_tunnel_peer_counters(tunnel, &set->host, ret_list, ret_count) : -ENOENT;
+}
+
 /* ---- loading ------------------------------------------------------------------- */
 
 /*

@@ -69,6 +69,13 @@ int cv_tunnel_set_owners(struct cv_tunnel_set *set, const char *name,
 			 const struct cv_owners *owners);
 
 /*
+ * What was counted of each declared peer of a tunnel, sorted (cv_peer_counters_find): by the engine
+ * since culvertd began, by the fast path longer. The caller frees *ret_list. 0, -ENOENT, -ENOMEM.
+ */
+int cv_tunnel_set_peer_counters(const struct cv_tunnel_set *set, const char *name,
+				struct cv_peer_counters **ret_list, size_t *ret_count);
+
+/*
  * Look again at devices, routes and kernel tunnels: MTUs follow, devices that somebody deleted take
  * their tunnel along (a resource's tunnel gets a new one: down, without addresses, with another
  * index), tunnels that could not start are tried again. To be called after

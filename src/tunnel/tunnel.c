@@ -384,3 +384,25 @@ int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *hos
 		cv_fastpath_tunnel_owners(host->fastpath, tunnel->ifindex, &copy);
 	return 0;
 }
+
+int cv_tunnel_peer_counters(const struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+			    struct cv_peer_counters **ret_list, size_t *ret_count)
+{
+	size_t count = tunnel->owners.peer_count;
+	struct cv_peer_counters *list = calloc(count ? count : 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		list[i].address = tunnel->owners.peers[i];
+	/* Whom they do not know, they have counted nothing of. */
+	if (tunnel->active) {
+		(void)cv_engine_peer_counters(host->engine, tunnel->ifindex, list, count);
+		if (host->fastpath)
+			(void)cv_fastpath_peer_counters(host->fastpath, tunnel->ifindex, list,
+							count);
+	}
+	*ret_list = list;
+	*ret_count = count;
+	return 0;
+}

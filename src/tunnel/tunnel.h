@@ -80,6 +80,10 @@ int cv_tunnel_change(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host
 int cv_tunnel_declare(struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
 		      const struct cv_owners *owners);
 
+/* As cv_tunnel_set_peer_counters. 0 or -ENOMEM. */
+int cv_tunnel_peer_counters(const struct cv_tunnel *tunnel, const struct cv_tunnel_host *host,
+			    struct cv_peer_counters **ret_list, size_t *ret_count);
+
 /*
  * What an owner sends through the tunnel may be answered by another way, and the kernel must not
  * drop it as from the wrong side: who may send it has been judged by then. So the device of an

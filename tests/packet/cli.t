@@ -24,7 +24,8 @@ run env CULVERT_RUN_DIR=/nonexistent "$BUILD/culvert" status
 ok "CULVERT_RUN_DIR is looked at" has "$ERR" /nonexistent/culvertd.sock
 run "$BUILD/culvert" --version
 is "--version" "$OUT" "$("$BUILD/culvertd" --version | sed s/culvertd/culvert/)"
-for words in help "tunnel help" "tunnel add help" "--help" "tunnel -h"; do
+for words in help "tunnel help" "tunnel add help" "--help" "tunnel -h" "status help" "metrics --help" \
+	"drops help" "import help"; do
 	# shellcheck disable=SC2086
 	run culvert $words
 	is "culvert $words: exit code" "$RC" 0

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=engine,fastpath
+# tests/run: parallel modes=fastpath long-modes=engine
 """
 culvert doctor: each thing that may be wrong is made wrong, found, mended by the very remedy that was
 printed, and gone. Then probes of peers, with all that may be between. The network is that of
@@ -177,6 +177,33 @@ def resources():
                                                      text=block_text("a1", "10.244.1.0/24"))))
 
 
+def what_was_forgotten():
+    """A pods' bridge that nobody has declared, a setting that was meant for Felix, and policies."""
+    a1 = zones.nodes["a1"]
+    a1.ip("link add br9 type bridge", "link set br9 up", "addr add 10.244.200.1/26 dev br9")
+    net.wait_for(lambda: "br9" in zones.cli("a1", "status").stdout, 3)
+    _, findings = doctor()
+    tap.ok(find(findings, "node", "10.244.200.0/26 of br9 is inside IPPool default-ipv4-ippool, but no "
+                "BlockAffinity or Workload declares it"), "an undeclared bridge", findings)
+    text = ("{apiVersion: projectcalico.org/v3, kind: IPReservation, metadata: {name: x},"
+            " spec: {reservedCIDRs: [10.244.200.0/26]}}\n")
+    zones.cli("a1", "apply", "-f", "-", text=text)
+    tap.ok("of br9 is inside" not in zones.cli("a1", "status").stdout, "who reserves it is not warned")
+    zones.cli("a1", "delete", "ipreservation", "x")
+    a1.ip("link del br9")
+    done = zones.cli("a1", "apply", "-f", "-", text="{apiVersion: projectcalico.org/v3, kind: "
+                     "FelixConfiguration, metadata: {name: node.a1}, spec: {ipipEnabled: false}}\n")
+    tap.ok("ipipEnabled: false, so nothing is tunnelled" in done.stdout, "apply says it", done.stdout)
+    _, findings = doctor()
+    tap.ok(find(findings, "node", "ipipEnabled: false, so nothing is tunnelled"), "and doctor", findings)
+    zones.cli("a1", "delete", "felixconfiguration", "node.a1")
+    nft("table ip filter { chain cali-pi-_abc { } }")
+    _, findings = doctor()
+    tap.ok(find(findings, "policies", "Calico's Felix enforces network policies"),
+           "policies of Felix's", findings)
+    nft("delete table ip filter")
+
+
 def probes():
     for peer, words in (("b1", "passes both ways"), (ADDRESSES["b1"], "passes both ways"),
                         ("a2", "came back outside the tunnel")):
@@ -307,6 +334,7 @@ def words_for_people():
 
 
 if __name__ == "__main__":
-    tap.main([no_resources, healthy, kernel, devices, routes, firewall, nat, resources, probes,
+    tap.main([no_resources, healthy, kernel, devices, routes, firewall, nat, resources, what_was_forgotten,
+              probes,
               blocked, neighbour_away, not_known, peer_stopped, at_once, words_for_people,
               zones.clean_end], zones.before, zones.after)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=engine,fastpath
+# tests/run: parallel modes=fastpath long-modes=engine
 """
 culvert metrics, and the port that serves them: what is printed is what doc/metrics.md lists, and
 what status and the counters say. The network is that of zones.py.
@@ -66,6 +66,7 @@ def get(path, method="GET"):
 
 def table():
     zones.apply(zones.manifest())
+    ping(zones.pods["a1"], zones.pod("b1"))  # peers without traffic have no samples
     listed = {}
     with open(TABLE, encoding="utf-8") as file:
         for line in file:

@@ -31,6 +31,19 @@ spec:
 {more}
 """
 
+TUNNEL = """\
+---
+apiVersion: culvert/v1
+kind: Tunnel
+metadata:
+  name: {name}
+spec:
+  remote: 192.168.200.2
+  local: 192.168.100.1
+  up: true
+  routes: [10.77.0.0/16]
+"""
+
 culvert.need_programs()
 zones = Zones(start=False)
 
@@ -98,10 +111,76 @@ def claims_of_nodes():
         tap.equal(done.returncode, 0, f"a claim of {what} is applied")
         tap.equal(nodes_reached(), list(NODES), "… and every node is still reached")
         tap.equal(path_taken(zones, "a1", "b1"), "tunnel", "… also by its pods")
+        said = zones.cli("a1", "trace", ADDRESSES["b1"]).stdout
+        tap.ok("conflict" not in said and "tunnel" not in said, "… trace agrees", said)
         for kind, name in (("workload", "w"), ("ippool", "p2"), ("blockaffinity", "a1-192-168-100-0-25")):
             zones.cli("a1", "delete", kind, name, check=False)
         tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")),
                   ("direct", "tunnel"), "deleted: all is as before")
+
+
+def tunnel_address_of_a_gateway():
+    """A tunnel address that is this host's gateway, or a neighbour's, is not led to the node."""
+    for address in ("192.168.100.254", "192.168.100.77"):
+        zones.apply(zones.manifest().replace("ipv4IPIPTunnelAddr: 10.244.3.0",
+                                             f"ipv4IPIPTunnelAddr: {address}"), ["a1"])
+        tap.equal(zones.nodes["a1"].run(f"ip route show {address}").stdout, "",
+                  f"{address} has no route of ours")
+        tap.ok(any(address in w and "not routed" in w for w in zones.status("a1")["warnings"]),
+               "… as status says", lambda: zones.status("a1")["warnings"])
+    zones.apply(zones.manifest(), ["a1"])
+
+
+def tunnels_of_taken_names():
+    """A Tunnel that cannot be made, as its name is taken, leads nothing into whoever has the name."""
+    a1 = zones.nodes["a1"]
+    for name in ("eth0", DEVICE):
+        done = apply(TUNNEL.format(name=name))
+        tap.equal(done.returncode, 0, f"Tunnel {name} is applied")
+        tap.equal(a1.run("ip route show 10.77.0.0/16").stdout, "", "… and has no route")
+        tap.ok(zones.status("a1")["pool_device"]["problem"], "… as status says", zones.status("a1")["pool_device"])
+        zones.cli("a1", "delete", "-f", "-", text=TUNNEL.format(name=name))
+    zones.cli("a2", "delete", "ippool", "default-ipv4-ippool")
+    apply(TUNNEL.format(name="eth0"), "a2")
+    tap.ok(any("eth0" in w for w in zones.status("a2")["warnings"]), "… also where there is no pool",
+           lambda: zones.status("a2"))
+    zones.cli("a2", "delete", "-f", "-", text=TUNNEL.format(name="eth0"))
+    zones.apply(zones.manifest(), ["a2"])
+
+
+def restart_with_broken_store():
+    """A mistake in a file, or a disk that is not there yet, and a restart: all that was made stays."""
+    config, daemon = zones.config["a1"], zones.daemons["a1"]
+    before = routes("a1")
+    broken, away = os.path.join(config, "broken.yaml"), config + ".away"
+    for what in ("a broken file", "no directory"):
+        daemon.stop()
+        if what == "no directory":
+            os.rename(config, away)
+        else:
+            with open(broken, "w", encoding="utf-8") as f:
+                f.write("kind: [\n")
+        daemon.start()
+        status = zones.status("a1")
+        tap.ok(status["store"]["problem"] and any("stays as it is" in w for w in status["warnings"]),
+               f"{what}: status says so", status["store"])
+        tap.equal(routes("a1"), before, "… the routes stay")
+        tap.ok("table ip culvert" in zones.nodes["a1"].run("nft list tables").stdout, "… NAT, too")
+        tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1"),
+                   path_taken(zones, "b1", "a1")), ("direct", "tunnel", "tunnel"), "… and all works")
+        if what == "no directory":
+            os.rename(away, config)
+        else:
+            os.unlink(broken)
+        tap.ok(net.wait_for(lambda: not zones.status("a1")["store"]["problem"], 3), "mended",
+               lambda: zones.status("a1")["store"])
+        tap.equal(zones.status("a1")["warnings"], [], "… and no warning is left")
+        tap.equal(routes("a1"), before, "… with the same routes")
+        # Now it is in charge: what is deleted goes.
+        zones.cli("a1", "delete", "blockaffinity", "b1-10-244-3-0-24")
+        tap.ok(net.wait_for(lambda: not any("10.244.3.0/24" in r for r in routes("a1")), 3),
+               "… and changes are made")
+        zones.apply(zones.manifest(), ["a1"])
 
 
 def lost_address():
@@ -139,4 +218,6 @@ def lost_address():
 
 
 if __name__ == "__main__":
-    tap.main([their_table, claims_of_nodes, lost_address, zones.clean_end], zones.before, zones.after)
+    tap.main([their_table, claims_of_nodes, tunnel_address_of_a_gateway, tunnels_of_taken_names,
+              restart_with_broken_store, lost_address, zones.clean_end],
+             zones.before, zones.after)

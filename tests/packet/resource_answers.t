@@ -110,11 +110,11 @@ def apply_prints_what_became_of_each():
     tap.equal(done.returncode, 0, "exit code")
     done = run("-j", "apply", "-f", path, answers=[answer])
     tap.equal(json.loads(done.stdout), answer, "-j: the answer as it is")
-    summary.update(address=None, problem="no interface has it", others=2, next=["x", "y"])
+    summary.update(address=None, problem="x", others=2, next=["x", "y"])
     done = run("apply", "-f", path, answers=[answer])
     tap.equal(
         done.stdout.split("\n", 1)[1],
-        "applied; this node is a1 (no address: no interface has it); 2 other nodes; next:\n"
+        "applied; this node is a1 (no address); 2 other nodes; next:\n"
         "  x\n  y\n", "without an address, with two things to do",
     )
     done = run("apply", "--dry-run", "-f", path, answers=[answer])
@@ -298,7 +298,7 @@ def status_prints_the_node():
     tap.equal(len(old.splitlines()), 3, "an answer without nodes is fine")
     peer = {"name": "b1", "address": "192.168.200.2", "path": "tunnel", "reason": "CrossSubnet",
             "prefixes": 1, "tunnelled": 1, "direct": 0, "underlay": 0,
-            "counters": {"rx_packets": 5, "tx_packets": 6}}
+            "counters": {"rx_packets": 5, "rx_bytes": 500, "tx_packets": 6, "tx_bytes": 600}}
     status = {
         **STATUS,
         "node": {"name": "a1", "address": "192.168.100.1/24", "how": "Node a1", "problem": None},
@@ -323,7 +323,13 @@ routes: wanted 3, failed 1
 NAT: on
 warning: w
 """, "everything")
-    tap.ok("rx 5 tx 6" in run("-s", "status", answers=[status]).stdout, "-s: counters")
+    tap.ok("rx packets 5 bytes 500, tx packets 6 bytes 600" in run("-s", "status", answers=[status]).stdout, "-s: counters")
+    status["pool_device"] |= {"state": "suspended", "problem": "no /dev/net/tun", "no_fastpath": "no BPF"}
+    status["nat"] = {"wanted": True, "in_force": False, "problem": "no nftables"}
+    shown = run("status", answers=[status]).stdout
+    for line in ("    problem: no /dev/net/tun", "    the engine carries it: no BPF",
+                 "NAT: not in force; problem: no nftables"):
+        tap.ok(line in shown.splitlines(), f"\"{line.strip()}\"", shown)
     status["peers"] = [{**peer, "name": f"n{i}"} for i in range(100)]
     done = run("status", answers=[status])
     tap.ok(done.stdout.count("\npeer ") == 32 and "... and 68 peers more" in done.stdout,

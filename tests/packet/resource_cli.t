@@ -100,10 +100,25 @@ refuses 1 'own.yaml' apply -f "$TMP/always.yaml"
 rm "$TMP/etc/own.yaml"
 mended() { ! broken; }
 ok "until it is mended" wait_for 5 mended
-refuses 1 'there is no Node c1; nothing is deleted; did you mean a1?' delete node b1 c1
+refuses 1 'there is no Node c1; nothing is deleted; "culvert get Node" lists them' delete node b1 c1
 is "delete: all of the names, or none" "$(digest)" "$was"
-run culvert delete node b1
-is "delete by name" "$RC$OUT$ERR" "0node/b1 deleted"
+for option in --dry-run ""; do
+	run culvert delete $option node b1
+	ok "delete by name $option" has "$OUT" "node/b1 deleted"
+	ok "and it is said what that means" has "$ERR" \
+		"there is no Node b1, so nobody reaches 10.244.2.0/24; add the Node"
+done
+for option in --dry-run "" ; do
+	echo '{apiVersion: culvert/v1, kind: Workload, metadata: {name: w}, '`
+		`'spec: {node: b7, addresses: [10.244.7.7]}}' >"$TMP/w.yaml"
+	run culvert apply $option -f "$TMP/w.yaml"
+	ok "apply $option: what is wrong with it is said" has "$ERR" "there is no Node b7"
+done
+sed 's/w}/w2}/; s/b7/b8/; s/7.7/7.8/' "$TMP/w.yaml" >"$TMP/w2.yaml"
+run culvert apply -f "$TMP/w2.yaml"
+is "of the next one only what is new" "${ERR//*there is/there is}" \
+	"there is no Node b8, so nobody reaches 10.244.7.8/32; add the Node"
+culvert delete workload w w2
 run culvert delete -f "$TMP/overlay.yaml"
 is "delete by file" "$RC $(grep -c deleted "$TMP/out")" "0 4"
 is "all is gone" "$(digest)" "$none"

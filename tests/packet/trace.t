@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=engine,fastpath,endpoints
+# tests/run: parallel modes=fastpath long-modes=engine,endpoints
 """
 `culvert trace` says what happens: for each of many packets it is asked first, then the packet is
 sent, and the wires tell. The network is that of zones.py, seen from a1:
@@ -276,7 +276,12 @@ def mtu():
 
 
 def without_tunnel():
-    """A tunnel that is down, and none at all."""
+    """No way to the other end, a tunnel that is down, and none at all."""
+    A1.ip(f"route add unreachable {ADDRESSES['b1']}")
+    for ask in (from_pod, from_host):
+        steps = [s["step"] for s in ask("pod of b1, b1 unreachable", zones.pod("b1"), "refused")["steps"]]
+        tap.ok(steps[-1] == "outer" and "conflict" not in steps, "… and no conflict of our routes", steps)
+    A1.ip(f"route del unreachable {ADDRESSES['b1']}")
     A1.ip(f"link set {DEVICE} down")
     for ask in (from_pod, from_host):
         ask("pod of b1, device down", zones.pod("b1"))

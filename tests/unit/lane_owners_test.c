@@ -48,6 +48,17 @@ static struct cv_owned_prefix owned(const char *first, uint8_t length, const cha
 	};
 }
 
+/* As cv_engine_tunnel_set_owners does it. */
+static void put(struct fixture *fixture, const struct cv_owners *owners)
+{
+	struct cv_live_owners next;
+
+	assert_int_equal(cv_live_owners_init(&next, owners, 1), 0);
+	cv_live_owners_swap(fixture->tunnel, &next);
+	cv_live_owners_fini(&next);
+	cv_router_forget(fixture->world->lane->router);
+}
+
 static void declare(struct fixture *fixture, const char *of_pod_b)
 {
 	const struct cv_owned_prefix prefixes[] = {
@@ -59,9 +70,8 @@ static void declare(struct fixture *fixture, const char *of_pod_b)
 	struct cv_owners owners;
 
 	assert_int_equal(cv_owners_make(prefixes, 5, peers, 3, &owners), 0);
-	cv_owners_fini(&fixture->tunnel->owners);
-	fixture->tunnel->owners = owners;
-	cv_router_forget(fixture->world->lane->router);
+	put(fixture, &owners);
+	cv_owners_fini(&owners);
 }
 
 static int set_up(void **state)
@@ -78,7 +88,7 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	cv_owners_fini(&fixture->tunnel->owners);
+	put(fixture, NULL);
 	world_destroy(fixture->world);
 	test_free(fixture);
 	return 0;
@@ -164,8 +174,7 @@ static void test_without_owners_the_tunnel_only(void **state)
 	world_unroute(fixture->world, "10.244.2.0/24");
 	route_back(fixture, RTN_UNICAST, WORLD_ETH0, B1);
 	assert_string_equal(fate(fixture, B1, POD_B), DELIVERED);
-	cv_owners_fini(&fixture->tunnel->owners);
-	cv_router_forget(fixture->world->lane->router);
+	put(fixture, NULL);
 	assert_string_equal(fate(fixture, B1, POD_B), NOT_A_PEER);
 }
 
@@ -184,6 +193,37 @@ static void test_routes_still_refuse(void **state)
 	world_unroute(fixture->world, "0.0.0.0/0");
 	assert_string_equal(fate(fixture, B1, POD_B), REFUSES); /* no route at all */
 	assert_string_equal(fate(fixture, B1, "10.244.1.1"), OWN);
+}
+
+/* The outer destination of a packet to POD_B that is in the device; 0: it is dropped. */
+static __be32 sent_to(struct fixture *fixture)
+{
+	struct world_list *sent = &fixture->world->sent;
+	const struct header_of of = {
+		.source = world_addr(POD_A),
+		.destination = world_addr(POD_B),
+	};
+	uint8_t inner[256];
+	uint32_t length = write_ipv4(inner, &of, NULL, 64);
+
+	world_forget_outputs(fixture->world);
+	world_out(fixture->world, fixture->tunnel, NULL, inner, length);
+	return sent->count ? sent->items[0].destination : 0;
+}
+
+/* Routing sends its like another way since a moment ago: it is the owner's all the same. */
+static void test_what_is_in_the_device_goes_to_the_owner(void **state)
+{
+	struct fixture *fixture = *state;
+
+	route_back(fixture, RTN_UNICAST, WORLD_ETH0, ROUTER);
+	assert_int_not_equal(sent_to(fixture), world_addr(B1));
+	declare(fixture, B1);
+	assert_int_equal(sent_to(fixture), world_addr(B1));
+	world_unroute(fixture->world, "10.244.2.0/24");
+	/* A gateway through the device is the kernel's choice, and stands. */
+	route_back(fixture, RTN_UNICAST, WORLD_TUN0, B2);
+	assert_int_equal(sent_to(fixture), world_addr(B2));
 }
 
 /* A known node in another's name. */
@@ -341,6 +381,103 @@ static bool may(const struct world_route *route, const char *from, const char *o
 	return by_hop || (is_declared && owner && world_addr(owner) == world_addr(from));
 }
 
+/* ---- counting ---------------------------------------------------------------------- */
+
+static void count(const struct fixture *fixture, const char *address,
+		  struct cv_peer_counters *ret_counters)
+{
+	memset(ret_counters, 0, sizeof(*ret_counters));
+	ret_counters->address = world_addr(address);
+	cv_live_add_peers(fixture->tunnel, ret_counters, 1);
+}
+
+static void assert_counts(const struct fixture *fixture, const char *address, uint64_t rx,
+			  uint64_t tx)
+{
+	struct cv_peer_counters counters;
+
+	count(fixture, address, &counters);
+	assert_int_equal(counters.rx_packets, rx);
+	assert_int_equal(counters.rx_bytes, rx * 84);
+	assert_int_equal(counters.tx_packets, tx);
+	assert_int_equal(counters.tx_bytes, tx * 84);
+}
+
+/* 20 + 64 bytes, as receive() has them. */
+static void send_out(struct fixture *fixture)
+{
+	uint8_t inner[256];
+	const struct header_of of = {
+		.source = world_addr(POD_A),
+		.destination = world_addr(POD_B),
+	};
+	uint32_t length = write_ipv4(inner, &of, NULL, 64);
+
+	world_out(fixture->world, fixture->tunnel, NULL, inner, length);
+}
+
+static void test_each_peer_is_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct cv_counters *all = &fixture->tunnel->lanes[0].counters;
+
+	route_back(fixture, RTN_UNICAST, WORLD_TUN0, B2);
+	declare(fixture, B1);
+	assert_string_equal(fate(fixture, B1, POD_B), DELIVERED);
+	assert_string_equal(fate(fixture, B2, "10.244.3.2"), DELIVERED);
+	assert_string_equal(fate(fixture, B1, POD_B), DELIVERED);
+	assert_string_equal(fate(fixture, B1, "10.244.3.2"), NOT_BACK);
+	assert_string_equal(fate(fixture, STRANGER, "10.244.4.2"), NOT_A_PEER);
+	send_out(fixture);
+	assert_counts(fixture, B1, 2, 0);
+	assert_counts(fixture, B2, 1, 1);
+	assert_counts(fixture, B3, 0, 0);
+	assert_counts(fixture, STRANGER, 0, 0);
+	assert_int_equal(all->rx_packets, 3);
+	assert_int_equal(all->tx_packets, 1);
+	assert_int_equal(all->tx_bytes, 84);
+}
+
+static void put_peers(struct fixture *fixture, const char *const *names, size_t n)
+{
+	__be32 peers[4];
+	struct cv_owners owners;
+
+	for (size_t i = 0; i < n; i++)
+		peers[i] = world_addr(names[i]);
+	assert_int_equal(cv_owners_make(NULL, 0, peers, n, &owners), 0);
+	put(fixture, &owners);
+	cv_owners_fini(&owners);
+}
+
+static void test_who_stays_counts_on(void **state)
+{
+	static const char *const without_b1[] = {STRANGER, B2}, *const with_b1[] = {B1, B2, B3};
+	struct fixture *fixture = *state;
+
+	declare(fixture, B1);
+	receive(fixture, B1, POD_B);
+	receive(fixture, B2, "10.244.3.2");
+	put_peers(fixture, without_b1, 2);
+	assert_counts(fixture, B1, 0, 0);
+	assert_counts(fixture, B2, 1, 0);
+	/* Who is not declared is in no list, but does no harm either. */
+	route_back(fixture, RTN_UNICAST, WORLD_TUN0, B1);
+	send_out(fixture);
+	put_peers(fixture, with_b1, 3);
+	assert_counts(fixture, B1, 0, 0);
+	send_out(fixture);
+	assert_counts(fixture, B1, 0, 1);
+	assert_counts(fixture, B2, 1, 0);
+	put(fixture, NULL);
+	assert_counts(fixture, B2, 0, 0);
+	send_out(fixture);
+	declare(fixture, B1);
+	assert_counts(fixture, B1, 0, 0);
+	assert_counts(fixture, B2, 0, 0);
+	assert_int_equal(fixture->tunnel->lanes[0].counters.tx_packets, 3);
+}
+
 static void test_agrees_with_the_rule(void **state)
 {
 	static const char *const hosts[] = {B1, B2, B3, STRANGER, ROUTER};
@@ -358,10 +495,8 @@ static void test_agrees_with_the_rule(void **state)
 		bool expected;
 
 		declare(fixture, owner);
-		if (!any(8)) {
-			cv_owners_fini(&fixture->tunnel->owners);
-			cv_router_forget(fixture->world->lane->router);
-		}
+		if (!any(8))
+			put(fixture, NULL);
 		for (unsigned int hops = route->type == RTN_UNICAST ? 1 + any(3) : 0; hops; hops--)
 			world_hop(route, devices[any(3)], any(5) ? hosts[any(5)] : NULL);
 		expected = may(route, from, owner,
@@ -381,17 +516,13 @@ static void test_agrees_with_the_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_owner_may_whatever_the_way),
-		TEST(without_owners_the_tunnel_only),
-		TEST(routes_still_refuse),
-		TEST(spoofed_sources_are_dropped),
-		TEST(next_hops_need_not_own),
-		TEST(strangers_stay_strangers),
-		TEST(peers_may_send_from_their_own_address),
-		TEST(new_owners_count_at_once),
-		TEST(a_fixed_remote_stays_alone),
-		TEST(declared_peers_are_peers),
-		TEST(agrees_with_the_rule),
+		TEST(an_owner_may_whatever_the_way), TEST(without_owners_the_tunnel_only),
+		TEST(routes_still_refuse),	     TEST(what_is_in_the_device_goes_to_the_owner),
+		TEST(spoofed_sources_are_dropped),   TEST(next_hops_need_not_own),
+		TEST(strangers_stay_strangers),	     TEST(peers_may_send_from_their_own_address),
+		TEST(new_owners_count_at_once),	     TEST(each_peer_is_counted),
+		TEST(who_stays_counts_on),	     TEST(a_fixed_remote_stays_alone),
+		TEST(declared_peers_are_peers),	     TEST(agrees_with_the_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

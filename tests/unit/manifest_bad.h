@@ -57,10 +57,25 @@ static const struct manifest_bad manifest_bad[] = {
 	 "1:4: an anchor (&); write the value out wherever it is needed, or put it in quotes"},
 	{BYTES("a: *x\n"), "1:4: an alias (*); write the value out, or put it in quotes"},
 	{BYTES("a: !!int \"3\"\n"), "1:4: a tag (!); delete it, or put the value in quotes"},
-	{BYTES("? [a]\n: b\n"), "1:3: a list or a mapping as a key; write a word there; the {{ }} "
-				"of a template must be filled in first"},
-	{BYTES("{{ .Values }}\n"), "1:2: a list or a mapping as a key; write a word there; the {{ "
-				   "}} of a template must be filled in first"},
+	{BYTES("? [a]\n: b\n"), "1:3: a list or a mapping as a key; write a word there"},
+	{BYTES("{{ .Values }}\n"), "1:2: the {{ }} of a template; fill it in first: helm template "
+				   "CHART | culvert apply -f -"},
+	{BYTES("a: 1\n<<<<<<< HEAD\nb: 2\n=======\n"),
+	 "2:1: a merge conflict; resolve it, and delete the lines <<<<<<<, ======= and >>>>>>>"},
+	{BYTES("a: 1\n\302\240 b: 2\n"), "2:1: a no-break space (U+00A0); write a plain one"},
+	{BYTES("resources: [a.yaml]\n"),
+	 "1:1: no resource: it has neither apiVersion nor kind; leave it out"},
+	{BYTES("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"),
+	 "2:7: Kustomization: Culvert does not build; write kubectl kustomize DIRECTORY | culvert "
+	 "apply -f -"},
+	{POOL("  <<: {cidr: 10.0.0.0/8}\n"), "6:3: a merge (<<); write the fields out"},
+	{POOL("  cidr: \342\200\23410.0.0.0/8\342\200\235\n"),
+	 "6:9: spec.cidr is in typographic quotes; write plain ones, or none"},
+	{CALICO("kind: IPPool\nmetadata: {name: p}\ncidr: 10.0.0.0/8\n"),
+	 "4:1: field \"cidr\" does not belong beside IPPool's spec, but into it; indent it there"},
+	{NODE("  ipv4Address: 192.0.2.1/24\n"),
+	 "6:3: field \"ipv4Address\" does not belong into Node spec, but into its bgp; indent it "
+	 "there"},
 	{BYTES("a: \"\\0\"\n"), "1:4: a NUL character in a string; delete it"},
 	{BYTES("a: \377\n"), "1:4: no valid UTF-8; save the file as UTF-8"},
 	{BYTES("a: \001\n"),
@@ -97,7 +112,8 @@ static const struct manifest_bad manifest_bad[] = {
 	 "2:7: unknown kind \"ippool\"; did you mean IPPool?"},
 	{CALICO("kind: IPPol\n"), "2:7: unknown kind \"IPPol\"; did you mean IPPool?"},
 	{BYTES("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"),
-	 "2:7: unknown kind \"ConfigMap\"; there are IPPool, Node, BlockAffinity, IPReservation, "
+	 "2:7: unknown kind \"ConfigMap\"; leave it out: there are IPPool, Node, BlockAffinity, "
+	 "IPReservation, "
 	 "FelixConfiguration, Tunnel and Workload"},
 	{BYTES("apiVersion: operator.tigera.io/v1\nkind: Installation\n"),
 	 "2:7: Installation is the Calico operator's; take what it made of it: kubectl get "
@@ -366,6 +382,9 @@ static const struct manifest_bad manifest_bad[] = {
 	 "6:3: unknown field \"ipipMtu\" in FelixConfiguration spec; did you mean ipipMTU?"},
 	{FELIX("  ipipMTU: 67\n"),
 	 "6:12: spec.ipipMTU 67 is less than IPv4's 68; leave it out to follow the underlay"},
+	{FELIX("  ipipMTU: 65516\n"),
+	 "6:12: spec.ipipMTU 65516 is more than 65515, which with the outer header fills a "
+	 "packet; leave it out to follow the underlay"},
 	{FELIX("  ipipMTU: 65536\n"),
 	 "6:12: spec.ipipMTU must be a whole number from 0 to 65535, not 65536"},
 	{FELIX("  ipipEnabled: Enabled\n"),

@@ -80,7 +80,7 @@
 	"  externalNodesList:\n" \
 	"  - 192.0.2.9\n" \
 	"  - 192.0.2.128/25\n" \
-	"  deviceRouteProtocol: 80\n" \
+	"  deviceRouteProtocol: 85\n" \
 	"---\n" \
 	"apiVersion: culvert/v1\n" \
 	"kind: Tunnel\n" \

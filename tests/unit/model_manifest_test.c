@@ -205,7 +205,7 @@ static void decodes_felix(void **state)
 	assert_int_equal(felix->external_count, 2);
 	assert_prefix(&felix->external_nodes[0], "192.0.2.9", 32);
 	assert_prefix(&felix->external_nodes[1], "192.0.2.128", 25);
-	assert_int_equal(felix->device_route_protocol, 80);
+	assert_int_equal(felix->device_route_protocol, 85);
 	cv_manifest_fini(&m);
 }
 
@@ -382,6 +382,38 @@ static void warns_of_what_is_not_acted_on(void **state)
 	cv_manifest_fini(&m);
 }
 
+#define FELIX_PROTOCOL                                                                            \
+	"apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: default}\n" \
+	"spec: {deviceRouteProtocol: %d}\n"
+
+/* Routes of ours' number are deleted: a number that others' have would take theirs away. */
+static void leaves_protocols_of_others(void **state)
+{
+	static const int theirs[] = {1, 4, 8, 12, 16, 18, 42, 80, 99, 186, 192};
+	static const int free_ones[] = {5, 7, 19, 79, 81, 84, 85, 185, 193, 255};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		struct cv_manifest m;
+
+		snprintf(text, sizeof(text), FELIX_PROTOCOL, theirs[i]);
+		m = parse(text);
+		assert_int_equal(m.resources[0]->felix->device_route_protocol, 0);
+		assert_int_equal(m.warnings.count, 1);
+		cv_manifest_fini(&m);
+	}
+	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++) {
+		struct cv_manifest m;
+
+		snprintf(text, sizeof(text), FELIX_PROTOCOL, free_ones[i]);
+		m = parse(text);
+		assert_int_equal(m.resources[0]->felix->device_route_protocol, free_ones[i]);
+		assert_int_equal(m.warnings.count, 0);
+		cv_manifest_fini(&m);
+	}
+}
+
 /* ---- resources and messages ------------------------------------------------------ */
 
 static void knows_kinds_by_many_names(void **state)
@@ -511,9 +543,25 @@ static void is_fast_and_small(void **state)
 	free(text);
 }
 
+static void knows_manifests_by_their_names(void **state)
+{
+	static const char *const manifests[] = {"a.yaml", "a.yml", "a.json", "a.b.yaml",
+						"a b.yaml"};
+	static const char *const others[] = {"",	 "yaml",    ".yaml",	  ".a.yaml",
+					     "#a.yaml",	 "a.yaml~", "a.yaml.swp", "a.yamlx",
+					     ".#a.yaml", "a.txt"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(manifests) / sizeof(manifests[0]); i++)
+		assert_true(cv_manifest_is_file_name(manifests[i]));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(cv_manifest_is_file_name(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_manifests_by_their_names),
 		cmocka_unit_test(refuses_in_these_words),
 		cmocka_unit_test(nothing_of_a_broken_manifest_is_taken),
 		cmocka_unit_test(is_bounded),
@@ -527,6 +575,7 @@ int main(void)
 		cmocka_unit_test(takes_nothing),
 		cmocka_unit_test(takes_null),
 		cmocka_unit_test(warns_of_what_is_not_acted_on),
+		cmocka_unit_test(leaves_protocols_of_others),
 		cmocka_unit_test(knows_kinds_by_many_names),
 		cmocka_unit_test(sorts_by_kind_and_name),
 		cmocka_unit_test(takes_any_line_ends),

@@ -154,6 +154,10 @@ static void test_peers(void **state)
 	assert_int_equal(owners.peers[2], htonl(0xc0a8c802));
 	for (size_t i = 0; i < 4; i++)
 		assert_true(cv_owners_has_peer(&owners, peers[i]));
+	for (size_t i = 0; i < owners.peer_count; i++)
+		assert_int_equal(cv_owners_peer_index(&owners, owners.peers[i]), i);
+	assert_int_equal(cv_owners_peer_index(&owners, 0), owners.peer_count);
+	assert_int_equal(cv_owners_peer_index(&none, 0), 0);
 	assert_false(cv_owners_has_peer(&owners, 0));
 	assert_false(cv_owners_has_peer(&owners, htonl(0xc0a8c803)));
 	assert_false(cv_owners_has_peer(&none, htonl(0xc0a8c803)));

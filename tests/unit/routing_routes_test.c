@@ -232,6 +232,19 @@ static void test_purge(void **state)
 
 /* ---- other people --------------------------------------------------------------------- */
 
+/* Felix's routes to pods, where both have one number. */
+static void test_routes_of_our_number_without_metric(void **state)
+{
+	(void)state;
+	want_usual();
+	cv_sh("ip route add 10.244.1.7 dev v0 proto 84 scope link");
+	apply(true);
+	cv_sh("ip route show 10.244.1.7 | grep -q 'proto 84'");
+	count = 0;
+	apply(true);
+	assert_table("10.244.1.7 dev v0 scope link");
+}
+
 static void test_foreign_route_in_the_way(void **state)
 {
 	(void)state;
@@ -577,6 +590,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_protocol_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_route_in_the_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_routes_of_our_number_without_metric, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_route_of_another_metric, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_route_beside_ours, setup, teardown),

@@ -182,7 +182,7 @@ static const char *warning_of(const char *words)
 /* The line that a node without a block is told to add is a manifest; with it, all is well. */
 static void apply_what_is_told(const char *block)
 {
-	const char *line = strchr(warning_of("this node owns no block; add to a manifest: "), '{');
+	const char *line = strchr(warning_of("this node owns no block; add to the manifest of all"), '{');
 	struct cv_manifest manifest;
 	struct cv_error error;
 	char text[CV_PREFIX_TEXT_MAX];
