@@ -162,10 +162,7 @@ static void save_state(struct cv_node_agent *node, const struct cv_node_state *s
 	struct cv_error error;
 	int rc;
 
-	if (!node->state_behind && node->state.protocol == state->protocol &&
-	    node->state.nat == state->nat && node->state.address == state->address &&
-	    node->state.given_count == state->given_count &&
-	    !memcmp(node->state.given, state->given, sizeof(state->given)))
+	if (!node->state_behind && cv_node_state_equal(&node->state, state))
 		return;
 	node->state = *state;
 	rc = cv_node_state_save(node->run_dir, state, &error);

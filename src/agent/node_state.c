@@ -23,32 +23,44 @@ static const struct cv_file state_file = {CV_NODE_STATE_FILE, "what was made of 
 
 /* ---- addresses of Tunnels -------------------------------------------------------------- */
 
+static bool is_same(const struct cv_node_given *given, const char *device,
+		    const struct cv_prefix *address)
+{
+	return !strcmp(given->device, device) && given->address.address == address->address &&
+	       given->address.length == address->length;
+}
+
 void cv_node_state_give(struct cv_node_state *state, const char *device,
 			const struct cv_prefix *address)
 {
 	struct cv_node_given *given = &state->given[state->given_count];
 
 	for (uint32_t i = 0; i < state->given_count; i++) {
-		if (!strcmp(state->given[i].device, device) &&
-		    state->given[i].address == address->address &&
-		    state->given[i].length == address->length)
+		if (is_same(&state->given[i], device, address))
 			return;
 	}
 	if (state->given_count == CV_NODE_STATE_GIVEN_MAX)
 		return;
-	memset(given, 0, sizeof(*given));
 	snprintf(given->device, sizeof(given->device), "%s", device);
-	given->address = address->address;
-	given->length = address->length;
+	given->address = *address;
 	state->given_count++;
 }
 
 void cv_node_state_take(struct cv_node_state *state, uint32_t index)
 {
-	struct cv_node_given *last = &state->given[--state->given_count];
+	state->given[index] = state->given[--state->given_count];
+}
 
-	state->given[index] = *last;
-	memset(last, 0, sizeof(*last));
+bool cv_node_state_equal(const struct cv_node_state *a, const struct cv_node_state *b)
+{
+	if (a->protocol != b->protocol || a->nat != b->nat || a->address != b->address ||
+	    a->given_count != b->given_count)
+		return false;
+	for (uint32_t i = 0; i < a->given_count; i++) {
+		if (!is_same(&a->given[i], b->given[i].device, &b->given[i].address))
+			return false;
+	}
+	return true;
 }
 
 /* ---- the file --------------------------------------------------------------------------- */
@@ -117,10 +129,9 @@ static json_t *given_to_json(const struct cv_node_state *state)
 
 	for (uint32_t i = 0; i < state->given_count; i++) {
 		const struct cv_node_given *given = &state->given[i];
-		const struct cv_prefix prefix = {given->address, (uint8_t)given->length};
 
-		json_array_append_new(
-			array, json_pack("[s, s]", given->device, cv_prefix_format(&prefix, text)));
+		json_array_append_new(array, json_pack("[s, s]", given->device,
+						       cv_prefix_format(&given->address, text)));
 	}
 	return array;
 }

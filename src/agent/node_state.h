@@ -18,11 +18,10 @@ enum {
 	CV_NODE_STATE_GIVEN_MAX = 256,
 };
 
-/* An address that we gave the device of a Tunnel. Without padding: states are compared as bytes. */
+/* An address that we gave the device of a Tunnel. */
 struct cv_node_given {
-	char device[IFNAMSIZ]; /* 0 behind its end */
-	__be32 address;
-	uint32_t length; /* of its prefix */
+	char device[IFNAMSIZ];
+	struct cv_prefix address;
 };
 
 struct cv_node_state {
@@ -30,12 +29,14 @@ struct cv_node_state {
 	bool nat;	  /* our table is there */
 	__be32 address;	  /* that we gave the pool device; 0: none */
 	uint32_t given_count;
-	struct cv_node_given given[CV_NODE_STATE_GIVEN_MAX]; /* 0 behind given_count */
+	struct cv_node_given given[CV_NODE_STATE_GIVEN_MAX];
 };
 
 /* 0 or -errno. No file: all zero. */
 int cv_node_state_load(const char *run_dir, struct cv_node_state *ret_state,
 		       struct cv_error *error);
+
+bool cv_node_state_equal(const struct cv_node_state *a, const struct cv_node_state *b);
 
 /* Note an address of a Tunnel's device, or that it is no longer there (of the index). */
 void cv_node_state_give(struct cv_node_state *state, const char *device,

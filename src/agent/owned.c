@@ -231,15 +231,14 @@ static void take_unwanted(struct cv_tunnel_set *set, struct cv_nl *nl,
 {
 	for (uint32_t i = state->given_count; i-- > 0;) {
 		const struct cv_node_given *given = &state->given[i];
-		const struct cv_prefix address = {given->address, (uint8_t)given->length};
 		int ifindex = cv_tunnel_set_ifindex(set, given->device);
 		struct cv_error error;
 		int rc = 0;
 
-		if (is_wanted(intent, given->device, &address))
+		if (is_wanted(intent, given->device, &given->address))
 			continue;
 		if (ifindex && cv_owned_has_tunnel(set, given->device))
-			rc = take(nl, ifindex, &address);
+			rc = take(nl, ifindex, &given->address);
 		if (!rc) {
 			cv_node_state_take(state, i);
 			continue;

@@ -158,7 +158,7 @@ def persons():
     tap.equal(shown(), ["10.9.5.5/32"], "… with its address alone")
     tap.equal(routes(), [], "… and no route of the resource leads into it")
     zones.cli("a1", "tunnel", "del", "gw0")
-    tap.ok(net.wait_for(lambda: A1.has("gw0") and shown() == ["10.9.0.1/30"], 3), "once it is gone, the resource's is made", lambda: zones.cli("a1", "status").stdout)
+    tap.ok(net.wait_for(lambda: A1.has("gw0") and shown() == ["10.9.0.1/30"] and routes(), 3), "once it is gone, the resource's is made", lambda: zones.cli("a1", "status").stdout)
     tap.equal((leaves("172.20.0.5") or [None])[0], OUTSIDE, "… and carries")
     zones.cli("a1", "delete", "tunnel", "gw0")
     tap.ok(net.wait_for(lambda: not A1.has("gw0"), 3), "deleted")
