@@ -375,18 +375,36 @@ static enum cv_drop common_outer_route(struct cv_router *router,
 	return answer->drop;
 }
 
+/*
+ * 0: none. A packet may be here although routing has just begun to send its like another way (a
+ * pool that is no longer encapsulated): no route through the device has a gateway for it then, and
+ * it goes to the declared owner of its destination, which takes it either way.
+ */
+static __be32 find_next_hop(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			    const struct cv_flow *flow)
+{
+	struct cv_route route;
+	int err = next_hop_get(router, tunnel, flow, &route);
+	__be32 owner;
+
+	if (!err && route.gateway)
+		return route.gateway;
+	owner = cv_owners_find(&tunnel->owners, flow->destination);
+	if (owner)
+		return owner;
+	return err ? 0 : flow->destination;
+}
+
 static enum cv_drop find_way_out(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 				 const struct cv_flow *flow, struct cv_way_out *ret_way)
 {
-	struct cv_route route;
-
 	memset(ret_way, 0, sizeof(*ret_way));
 	ret_way->destination = tunnel->config.remote;
 	if (ret_way->destination)
 		return outer_route(router, tunnel, ret_way);
-	if (next_hop_get(router, tunnel, flow, &route))
+	ret_way->destination = find_next_hop(router, tunnel, flow);
+	if (!ret_way->destination)
 		return CV_DROP_NO_NEXT_HOP;
-	ret_way->destination = route.gateway ? route.gateway : flow->destination;
 	if (!is_outer_destination(router, ret_way->destination))
 		return CV_DROP_NO_NEXT_HOP;
 	return common_outer_route(router, tunnel, ret_way);

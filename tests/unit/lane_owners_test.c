@@ -195,6 +195,37 @@ static void test_routes_still_refuse(void **state)
 	assert_string_equal(fate(fixture, B1, "10.244.1.1"), OWN);
 }
 
+/* The outer destination of a packet to POD_B that is in the device; 0: it is dropped. */
+static __be32 sent_to(struct fixture *fixture)
+{
+	struct world_list *sent = &fixture->world->sent;
+	const struct header_of of = {
+		.source = world_addr(POD_A),
+		.destination = world_addr(POD_B),
+	};
+	uint8_t inner[256];
+	uint32_t length = write_ipv4(inner, &of, NULL, 64);
+
+	world_forget_outputs(fixture->world);
+	world_out(fixture->world, fixture->tunnel, NULL, inner, length);
+	return sent->count ? sent->items[0].destination : 0;
+}
+
+/* Routing sends its like another way since a moment ago: it is the owner's all the same. */
+static void test_what_is_in_the_device_goes_to_the_owner(void **state)
+{
+	struct fixture *fixture = *state;
+
+	route_back(fixture, RTN_UNICAST, WORLD_ETH0, ROUTER);
+	assert_int_not_equal(sent_to(fixture), world_addr(B1));
+	declare(fixture, B1);
+	assert_int_equal(sent_to(fixture), world_addr(B1));
+	world_unroute(fixture->world, "10.244.2.0/24");
+	/* A gateway through the device is the kernel's choice, and stands. */
+	route_back(fixture, RTN_UNICAST, WORLD_TUN0, B2);
+	assert_int_equal(sent_to(fixture), world_addr(B2));
+}
+
 /* A known node in another's name. */
 static void test_spoofed_sources_are_dropped(void **state)
 {
@@ -447,6 +478,24 @@ static void test_who_stays_counts_on(void **state)
 	assert_int_equal(fixture->tunnel->lanes[0].counters.tx_packets, 3);
 }
 
+/* From an address that a peer had before, it is the peer's. */
+static void test_former_addresses_count(void **state)
+{
+	const struct cv_owned_prefix prefix = owned("10.244.2.0", 24, B1);
+	const __be32 peers[] = {world_addr(B1)};
+	struct fixture *fixture = *state;
+	struct cv_owners owners;
+
+	assert_int_equal(cv_owners_make(&prefix, 1, peers, 1, &owners), 0);
+	assert_int_equal(cv_owners_add_former(&owners, world_addr(B3), world_addr(B1)), 0);
+	put(fixture, &owners);
+	cv_owners_fini(&owners);
+	assert_string_equal(fate(fixture, B3, POD_B), DELIVERED);
+	assert_string_equal(fate(fixture, B1, POD_B), DELIVERED);
+	assert_counts(fixture, B1, 2, 0);
+	assert_counts(fixture, B3, 0, 0);
+}
+
 static void test_agrees_with_the_rule(void **state)
 {
 	static const char *const hosts[] = {B1, B2, B3, STRANGER, ROUTER};
@@ -485,18 +534,13 @@ static void test_agrees_with_the_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_owner_may_whatever_the_way),
-		TEST(without_owners_the_tunnel_only),
-		TEST(routes_still_refuse),
-		TEST(spoofed_sources_are_dropped),
-		TEST(next_hops_need_not_own),
-		TEST(strangers_stay_strangers),
-		TEST(peers_may_send_from_their_own_address),
-		TEST(new_owners_count_at_once),
-		TEST(each_peer_is_counted),
-		TEST(who_stays_counts_on),
-		TEST(a_fixed_remote_stays_alone),
-		TEST(declared_peers_are_peers),
+		TEST(an_owner_may_whatever_the_way), TEST(without_owners_the_tunnel_only),
+		TEST(routes_still_refuse),	     TEST(what_is_in_the_device_goes_to_the_owner),
+		TEST(spoofed_sources_are_dropped),   TEST(next_hops_need_not_own),
+		TEST(strangers_stay_strangers),	     TEST(peers_may_send_from_their_own_address),
+		TEST(new_owners_count_at_once),	     TEST(each_peer_is_counted),
+		TEST(who_stays_counts_on),	     TEST(former_addresses_count),
+		TEST(a_fixed_remote_stays_alone),    TEST(declared_peers_are_peers),
 		TEST(agrees_with_the_rule),
 	};
 
