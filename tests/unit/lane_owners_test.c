@@ -478,6 +478,24 @@ static void test_who_stays_counts_on(void **state)
 	assert_int_equal(fixture->tunnel->lanes[0].counters.tx_packets, 3);
 }
 
+/* From an address that a peer had before, it is the peer's. */
+static void test_former_addresses_count(void **state)
+{
+	const struct cv_owned_prefix prefix = owned("10.244.2.0", 24, B1);
+	const __be32 peers[] = {world_addr(B1)};
+	struct fixture *fixture = *state;
+	struct cv_owners owners;
+
+	assert_int_equal(cv_owners_make(&prefix, 1, peers, 1, &owners), 0);
+	assert_int_equal(cv_owners_add_former(&owners, world_addr(B3), world_addr(B1)), 0);
+	put(fixture, &owners);
+	cv_owners_fini(&owners);
+	assert_string_equal(fate(fixture, B3, POD_B), DELIVERED);
+	assert_string_equal(fate(fixture, B1, POD_B), DELIVERED);
+	assert_counts(fixture, B1, 2, 0);
+	assert_counts(fixture, B3, 0, 0);
+}
+
 static void test_agrees_with_the_rule(void **state)
 {
 	static const char *const hosts[] = {B1, B2, B3, STRANGER, ROUTER};
@@ -521,8 +539,9 @@ int main(void)
 		TEST(spoofed_sources_are_dropped),   TEST(next_hops_need_not_own),
 		TEST(strangers_stay_strangers),	     TEST(peers_may_send_from_their_own_address),
 		TEST(new_owners_count_at_once),	     TEST(each_peer_is_counted),
-		TEST(who_stays_counts_on),	     TEST(a_fixed_remote_stays_alone),
-		TEST(declared_peers_are_peers),	     TEST(agrees_with_the_rule),
+		TEST(who_stays_counts_on),	     TEST(former_addresses_count),
+		TEST(a_fixed_remote_stays_alone),    TEST(declared_peers_are_peers),
+		TEST(agrees_with_the_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
