@@ -223,7 +223,8 @@ struct cv_live_peer *cv_live_peer(struct cv_live_tunnel *tunnel, unsigned int wo
 	if (!lane->peers)
 		return &lane->others;
 	if (!lane->recent || lane->recent_address != address) {
-		index = cv_owners_peer_index(&tunnel->owners, address);
+		index = cv_owners_peer_index(&tunnel->owners,
+					     cv_owners_now(&tunnel->owners, address));
 		lane->recent =
 			index < tunnel->owners.peer_count ? &lane->peers[index] : &lane->others;
 		lane->recent_address = address;

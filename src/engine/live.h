@@ -75,7 +75,7 @@ void cv_live_owners_fini(struct cv_live_owners *next);
 /* Put them into a tunnel; what was in it is in *next then. Peers that stay count on. */
 void cv_live_owners_swap(struct cv_live_tunnel *tunnel, struct cv_live_owners *next);
 
-/* What this worker counts of a peer, whoever that is. */
+/* What this worker counts of a peer, whoever that is; by an address that it had before, too. */
 struct cv_live_peer *cv_live_peer(struct cv_live_tunnel *tunnel, unsigned int worker,
 				  __be32 address);
 

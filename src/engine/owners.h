@@ -44,6 +44,9 @@ bool cv_owners_equal(const struct cv_owners *a, const struct cv_owners *b);
 /* Who may send: peers, also from an address that one had before. */
 bool cv_owners_has_peer(const struct cv_owners *owners, __be32 address);
 
+/* A peer's place in the list, or peer_count: it is none. */
+size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address);
+
 /* A peer's address, where it may be a former one; else the address itself. */
 __be32 cv_owners_now(const struct cv_owners *owners, __be32 address);
 
@@ -52,8 +55,6 @@ __be32 cv_owners_now(const struct cv_owners *owners, __be32 address);
  * there already. 0 or -ENOMEM.
  */
 int cv_owners_add_former(struct cv_owners *owners, __be32 former, __be32 now);
-/* A peer's place in the list, or peer_count: it is none. */
-size_t cv_owners_peer_index(const struct cv_owners *owners, __be32 address);
 
 /* The peer that owns an inner address; 0: none. */
 __be32 cv_owners_find(const struct cv_owners *owners, __be32 inner);

@@ -256,8 +256,10 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 		cv_fastpath_capture(fastpath, 0, NULL, NULL, NULL);
 	cv_programs_fini(&fastpath->programs);
 	cv_pins_close(&fastpath->pins);
-	for (size_t i = 0; i < fastpath->tunnel_count; i++)
+	for (size_t i = 0; i < fastpath->tunnel_count; i++) {
 		free(fastpath->tunnels[i].peers);
+		free(fastpath->tunnels[i].formers);
+	}
 	free(fastpath->tunnels);
 	free(fastpath->endpoints);
 	free(fastpath->devices);

@@ -2,8 +2,10 @@
 /*
  * Declared peers and their numbers, by which the programs count (bpf/abi.h, cv_peers).
  *
- * Invariants: a number is one peer's at most, and set in fastpath->numbers as long as it is in the
- * map; what it counts is 0 before anybody can find it; a tunnel's peers are sorted as its owners'.
+ * Invariants: a number is one peer's at most, whom addresses that it had before lead to, too; it is
+ * set in fastpath->numbers as long as it is in the map, in own_numbers as long as it is a peer's of
+ * this daemon; what it counts is 0 before anybody can find it; a tunnel's peers are sorted as its
+ * owners'.
  */
 #include "fastpath/traffic.h"
 
@@ -16,21 +18,20 @@
 
 /* ---- numbers ------------------------------------------------------------------------- */
 
-static bool is_taken(const struct cv_fastpath *fastpath, uint32_t number)
+static bool is_set(const uint64_t *numbers, uint32_t number)
 {
-	return fastpath->numbers[number / 64] & 1ULL << (number % 64);
+	return numbers[number / 64] & 1ULL << (number % 64);
 }
 
-static void take(struct cv_fastpath *fastpath, uint32_t number)
+static void set(uint64_t *numbers, uint32_t number)
 {
-	if (number < CV_FP_PEERS_MAX)
-		fastpath->numbers[number / 64] |= 1ULL << (number % 64);
+	numbers[number / 64] |= 1ULL << (number % 64);
 }
 
 static void give_back(struct cv_fastpath *fastpath, uint32_t number)
 {
-	if (number < CV_FP_PEERS_MAX)
-		fastpath->numbers[number / 64] &= ~(1ULL << (number % 64));
+	fastpath->numbers[number / 64] &= ~(1ULL << (number % 64));
+	fastpath->own_numbers[number / 64] &= ~(1ULL << (number % 64));
 }
 
 /*
@@ -41,9 +42,10 @@ static uint32_t take_number(struct cv_fastpath *fastpath)
 {
 	for (uint32_t i = 0; i < CV_FP_PEERS_MAX; i++) {
 		fastpath->last_number = (fastpath->last_number + 1) % CV_FP_PEERS_MAX;
-		if (!fastpath->last_number || is_taken(fastpath, fastpath->last_number))
+		if (!fastpath->last_number || is_set(fastpath->numbers, fastpath->last_number))
 			continue;
-		take(fastpath, fastpath->last_number);
+		set(fastpath->numbers, fastpath->last_number);
+		set(fastpath->own_numbers, fastpath->last_number);
 		return fastpath->last_number;
 	}
 	return 0;
@@ -84,8 +86,12 @@ static uint32_t number_for(struct cv_fastpath *fastpath, const struct cv_fastpat
 	struct cv_fp_way_key key = key_of(tunnel, address);
 	__u32 number;
 
-	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_PEERS], &key, &number))
+	/* Two had one number there if one of them is an address that a peer had before. */
+	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_PEERS], &key, &number) && number &&
+	    number < CV_FP_PEERS_MAX && !is_set(fastpath->own_numbers, number)) {
+		set(fastpath->own_numbers, number);
 		return number;
+	}
 	number = take_number(fastpath);
 	if (!number)
 		return 0;
@@ -96,8 +102,42 @@ static uint32_t number_for(struct cv_fastpath *fastpath, const struct cv_fastpat
 	return 0;
 }
 
+/* ---- addresses that peers had before ---------------------------------------------------- */
+
+static void forget_formers(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
+{
+	for (size_t i = 0; i < tunnel->former_count; i++) {
+		struct cv_fp_way_key key = key_of(tunnel, tunnel->formers[i]);
+
+		bpf_map_delete_elem(fastpath->programs.map[CV_MAP_PEERS], &key);
+	}
+	free(tunnel->formers);
+	tunnel->formers = NULL;
+	tunnel->former_count = 0;
+}
+
+/* What comes from there is the peer's: by its number. Nobody of these is a peer now. */
+static void add_formers(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel,
+			const struct cv_owners *owners)
+{
+	tunnel->formers =
+		calloc(owners->former_count ? owners->former_count : 1, sizeof(*tunnel->formers));
+	for (size_t i = 0; tunnel->formers && i < owners->former_count; i++) {
+		struct cv_fp_way_key key = key_of(tunnel, owners->formers[i].former);
+		size_t index = cv_owners_peer_index(owners, owners->formers[i].now);
+		__u32 number = index < tunnel->peer_count ? tunnel->peers[index].number : 0;
+
+		if (number && !bpf_map_update_elem(fastpath->programs.map[CV_MAP_PEERS], &key,
+						   &number, BPF_ANY))
+			tunnel->formers[tunnel->former_count++] = key.destination;
+	}
+}
+
+/* ---- all of a tunnel's ------------------------------------------------------------------ */
+
 void cv_traffic_forget(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel *tunnel)
 {
+	forget_formers(fastpath, tunnel);
 	for (size_t i = 0; i < tunnel->peer_count; i++)
 		remove_peer(fastpath, tunnel, &tunnel->peers[i]);
 	free(tunnel->peers);
@@ -142,11 +182,13 @@ void cv_traffic_declare(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel 
 	}
 	for (size_t i = 0; i < count; i++)
 		peers[i].address = owners->peers[i];
+	forget_formers(fastpath, tunnel);
 	number_peers(fastpath, tunnel, peers, count, zero);
 	free(zero);
 	free(tunnel->peers);
 	tunnel->peers = peers;
 	tunnel->peer_count = count;
+	add_formers(fastpath, tunnel, owners);
 }
 
 /* ---- what an earlier daemon has left ----------------------------------------------------- */
@@ -159,8 +201,8 @@ void cv_traffic_take_up(struct cv_fastpath *fastpath)
 	__u32 number;
 
 	while (has_key) {
-		if (!bpf_map_lookup_elem(map, &key, &number))
-			take(fastpath, number);
+		if (!bpf_map_lookup_elem(map, &key, &number) && number < CV_FP_PEERS_MAX)
+			set(fastpath->numbers, number);
 		has_key = !bpf_map_get_next_key(map, &key, &next);
 		key = next;
 	}
@@ -174,29 +216,37 @@ static int compare_peers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static bool is_former(const struct cv_fastpath_tunnel *tunnel, __be32 address)
+{
+	for (size_t i = 0; i < tunnel->former_count; i++) {
+		if (tunnel->formers[i] == address)
+			return true;
+	}
+	return false;
+}
+
 static bool peer_stays(const void *key, void *data)
 {
 	struct cv_fastpath *fastpath = data;
 	const struct cv_fastpath_tunnel *tunnel;
 	struct cv_fastpath_peer wanted = {0};
 	struct cv_fp_way_key peer;
-	__u32 number;
 
 	memcpy(&peer, key, sizeof(peer));
 	wanted.address = peer.destination;
 	tunnel = cv_fastpath_find_tunnel(fastpath, (int)peer.tunnel);
-	if (tunnel && tunnel->peer_count &&
-	    bsearch(&wanted, tunnel->peers, tunnel->peer_count, sizeof(wanted), compare_peers))
-		return true;
-	if (!bpf_map_lookup_elem(fastpath->programs.map[CV_MAP_PEERS], &peer, &number))
-		give_back(fastpath, number);
-	return false;
+	if (!tunnel)
+		return false;
+	return is_former(tunnel, peer.destination) ||
+	       (tunnel->peer_count &&
+		bsearch(&wanted, tunnel->peers, tunnel->peer_count, sizeof(wanted), compare_peers));
 }
 
 void cv_traffic_sweep(struct cv_fastpath *fastpath)
 {
 	cv_sweep(fastpath->programs.map[CV_MAP_PEERS], sizeof(struct cv_fp_way_key), peer_stays,
 		 fastpath);
+	memcpy(fastpath->numbers, fastpath->own_numbers, sizeof(fastpath->numbers));
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */

@@ -170,10 +170,14 @@ static void restart(struct fixture *f)
 {
 	for (unsigned int t = 0; t < TUNNELS; t++) {
 		free(f->tunnels[t].peers);
+		free(f->tunnels[t].formers);
 		f->tunnels[t].peers = NULL;
+		f->tunnels[t].formers = NULL;
+		f->tunnels[t].former_count = 0;
 		f->tunnels[t].peer_count = 0;
 	}
 	memset(f->fastpath.numbers, 0, sizeof(f->fastpath.numbers));
+	memset(f->fastpath.own_numbers, 0, sizeof(f->fastpath.own_numbers));
 	f->fastpath.last_number = 0;
 	cv_traffic_take_up(&f->fastpath);
 }
@@ -241,6 +245,45 @@ static void test_sweep_frees_numbers(void **state)
 		assert_false(count_packet(f, 0, i));
 }
 
+/* What comes from an address that a peer had before is the peer's; later it may be another's. */
+static void test_addresses_of_before(void **state)
+{
+	struct fixture *f = *state;
+	const __be32 peers[] = {address_of(1)}, both[] = {address_of(0), address_of(1)};
+	struct cv_peer_counters now = {.address = address_of(1)},
+				other = {.address = address_of(0)};
+	struct cv_owners owners;
+
+	if (!f)
+		skip();
+	assert_int_equal(cv_owners_make(NULL, 0, peers, 1, &owners), 0);
+	assert_int_equal(cv_owners_add_former(&owners, address_of(0), address_of(1)), 0);
+	cv_traffic_declare(&f->fastpath, &f->tunnels[0], &owners);
+	assert_true(count_packet(f, 0, 0));
+	assert_true(count_packet(f, 0, 1));
+	cv_traffic_sweep(&f->fastpath);
+	assert_true(count_packet(f, 0, 0));
+	cv_fastpath_peer_counters(&f->fastpath, 10, &now, 1);
+	assert_int_equal(now.rx_packets, 3);
+	cv_owners_fini(&owners);
+	/* After a restart both are peers: one counts on, the other begins. */
+	restart(f);
+	assert_int_equal(cv_owners_make(NULL, 0, both, 2, &owners), 0);
+	cv_traffic_declare(&f->fastpath, &f->tunnels[0], &owners);
+	cv_traffic_sweep(&f->fastpath);
+	assert_int_not_equal(f->tunnels[0].peers[0].number, f->tunnels[0].peers[1].number);
+	now.rx_packets = 0;
+	cv_fastpath_peer_counters(&f->fastpath, 10, &now, 1);
+	cv_fastpath_peer_counters(&f->fastpath, 10, &other, 1);
+	assert_int_equal(now.rx_packets + other.rx_packets, 3);
+	cv_owners_fini(&owners);
+	/* And one that is let go is nobody's. */
+	assert_int_equal(cv_owners_make(NULL, 0, peers, 1, &owners), 0);
+	cv_traffic_declare(&f->fastpath, &f->tunnels[0], &owners);
+	cv_owners_fini(&owners);
+	assert_false(count_packet(f, 0, 0));
+}
+
 static void declare_many(struct fixture *f, unsigned int count)
 {
 	static __be32 peers[TOO_MANY];
@@ -283,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(counts_as_the_table),
 		TEST(sweep_frees_numbers),
+		TEST(addresses_of_before),
 		TEST(more_than_there_is_room_for),
 	};
 
