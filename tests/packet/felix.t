@@ -197,7 +197,7 @@ def route_protocol():
               for i, name in enumerate(("a2", "b1"))]
     back = Probe(zones.pods["b1"], zones.pods["a1"], zones.pod("a1"), port=9005)
     time.sleep(0.3)
-    for number, former in ((99, 84), (200, 99), (84, 200), (99, 84)):
+    for number, former in ((97, 84), (200, 97), (84, 200), (97, 84)):
         felix(f"deviceRouteProtocol: {number}")
         tap.ok(net.wait_for(lambda n=number: routes(n) == before, 3), f"deviceRouteProtocol: {number}",
                lambda n=number: f"{routes(n)}\n{before}")
@@ -209,15 +209,15 @@ def route_protocol():
     # Over a restart, also when it was changed meanwhile.
     zones.daemons["a1"].stop()
     zones.daemons["a1"].start()
-    tap.equal((routes(99), routes(84)), (before, []), "a restart: as it was")
+    tap.equal((routes(97), routes(84)), (before, []), "a restart: as it was")
     zones.daemons["a1"].stop()
     path = os.path.join(zones.config["a1"], "applied.yaml")
     with open(path, encoding="utf-8") as f:
         text = f.read()
     with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace("deviceRouteProtocol: 99", "deviceRouteProtocol: 98"))
+        f.write(text.replace("deviceRouteProtocol: 97", "deviceRouteProtocol: 98"))
     zones.daemons["a1"].start()
-    tap.ok(net.wait_for(lambda: (routes(98), routes(99)) == (before, []), 3), "changed while it was away: no old one is left", lambda: routes(99))
+    tap.ok(net.wait_for(lambda: (routes(98), routes(97)) == (before, []), 3), "changed while it was away: no old one is left", lambda: routes(97))
     A1.ip("route add 10.66.0.0/16 dev lo proto 84")
     felix()
     tap.ok(net.wait_for(lambda: routes(98) == [] and set(before) <= set(routes(84)), 3), "84 again")

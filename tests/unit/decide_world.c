@@ -50,7 +50,7 @@ void cv_world_clear(struct cv_decide_world *world)
 
 const struct cv_intent *cv_world_decide(struct cv_decide_world *world)
 {
-	struct cv_snapshot *snapshot;
+	struct cv_snapshot *snapshot = NULL;
 	struct cv_detect detect;
 	struct cv_error error;
 	struct cv_decide_input input = {

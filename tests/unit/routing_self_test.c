@@ -120,8 +120,8 @@ static void make_host(struct cv_made_facts *host)
 static void look(const struct cv_made_facts *host, struct cv_resource **resources, size_t count,
 		 const char *name, const char *method, struct cv_self *ret_self)
 {
-	struct cv_snapshot *snapshot;
-	struct cv_detect detect;
+	struct cv_snapshot *snapshot = NULL;
+	struct cv_detect detect = {.text = NULL};
 	struct cv_error error;
 	struct cv_nl *nl;
 
