@@ -256,9 +256,9 @@ check-cppcheck:
 	$(Q)$(if $(SRC_C),cppcheck -q -j$(JOBS) $(CPPCHECK) $(SRC_C))
 
 # The virtio header of TUN devices and packet sockets is in the host's byte order, unlike
-# what its types say, hence __virtio*.
+# what its types say, hence __virtio*. sparse does not take regex.h's array parameters.
 SPARSE := -Wsparse-error -Wbitwise -Wno-transparent-union -std=gnu17 -D__CHECK_ENDIAN__ \
-	$(NO_IMAGE) -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
+	$(NO_IMAGE) '-D_REGEX_NELTS(n)=' -D_LINUX_VIRTIO_TYPES_H -D__virtio16=__u16 -D__virtio32=__u32 -D__virtio64=__u64
 # -Wsparse-error: without it sparse says what is wrong and exits with 0.
 check-sparse:
 	$(Q)rc=0; for f in $(SRC_C); do \
@@ -276,7 +276,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel bench-scale lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -320,6 +320,12 @@ bench-kernel:
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
 	@$(call as_root,tests/bench/kernel,$(bench_variables))
+bench-scale:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/scale --json build/bench/scale.json $(SCALE))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -373,6 +379,7 @@ help:
 	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
 	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
+	@echo 'make bench-scale  one node of 5,000 with 20,000 prefixes; SCALE="--nodes N …" (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'

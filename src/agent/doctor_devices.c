@@ -5,7 +5,6 @@
  */
 #include "agent/doctor_devices.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "net/route.h"
@@ -105,7 +104,7 @@ static void check_paths(const struct cv_doctor_input *input, uint32_t mtu,
 {
 	const struct cv_peer_intent *least = NULL;
 	uint32_t least_mtu = mtu;
-	char address[INET_ADDRSTRLEN], remedy[CV_REMEDY_MAX];
+	char address[CV_ADDRESS_TEXT_MAX], remedy[CV_REMEDY_MAX];
 	size_t count = 0;
 
 	for (size_t i = 0; input->nl && i < input->intent->peer_count; i++) {
@@ -125,7 +124,7 @@ static void check_paths(const struct cv_doctor_input *input, uint32_t mtu,
 	}
 	if (!least)
 		return;
-	inet_ntop(AF_INET, &least->address, address, sizeof(address));
+	cv_address_format(least->address, address);
 	cv_finding_add(
 		findings, CV_FINDING_WARNING,
 		cv_remedy(remedy,

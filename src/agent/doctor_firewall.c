@@ -14,7 +14,6 @@
  */
 #include "agent/doctor_firewall.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -163,7 +162,7 @@ static void judge_outer_chain(struct bench *bench, const struct outer_hook *hook
 	bool is_fastpath_on = !bench->input->no_fastpath;
 	enum cv_finding_level level = CV_FINDING_ERROR;
 	char remedy[CV_REMEDY_MAX], culprit_name[CV_RULESET_NAME_MAX + 64];
-	char address[INET_ADDRSTRLEN];
+	char address[CV_ADDRESS_TEXT_MAX];
 	struct cv_ruleset_culprit culprit;
 	const struct cv_peer_intent *first = NULL;
 	const char *protocol =
@@ -172,7 +171,7 @@ static void judge_outer_chain(struct bench *bench, const struct outer_hook *hook
 
 	if (!dropped)
 		return;
-	inet_ntop(AF_INET, &first->address, address, sizeof(address));
+	cv_address_format(first->address, address);
 	if (hook->is_harmless)
 		level = CV_FINDING_OK;
 	else if (is_fastpath_on && !hook->is_fastpath)
@@ -483,14 +482,14 @@ static void judge_nat_chain(struct bench *bench, const json_t *chain, const stru
 		.ct_state = "new",
 	};
 	char chain_name[CV_RULESET_NAME_MAX], name[CV_RULESET_NAME_MAX + 64];
-	char remedy[CV_REMEDY_MAX], far[INET_ADDRSTRLEN];
+	char remedy[CV_REMEDY_MAX], far[CV_ADDRESS_TEXT_MAX];
 	struct cv_ruleset_culprit culprit;
 	enum cv_ruleset_fate fate =
 		cv_ruleset_judge(&bench->ruleset, chain, &packet, true, &culprit);
 
 	if (fate == CV_FATE_PASSES)
 		return;
-	inet_ntop(AF_INET, &pair->far, far, sizeof(far));
+	cv_address_format(pair->far, far);
 	cv_remedy(remedy, "nft insert rule %s oifname %s accept",
 		  cv_ruleset_chain_name(chain, chain_name),
 		  pair->far_device ? pair->far_device : "DEVICE");

@@ -2,7 +2,6 @@
 /* Checks of resources: what is broken, missing, or not acted on. Asks the kernel nothing. */
 #include "agent/doctor_node.h"
 
-#include <arpa/inet.h>
 #include <strings.h>
 #include <string.h>
 
@@ -197,11 +196,11 @@ static void check_prefixes(const struct cv_intent *intent, struct cv_findings *f
 {
 	const struct cv_decision *first = NULL;
 	size_t count = count_unreachable(intent, &first);
-	char text[CV_PREFIX_TEXT_MAX], remedy[CV_REMEDY_MAX], address[INET_ADDRSTRLEN];
+	char text[CV_PREFIX_TEXT_MAX], remedy[CV_REMEDY_MAX], address[CV_ADDRESS_TEXT_MAX];
 
 	if (!count)
 		return;
-	inet_ntop(AF_INET, &first->claim.prefix.address, address, sizeof(address));
+	cv_address_format(first->claim.prefix.address, address);
 	cv_finding_add(findings, CV_FINDING_WARNING, cv_remedy(remedy, "culvert trace %s", address),
 		       "to %zu prefix%s there is no way, %s%s: %s", count, count == 1 ? "" : "es",
 		       count == 1 ? "" : "the first is ",
@@ -214,7 +213,7 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 	const struct cv_intent *intent = input->intent;
 	size_t without, no_route = 0;
 	const char *first = NULL;
-	char remedy[CV_REMEDY_MAX], address[INET_ADDRSTRLEN];
+	char remedy[CV_REMEDY_MAX], address[CV_ADDRESS_TEXT_MAX];
 
 	if (!intent->snapshot->count)
 		return;
@@ -230,7 +229,7 @@ void cv_doctor_check_peers(const struct cv_doctor_input *input, struct cv_findin
 
 		if (cv_doctor_peer_oif(input, i) || no_route++ >= LINES_MAX)
 			continue;
-		inet_ntop(AF_INET, &peer->address, address, sizeof(address));
+		cv_address_format(peer->address, address);
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       cv_remedy(remedy, "ip route get %s", address),
 			       "this host has no route to node %s (%s)", peer->node->name, address);

@@ -6,7 +6,6 @@
  */
 #include "agent/doctor_probe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -99,21 +98,16 @@ int cv_doctor_find_target(const struct cv_doctor_input *input, const char *peer,
 
 /* ---- the way ------------------------------------------------------------------------------- */
 
-static void print_address(__be32 address, char text[INET_ADDRSTRLEN])
-{
-	inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
-}
-
 static void check_route(const struct cv_doctor_input *input, __be32 peer,
 			struct cv_findings *findings)
 {
 	const struct cv_route_flow flow = {.destination = peer};
 	const struct cv_fact_interface *interface;
-	char address[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN], remedy[CV_REMEDY_MAX];
+	char address[CV_ADDRESS_TEXT_MAX], gateway[CV_ADDRESS_TEXT_MAX], remedy[CV_REMEDY_MAX];
 	struct cv_route route;
 	int rc = input->nl ? cv_route_get(input->nl, &flow, &route) : -ENOTCONN;
 
-	print_address(peer, address);
+	cv_address_format(peer, address);
 	if (rc) {
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       cv_remedy(remedy, "ip route get %s", address),
@@ -121,7 +115,7 @@ static void check_route(const struct cv_doctor_input *input, __be32 peer,
 		return;
 	}
 	interface = cv_facts_interface(input->facts, route.oif);
-	print_address(route.gateway, gateway);
+	cv_address_format(route.gateway, gateway);
 	cv_finding_add(findings, CV_FINDING_OK, NULL,
 		       "the way to %s is by %s%s%s, which carries %u bytes: %u in the tunnel",
 		       address, interface ? interface->name : "a device that is new",
@@ -133,10 +127,10 @@ void cv_doctor_check_way(const struct cv_doctor_input *input, const struct cv_pr
 			 struct cv_findings *findings)
 {
 	const struct cv_peer_intent *peer = cv_intent_peer(input->intent, target->peer);
-	char address[INET_ADDRSTRLEN], remedy[CV_REMEDY_MAX];
+	char address[CV_ADDRESS_TEXT_MAX], remedy[CV_REMEDY_MAX];
 
 	findings->check = "path";
-	print_address(target->peer, address);
+	cv_address_format(target->peer, address);
 	if (peer)
 		cv_finding_add(
 			findings, CV_FINDING_OK, NULL,
@@ -160,11 +154,11 @@ void cv_doctor_check_way(const struct cv_doctor_input *input, const struct cv_pr
 /* "no answer to 3 echo requests", "host unreachable (says 192.0.2.1)", … Returns buffer. */
 static const char *silence_text(const struct cv_probe_result *result, char *buffer, size_t size)
 {
-	char offender[INET_ADDRSTRLEN];
+	char offender[CV_ADDRESS_TEXT_MAX];
 
 	switch (result->answer) {
 	case CV_PROBE_ICMP:
-		print_address(result->offender, offender);
+		cv_address_format(result->offender, offender);
 		snprintf(buffer, size, "%s, says %s",
 			 cv_probe_icmp_text(result->type, result->code), offender);
 		break;
@@ -241,13 +235,14 @@ static void judge_no_echo(const char *address, const struct cv_probe_target *tar
 			  const struct cv_probe_report *report, struct cv_findings *findings)
 {
 	const struct cv_probe_result *result = &report->inner;
-	char remedy[CV_REMEDY_MAX], why[128], offender[INET_ADDRSTRLEN], self[INET_ADDRSTRLEN];
+	char remedy[CV_REMEDY_MAX], why[128], offender[CV_ADDRESS_TEXT_MAX],
+		self[CV_ADDRESS_TEXT_MAX];
 
-	print_address(target->self, self);
+	cv_address_format(target->self, self);
 	silence_text(result, why, sizeof(why));
 	if (result->answer == CV_PROBE_ICMP && result->type == ICMP_UNREACHABLE &&
 	    result->code == CODE_PROTOCOL && result->offender == target->peer) {
-		print_address(result->offender, offender);
+		cv_address_format(result->offender, offender);
 		cv_finding_add(findings, CV_FINDING_ERROR,
 			       cv_remedy(remedy, "systemctl start culvertd (on %s)", offender),
 			       "IP protocol 4 reaches %s, and nobody there takes it (protocol "
@@ -289,9 +284,9 @@ void cv_doctor_judge_probe(const struct cv_doctor_input *input,
 			   const struct cv_probe_target *target,
 			   const struct cv_probe_report *report, struct cv_findings *findings)
 {
-	char address[INET_ADDRSTRLEN];
+	char address[CV_ADDRESS_TEXT_MAX];
 
-	print_address(target->peer, address);
+	cv_address_format(target->peer, address);
 	judge_underlay(address, report, findings);
 	findings->check = "protocol-4";
 	if (!report->inner.was_asked)

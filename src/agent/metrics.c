@@ -272,12 +272,12 @@ static void print_pool_claims(const struct scrape *scrape, struct cv_metrics_wri
 
 static void print_pool_device(const struct scrape *scrape, struct cv_metrics_writer *writer)
 {
-	char address[INET_ADDRSTRLEN] = "";
+	char address[CV_ADDRESS_TEXT_MAX] = "";
 
 	if (!scrape->intent || !scrape->intent->has_device)
 		return;
 	if (scrape->intent->tunnel_address)
-		inet_ntop(AF_INET, &scrape->intent->tunnel_address, address, sizeof(address));
+		cv_address_format(scrape->intent->tunnel_address, address);
 	cv_metrics_sample(writer, 1, "device address", cv_node_pool_device(scrape->input->node),
 			  address);
 }
@@ -385,12 +385,12 @@ static void for_each_peer(const struct scrape *scrape, struct cv_metrics_writer 
 	for (size_t i = 0; i < scrape->peer_count; i++) {
 		const struct cv_peer_counters *peer = &scrape->peers[i];
 		const struct cv_peer_intent *intent;
-		char address[INET_ADDRSTRLEN];
+		char address[CV_ADDRESS_TEXT_MAX];
 
 		if (peer->is_partial || !(peer->rx_packets | peer->tx_packets))
 			continue;
 		intent = cv_intent_peer(scrape->intent, peer->address);
-		inet_ntop(AF_INET, &peer->address, address, sizeof(address));
+		cv_address_format(peer->address, address);
 		print(writer, intent ? intent->node->name : "", address, peer);
 	}
 }

@@ -96,6 +96,20 @@ static int look(struct cv_node_agent *node)
 	return 0;
 }
 
+/* What an earlier daemon's pool device says of this node, into a zeroed intent. */
+static void recall(const struct cv_node_agent *node, struct cv_intent *intent)
+{
+	const struct cv_tunnel_config *config =
+		cv_tunnel_set_find(node->tunnels, node->pool_device);
+
+	if (!config || strcmp(config->owner, CV_TUNNEL_OWNER_POOLS) != 0)
+		return;
+	intent->self.address = config->local;
+	intent->self.prefix_length = 32;
+	intent->mtu = config->mtu;
+	snprintf(intent->mtu_how, sizeof(intent->mtu_how), "%s, as it was", config->name);
+}
+
 static bool has_tunnel(const char *name, void *data)
 {
 	return cv_owned_has_tunnel(data, name);
@@ -103,6 +117,7 @@ static bool has_tunnel(const char *name, void *data)
 
 static int decide(struct cv_node_agent *node)
 {
+	struct cv_intent recalled = {.mtu = 0};
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
 	int64_t now = now_us();
 	const struct cv_decide_input input = {
@@ -117,7 +132,7 @@ static int decide(struct cv_node_agent *node)
 		.data = node->tunnels,
 		.keep_device =
 			node->needed_us && now - node->needed_us < (int64_t)LINGER_S * 1000000,
-		.in_force = node->intent.snapshot ? &node->intent : NULL,
+		.in_force = node->intent.snapshot ? &node->intent : &recalled,
 	};
 	struct cv_intent intent;
 	int rc;
@@ -125,8 +140,9 @@ static int decide(struct cv_node_agent *node)
 	cv_formers_expire(&node->formers, now);
 	if (node->intent.snapshot && node->intent.snapshot != snapshot)
 		cv_formers_note(&node->formers, node->intent.snapshot, snapshot, now);
+	if (!node->intent.snapshot)
+		recall(node, &recalled);
 	rc = cv_decide(&input, &intent);
-
 	if (rc)
 		return rc;
 	cv_intent_fini(&node->intent);
@@ -146,7 +162,10 @@ static void save_state(struct cv_node_agent *node, const struct cv_node_state *s
 	struct cv_error error;
 	int rc;
 
-	if (!node->state_behind && !memcmp(&node->state, state, sizeof(*state)))
+	if (!node->state_behind && node->state.protocol == state->protocol &&
+	    node->state.nat == state->nat && node->state.address == state->address &&
+	    node->state.given_count == state->given_count &&
+	    !memcmp(node->state.given, state->given, sizeof(state->given)))
 		return;
 	node->state = *state;
 	rc = cv_node_state_save(node->run_dir, state, &error);
@@ -392,9 +411,15 @@ static void host_name(char name[64])
 	snprintf(name, 64, "%.63s", text);
 }
 
+/* An earlier daemon, of resources. */
 static bool has_made_anything(const struct cv_node_agent *node)
 {
-	return node->state.protocol || node->state.nat || node->state.address;
+	for (size_t i = 0; i < cv_tunnel_set_count(node->tunnels); i++) {
+		if (cv_tunnel_set_config(node->tunnels, i)->owner[0])
+			return true;
+	}
+	return node->state.protocol || node->state.nat || node->state.address ||
+	       node->state.given_count;
 }
 
 static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,

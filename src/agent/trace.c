@@ -9,7 +9,6 @@
  */
 #include "agent/trace.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdarg.h>
@@ -53,13 +52,6 @@ __attribute__((format(printf, 4, 5))) static void step(struct trace *trace, cons
 					"reason", cv_json_text_or_null(reason)));
 }
 
-static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
-{
-	const struct in_addr in = {.s_addr = address};
-
-	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
-}
-
 static const char *device_name(const struct trace *trace, int index)
 {
 	const struct cv_fact_interface *interface = cv_facts_interface(trace->facts, index);
@@ -74,7 +66,7 @@ static int find_source(struct trace *trace, struct cv_error *error)
 	const struct cv_request_trace *question = &trace->question;
 	const struct cv_fact_interface *interface = NULL;
 	struct cv_route_flow back = {.destination = question->from};
-	char text[INET_ADDRSTRLEN];
+	char text[CV_ADDRESS_TEXT_MAX];
 	struct cv_route route;
 
 	trace->flow.destination = question->to;
@@ -91,7 +83,7 @@ static int find_source(struct trace *trace, struct cv_error *error)
 	if (trace->is_local) {
 		if (question->from)
 			step(trace, "source", NULL, "%s is this host's own",
-			     address_text(question->from, text));
+			     cv_address_format(question->from, text));
 		return 0;
 	}
 	if (!interface) {
@@ -99,12 +91,12 @@ static int find_source(struct trace *trace, struct cv_error *error)
 			return cv_error_set(error, -EHOSTUNREACH,
 					    "there is no way back to %s, so nothing from there is "
 					    "forwarded; say by which device it comes: dev NAME",
-					    address_text(question->from, text));
+					    cv_address_format(question->from, text));
 		interface = cv_facts_interface(trace->facts, route.oif);
 	}
 	trace->flow.iif = interface ? interface->index : 0;
 	step(trace, "source", NULL, "%s, forwarded from %s",
-	     question->from ? address_text(question->from, text) : "any address",
+	     question->from ? cv_address_format(question->from, text) : "any address",
 	     interface ? interface->name : "a device");
 	return 0;
 }
@@ -117,9 +109,9 @@ static void tell_pool(struct trace *trace)
 		cv_snapshot_pool_of(trace->intent->snapshot, trace->question.to);
 	const struct cv_hole *hole =
 		cv_overlay_hole_of(&trace->intent->overlay, trace->question.to);
-	char text[INET_ADDRSTRLEN], cidr[CV_PREFIX_TEXT_MAX];
+	char text[CV_ADDRESS_TEXT_MAX], cidr[CV_PREFIX_TEXT_MAX];
 
-	address_text(trace->question.to, text);
+	cv_address_format(trace->question.to, text);
 	if (!pool) {
 		step(trace, "pool", NULL, "%s is in no IPPool", text);
 		return;
@@ -178,7 +170,7 @@ static void tell_refusal(struct trace *trace, int err)
 static void tell_next_hop(struct trace *trace)
 {
 	struct cv_route_entry entry = {.count = 0};
-	char gateway[INET_ADDRSTRLEN], prefix[CV_PREFIX_TEXT_MAX] = "?";
+	char gateway[CV_ADDRESS_TEXT_MAX], prefix[CV_PREFIX_TEXT_MAX] = "?";
 	struct cv_prefix matched;
 
 	if (!cv_route_match(trace->commands->nl, &trace->flow, &entry)) {
@@ -187,7 +179,7 @@ static void tell_next_hop(struct trace *trace)
 	}
 	if (trace->route.gateway)
 		step(trace, "route", NULL, "%s via %s dev %s%s", prefix,
-		     address_text(trace->route.gateway, gateway),
+		     cv_address_format(trace->route.gateway, gateway),
 		     device_name(trace, trace->route.oif),
 		     entry.count > 1 ? " (one of several next hops)" : "");
 	else
@@ -251,7 +243,8 @@ static void tell_path_mtu(struct trace *trace, uint32_t route_mtu)
 static void tell_tunnel(struct trace *trace)
 {
 	const struct cv_tunnel_config *tunnel = trace->tunnel;
-	char outer_source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
+	char outer_source[CV_ADDRESS_TEXT_MAX], outer[CV_ADDRESS_TEXT_MAX],
+		gateway[CV_ADDRESS_TEXT_MAX];
 	const struct cv_peer_intent *peer;
 	struct cv_route_flow flow = {.protocol = CV_IPV4_PROTO_IPIP, .source = tunnel->local};
 	struct cv_route route;
@@ -262,7 +255,7 @@ static void tell_tunnel(struct trace *trace)
 							  : trace->question.to;
 	flow.destination = trace->outer_destination;
 	rc = cv_route_get(trace->commands->nl, &flow, &route);
-	address_text(trace->outer_destination, outer);
+	cv_address_format(trace->outer_destination, outer);
 	if (rc || tunnel_of(trace, route.oif)) {
 		trace->verdict = "refused";
 		trace->outer_destination = 0;
@@ -272,11 +265,11 @@ static void tell_tunnel(struct trace *trace)
 	}
 	peer = cv_intent_peer(trace->intent, trace->outer_destination);
 	step(trace, "tunnel", peer ? peer->node->name : NULL, "%s: %s > %s, protocol 4",
-	     tunnel->name, address_text(tunnel->local ? tunnel->local : route.source, outer_source),
-	     outer);
+	     tunnel->name,
+	     cv_address_format(tunnel->local ? tunnel->local : route.source, outer_source), outer);
 	if (route.gateway)
-		step(trace, "outer", NULL, "via %s dev %s", address_text(route.gateway, gateway),
-		     device_name(trace, route.oif));
+		step(trace, "outer", NULL, "via %s dev %s",
+		     cv_address_format(route.gateway, gateway), device_name(trace, route.oif));
 	else
 		step(trace, "outer", NULL, "on link, dev %s", device_name(trace, route.oif));
 	tell_path_mtu(trace, route.mtu);
@@ -320,11 +313,11 @@ static __be32 masquerade_address(const struct trace *trace)
 
 static void tell_translation(struct trace *trace, __be32 source, const char *reason)
 {
-	char from[INET_ADDRSTRLEN], to[INET_ADDRSTRLEN];
+	char from[CV_ADDRESS_TEXT_MAX], to[CV_ADDRESS_TEXT_MAX];
 
 	trace->nat_source = source;
-	step(trace, "nat", reason, "%s becomes %s", address_text(trace->source, from),
-	     source ? address_text(source, to) : "an address of another device");
+	step(trace, "nat", reason, "%s becomes %s", cv_address_format(trace->source, from),
+	     source ? cv_address_format(source, to) : "an address of another device");
 }
 
 /* In the order of the rules (routing/nat.c): the first that fits has the say. */
@@ -336,7 +329,7 @@ static void tell_nat(struct trace *trace)
 	bool is_overlays = is_in(nat->overlay, nat->overlay_count, trace->source);
 	bool is_to_overlay = is_in(nat->overlay, nat->overlay_count, trace->question.to);
 	const char *kept = NULL;
-	char from[INET_ADDRSTRLEN];
+	char from[CV_ADDRESS_TEXT_MAX];
 
 	if (!nat->wanted || !trace->source)
 		return;
@@ -347,7 +340,7 @@ static void tell_nat(struct trace *trace)
 	else if (is_overlays && is_pool_device)
 		kept = "from the overlay, by the tunnel";
 	if (kept)
-		step(trace, "nat", kept, "%s stays", address_text(trace->source, from));
+		step(trace, "nat", kept, "%s stays", cv_address_format(trace->source, from));
 	else if (is_pool_device && trace->is_local && nat->tunnel_address &&
 		 trace->source != nat->tunnel_address)
 		tell_translation(trace, nat->tunnel_address,
@@ -457,7 +450,7 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 		.steps = json_array(),
 	};
 	const struct cv_decision *decision;
-	char source[INET_ADDRSTRLEN], outer[INET_ADDRSTRLEN], nat[INET_ADDRSTRLEN];
+	char source[CV_ADDRESS_TEXT_MAX], outer[CV_ADDRESS_TEXT_MAX], nat[CV_ADDRESS_TEXT_MAX];
 	bool is_routed;
 	int rc = find_source(&trace, error);
 
@@ -475,11 +468,11 @@ int cv_trace(const struct cv_commands *commands, const struct cv_request_trace *
 		tell_rest(&trace);
 	*ret_result = json_pack(
 		"{s:s, s:s?, s:s?, s:o, s:s?, s:I, s:o}", "verdict", trace.verdict, "source",
-		trace.source ? address_text(trace.source, source) : NULL, "nat_source",
-		trace.nat_source ? address_text(trace.nat_source, nat) : NULL, "device",
+		trace.source ? cv_address_format(trace.source, source) : NULL, "nat_source",
+		trace.nat_source ? cv_address_format(trace.nat_source, nat) : NULL, "device",
 		cv_json_text(trace.route.oif ? device_name(&trace, trace.route.oif) : NULL),
 		"outer_destination",
-		trace.outer_destination ? address_text(trace.outer_destination, outer) : NULL,
+		trace.outer_destination ? cv_address_format(trace.outer_destination, outer) : NULL,
 		"mtu", (json_int_t)trace.mtu, "steps", trace.steps);
 	return 0;
 }

@@ -113,12 +113,18 @@ static int append_entry(json_t *files, const char *directory, const char *name, 
 			struct cv_error *error)
 {
 	const char *slash = directory[strlen(directory) - 1] == '/' ? "" : "/";
+	struct stat status;
 	char *path;
 	int rc;
 
 	if (asprintf(&path, "%s%s%s", directory, slash, name) < 0)
 		return cv_error_set(error, -ENOMEM, "out of memory");
-	rc = append_file(files, path, sum, error);
+	/* A pipe among them would wait for ever; one that is named itself may be meant. */
+	if (!stat(path, &status) && !S_ISREG(status.st_mode))
+		rc = cv_error_set(error, -EINVAL, "%.256s: no file; give another name, or move it",
+				  path);
+	else
+		rc = append_file(files, path, sum, error);
 	free(path);
 	return rc;
 }

@@ -29,12 +29,12 @@ struct cv_fastpath_tunnel {
 	uint64_t owners; /* a hash of the declared ones, 0: none; the engine's words rest on them */
 	struct cv_fp_tunnel entry;
 	bool in_map;
-	unsigned int other_count; /* of its other addresses, those that have a pair of ours */
-	__be32 others[CV_ENGINE_OTHERS_MAX];
 	struct cv_fastpath_peer *peers;
 	size_t peer_count;
 	__be32 *formers; /* addresses that they had before, as far as these are in the map */
 	size_t former_count;
+	unsigned int other_count; /* of its other addresses, those that have a pair of ours */
+	__be32 others[CV_ENGINE_OTHERS_MAX];
 	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": carried */
 };
 

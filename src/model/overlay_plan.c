@@ -9,7 +9,6 @@
  */
 #include "model/overlay_plan.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +43,6 @@ void cv_overlay_plan_init(struct cv_overlay_plan_input *input)
 }
 
 /* ---- words ----------------------------------------------------------------------- */
-
-static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
-{
-	struct in_addr in = {.s_addr = (CV_FORCE uint32_t)address};
-
-	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
-}
 
 static int check_pool(const struct cv_prefix *pool, struct cv_error *error)
 {
@@ -127,13 +119,13 @@ static int check_node(const struct cv_overlay_plan_node *node, struct cv_error *
 {
 	const struct cv_prefix prefix = {node->address, node->prefix_length};
 	uint32_t address = cv_ntohl(node->address);
-	char text[INET_ADDRSTRLEN];
+	char text[CV_ADDRESS_TEXT_MAX];
 	const char *kind = cv_tunnel_no_host(node->address);
 	int rc = check_name(node->name, error);
 
 	if (rc)
 		return rc;
-	address_text(node->address, text);
+	cv_address_format(node->address, text);
 	if (!node->address)
 		kind = "no host's address";
 	else if (!kind && node->prefix_length < 31 && address == cv_prefix_first(&prefix))
@@ -212,7 +204,7 @@ static int check_unique(const struct cv_overlay_plan_input *input, struct cv_err
 {
 	size_t count = input->node_count;
 	const struct cv_overlay_plan_node **nodes = calloc(count, sizeof(*nodes));
-	char text[INET_ADDRSTRLEN];
+	char text[CV_ADDRESS_TEXT_MAX];
 	int rc = 0;
 
 	if (!nodes)
@@ -234,7 +226,7 @@ static int check_unique(const struct cv_overlay_plan_input *input, struct cv_err
 					  "nodes %s and %s have the same address %s; give each its "
 					  "own",
 					  nodes[i - 1]->name, nodes[i]->name,
-					  address_text(nodes[i]->address, text));
+					  cv_address_format(nodes[i]->address, text));
 	}
 	free(nodes);
 	return rc;
@@ -454,7 +446,8 @@ static void print_node(FILE *out, const struct cv_overlay_plan_node *node,
 {
 	const char *quote = quote_of(node->name);
 	uint32_t first = cv_prefix_first(block);
-	char address[INET_ADDRSTRLEN], tunnel_address[INET_ADDRSTRLEN], cidr[CV_PREFIX_TEXT_MAX];
+	char address[CV_ADDRESS_TEXT_MAX], tunnel_address[CV_ADDRESS_TEXT_MAX],
+		cidr[CV_PREFIX_TEXT_MAX];
 
 	fprintf(out,
 		"---\napiVersion: projectcalico.org/v3\n"
@@ -465,8 +458,8 @@ static void print_node(FILE *out, const struct cv_overlay_plan_node *node,
 		"  bgp:\n"
 		"    ipv4Address: %s/%u\n"
 		"    ipv4IPIPTunnelAddr: %s\n",
-		quote, node->name, quote, address_text(node->address, address), node->prefix_length,
-		address_text(block->address, tunnel_address));
+		quote, node->name, quote, cv_address_format(node->address, address),
+		node->prefix_length, cv_address_format(block->address, tunnel_address));
 	fprintf(out,
 		"---\napiVersion: projectcalico.org/v3\n"
 		"kind: BlockAffinity\n"

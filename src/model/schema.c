@@ -341,7 +341,8 @@ static const char *find_below(const struct cv_schema *schema, const char *name)
 	for (size_t i = 0; i < schema->count; i++) {
 		const struct cv_field *field = &schema->fields[i];
 
-		if (field->type == CV_FIELD_OBJECT && find_field(field->object, name))
+		if (field->type == CV_FIELD_OBJECT && field->object &&
+		    find_field(field->object, name))
 			return field->name;
 	}
 	return NULL;
@@ -351,21 +352,21 @@ int cv_schema_check_names(struct cv_reader *reader, const struct cv_schema *sche
 			  const struct cv_yaml_node *mapping)
 {
 	for (const struct cv_yaml_node *node = mapping->first; node; node = node->next) {
-		const char *near;
+		const char *near, *below;
 
 		if (find_field(schema, node->key))
 			continue;
 		if (!strcmp(node->key, "<<"))
 			return cv_reader_fail_key(reader, node,
 						  "a merge (<<); write the fields out");
-		near = find_below(schema, node->key);
-		if (near)
+		near = cv_schema_nearest(schema, node->key);
+		below = find_below(schema, node->key);
+		if (below)
 			return cv_reader_fail_key(
 				reader, node,
 				"field \"%.64s\" does not belong into %s, but into "
 				"its %s; indent it there",
-				node->key, schema->what, near);
-		near = cv_schema_nearest(schema, node->key);
+				node->key, schema->what, below);
 		if (near)
 			return cv_reader_fail_key(reader, node,
 						  "unknown field \"%.64s\" in %s; did you mean %s?",

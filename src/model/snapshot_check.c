@@ -12,7 +12,6 @@
  */
 #include "model/snapshot_check.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,13 +43,6 @@ struct check {
 };
 
 /* ---- words ----------------------------------------------------------------------- */
-
-static const char *address_text(__be32 address, char text[INET_ADDRSTRLEN])
-{
-	struct in_addr in = {.s_addr = (CV_FORCE uint32_t)address};
-
-	return inet_ntop(AF_INET, &in, text, INET_ADDRSTRLEN);
-}
 
 static void order_by_place(const struct cv_resource **a, const struct cv_resource **b)
 {
@@ -238,9 +230,9 @@ static const char *field_of(const struct node_address *address)
 static int refuse_shared_address(struct check *check, const struct node_address *a,
 				 const struct node_address *b)
 {
-	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], address[INET_ADDRSTRLEN];
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], address[CV_ADDRESS_TEXT_MAX];
 
-	address_text(cv_htonl(a->address), address);
+	cv_address_format(cv_htonl(a->address), address);
 	if (a->node == b->node)
 		return cv_error_set(check->error, -EINVAL,
 				    "%s: its ipv4Address and its ipv4IPIPTunnelAddr are both %s; "
@@ -274,7 +266,7 @@ static void check_prefixes(struct check *check)
 	struct cv_resource *const *pool =
 		cv_snapshot_kind(check->snapshot, CV_KIND_IP_POOL, &pools);
 	struct cv_resource *const *node = cv_snapshot_kind(check->snapshot, CV_KIND_NODE, &nodes);
-	char text[CV_PLACE_NAME_MAX], address[INET_ADDRSTRLEN];
+	char text[CV_PLACE_NAME_MAX], address[CV_ADDRESS_TEXT_MAX];
 	bool is_cross_subnet = false;
 
 	for (size_t i = 0; i < pools; i++)
@@ -283,7 +275,7 @@ static void check_prefixes(struct check *check)
 		if (!node[i]->node.address || node[i]->node.has_prefix ||
 		    !is_worth(check, WARN_NO_PREFIX))
 			continue;
-		address_text(node[i]->node.address, address);
+		cv_address_format(node[i]->node.address, address);
 		cv_messages_add(check->warnings,
 				"%s: ipv4Address %s has no prefix, so CrossSubnet always tunnels "
 				"to it; write it like %s/24",
@@ -416,10 +408,10 @@ static int check_nested(struct check *check, const struct cv_claim *outer,
 static int check_address(struct check *check, const struct node_address *address,
 			 const struct cv_claim *owner)
 {
-	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], printed[INET_ADDRSTRLEN],
+	char text[CV_PLACE_NAME_MAX], other[CV_PLACE_NAME_MAX], printed[CV_ADDRESS_TEXT_MAX],
 		prefix[CV_PREFIX_TEXT_MAX];
 
-	address_text(cv_htonl(address->address), printed);
+	cv_address_format(cv_htonl(address->address), printed);
 	if (!address->is_tunnel) {
 		if (owner && is_worth(check, WARN_NODE_IN_BLOCK))
 			cv_messages_add(check->warnings,

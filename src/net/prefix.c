@@ -62,6 +62,15 @@ int cv_prefix_parse(const char *text, struct cv_prefix *ret_prefix)
 	return cv_prefix_first(ret_prefix) == address ? 0 : -ERANGE;
 }
 
+const char *cv_address_format(__be32 address, char buffer[CV_ADDRESS_TEXT_MAX])
+{
+	uint32_t number = cv_ntohl(address);
+
+	snprintf(buffer, CV_ADDRESS_TEXT_MAX, "%u.%u.%u.%u", number >> 24, number >> 16 & 0xff,
+		 number >> 8 & 0xff, number & 0xff);
+	return buffer;
+}
+
 const char *cv_prefix_format(const struct cv_prefix *prefix, char buffer[CV_PREFIX_TEXT_MAX])
 {
 	uint32_t address = cv_ntohl(prefix->address);

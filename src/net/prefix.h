@@ -14,7 +14,8 @@ struct cv_prefix {
 };
 
 enum {
-	CV_PREFIX_TEXT_MAX = 20 /* "255.255.255.255/32" */
+	CV_ADDRESS_TEXT_MAX = 16, /* "255.255.255.255" */
+	CV_PREFIX_TEXT_MAX = 20	  /* "255.255.255.255/32" */
 };
 
 /*
@@ -24,7 +25,8 @@ enum {
  */
 int cv_prefix_parse(const char *text, struct cv_prefix *ret_prefix);
 
-/* Returns buffer. */
+/* Both return buffer. */
+const char *cv_address_format(__be32 address, char buffer[CV_ADDRESS_TEXT_MAX]);
 const char *cv_prefix_format(const struct cv_prefix *prefix, char buffer[CV_PREFIX_TEXT_MAX]);
 
 /* The mask of length, and the prefix that an address of that length is in. */

@@ -8,7 +8,6 @@
  */
 #include "routing/decide.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "model/selector.h"
 #include "net/route.h"
 #include "routing/wanted.h"
+#include "wire/types.h"
 
 static const char *const path_names[] = {
 	[CV_PATH_LOCAL] = "local",	 [CV_PATH_TUNNEL] = "tunnel", [CV_PATH_DIRECT] = "direct",
@@ -69,8 +69,8 @@ const char *cv_peer_path_name(const struct cv_peer_intent *peer)
 
 static int by_peer_address(const void *a, const void *b)
 {
-	uint32_t x = ntohl(((const struct cv_peer_intent *)a)->address);
-	uint32_t y = ntohl(((const struct cv_peer_intent *)b)->address);
+	uint32_t x = cv_ntohl(((const struct cv_peer_intent *)a)->address);
+	uint32_t y = cv_ntohl(((const struct cv_peer_intent *)b)->address);
 
 	return x < y ? -1 : x > y;
 }

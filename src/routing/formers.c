@@ -34,10 +34,14 @@ static void add(struct cv_formers *formers, const char *name, __be32 address, in
 
 	if (larger)
 		formers->items = larger;
-	if (larger && copy)
-		larger[formers->count++] = (struct cv_former){copy, address, until_us};
-	else
+	if (!larger || !copy) {
 		free(copy);
+		return;
+	}
+	larger += formers->count++;
+	larger->name = copy;
+	larger->address = address;
+	larger->until_us = until_us;
 }
 
 void cv_formers_note(struct cv_formers *formers, const struct cv_snapshot *before,

@@ -26,9 +26,9 @@ enum {
 };
 
 /*
- * Note whose address differs between two snapshots, from now_us on for CV_FORMERS_KEPT_S, and
- * forget those whose time is over. Without memory some are missing: then packets of a node that
- * moves may be lost.
+ * Note whose address differs between two snapshots, from now_us on for CV_FORMERS_KEPT_S;
+ * cv_formers_expire forgets those whose time is over. Without memory some are missing: then
+ * packets of a node that moves may be lost.
  */
 void cv_formers_note(struct cv_formers *formers, const struct cv_snapshot *before,
 		     const struct cv_snapshot *after, int64_t now_us);

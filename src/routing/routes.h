@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Our routes in the kernel's main table, made and kept as they are wanted. Ours are those that
- * have our protocol number and a metric of CV_METRIC_NODE or more; nobody else's is touched, nor is ours put in its place.
+ * have our protocol number and a metric of CV_METRIC_NODE or more; nobody else's is touched, nor is
+ * ours put in its place.
  */
 #ifndef CV_ROUTING_ROUTES_H
 #define CV_ROUTING_ROUTES_H

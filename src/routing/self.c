@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "net/route.h"
+#include "wire/types.h"
 
 /* What has never been a node's way out: Calico's list, and ours. */
 static const char never_looked_at[] =
@@ -183,7 +184,7 @@ static bool is_never_looked_at(const char *name)
 /* Neither loopback nor link-local nor anything that no host can have. */
 static bool is_a_hosts(__be32 address)
 {
-	uint32_t number = ntohl(address);
+	uint32_t number = cv_ntohl(address);
 
 	return !cv_tunnel_no_host(address) && number >> 24 != 127 && number >> 16 != 0xa9fe;
 }

@@ -10,7 +10,6 @@
  */
 #include "routing/wanted.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <regex.h>
@@ -66,7 +65,7 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	if (!mtu && own)
 		mtu = own->mtu;
 	/* The card is gone, and the address is kept: so is what followed of it. */
-	if (!mtu && intent->self.ifindex && input->in_force) {
+	if (!mtu && input->in_force && input->in_force->self.address == intent->self.address) {
 		intent->mtu = input->in_force->mtu;
 		memcpy(intent->mtu_how, input->in_force->mtu_how, sizeof(intent->mtu_how));
 	}
@@ -148,8 +147,31 @@ static struct cv_ranges hosts_within(const struct cv_ranges *hosts, const struct
 	return (struct cv_ranges){.items = hosts->items + low, .count = end - low};
 }
 
-/* A route to what a prefix has beside hosts: nearly always to all of it. */
-static int add_beside_hosts(struct list *list, const struct cv_table_route *route)
+static int by_claimed_prefix(const void *key, const void *decision)
+{
+	return cv_prefix_compare(key, &((const struct cv_decision *)decision)->claim.prefix);
+}
+
+/* Whether a part of a claim is one of its own, or in one: that leads to another node, maybe. */
+static bool is_claimed_within(const struct cv_intent *intent, const struct cv_prefix *part,
+			      uint8_t length)
+{
+	for (uint8_t i = part->length; i > length; i--) {
+		const struct cv_prefix key = cv_prefix_of(part->address, i);
+
+		if (bsearch(&key, intent->decisions, intent->decision_count,
+			    sizeof(*intent->decisions), by_claimed_prefix))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A route to what a prefix has beside hosts: nearly always to all of it. Its parts are as large as
+ * can be: a claim within it lies in one of them, is one, or is cut into the same ones.
+ */
+static int add_beside_hosts(struct list *list, const struct cv_intent *intent,
+			    const struct cv_table_route *route)
 {
 	const struct cv_ranges hosts = hosts_within(&list->hosts, &route->prefix);
 	struct cv_ranges whole = {.count = 0}, rest = {.count = 0};
@@ -167,7 +189,9 @@ static int add_beside_hosts(struct list *list, const struct cv_table_route *rout
 		rc = cv_ranges_to_prefixes(&rest, &parts, &count);
 	for (size_t i = 0; i < count && !rc; i++) {
 		part.prefix = parts[i];
-		rc = add_route(list, &part);
+		if (route->type != RTN_UNICAST ||
+		    !is_claimed_within(intent, &parts[i], route->prefix.length))
+			rc = add_route(list, &part);
 	}
 	free(parts);
 	cv_ranges_fini(&rest);
@@ -184,7 +208,7 @@ static uint32_t metric_of(const struct cv_intent *intent, const struct cv_peer_i
 {
 	if (intent->peer_count <= SPREAD_ABOVE)
 		return CV_METRIC_NODE;
-	return CV_METRIC_NODE + (ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
+	return CV_METRIC_NODE + (cv_ntohl(peer->address) * 2654435761U >> (32 - SPREAD_BITS));
 }
 
 /* peer: NULL where path is NONE. */
@@ -207,7 +231,7 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
 	}
-	return add_beside_hosts(list, &route);
+	return add_beside_hosts(list, intent, &route);
 }
 
 static int add_refusal(struct list *list, const struct cv_intent *intent,
@@ -220,7 +244,7 @@ static int add_refusal(struct list *list, const struct cv_intent *intent,
 		.metric = metric,
 	};
 
-	return add_beside_hosts(list, &route);
+	return add_beside_hosts(list, intent, &route);
 }
 
 /* Ours: a block gets its blackhole, what is behind a device of ours a route to it. */
@@ -256,7 +280,7 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 	if (!(interface->flags & IFF_UP))
 		return 0;
 	route.oif = interface->index;
-	return add_beside_hosts(list, &route);
+	return add_beside_hosts(list, intent, &route);
 }
 
 static int add_claims(struct list *list, const struct cv_decide_input *input,
@@ -464,7 +488,7 @@ static size_t list_peers(const struct cv_intent *intent, __be32 *peers)
 		if (prefix->length < 24)
 			continue;
 		for (uint32_t j = 0; j <= cv_prefix_last(prefix) - cv_prefix_first(prefix); j++)
-			peers[count++] = htonl(cv_prefix_first(prefix) + j);
+			peers[count++] = cv_htonl(cv_prefix_first(prefix) + j);
 	}
 	return count;
 }

@@ -6,12 +6,12 @@
  */
 #include "routing/warnings.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/selector.h"
 #include "routing/wanted.h"
+#include "wire/types.h"
 
 enum {
 	UNDECLARED_MAX = 8, /* networks that nobody has declared, told one by one */
@@ -58,7 +58,8 @@ static bool find_free_block(const struct cv_intent *intent, const struct cv_ip_p
 
 			found = first + size - 1 <= rest.items[i].last;
 			if (found)
-				*ret_block = cv_prefix_of(htonl((uint32_t)first), pool->block_size);
+				*ret_block =
+					cv_prefix_of(cv_htonl((uint32_t)first), pool->block_size);
 		}
 	}
 	cv_ranges_fini(&all);
@@ -97,8 +98,10 @@ static void warn_of_no_block(struct cv_intent *intent)
 	}
 	cv_prefix_format(&block, cidr);
 	memcpy(name, cidr, sizeof(name));
-	for (char *p = name; *p; p++)
-		*p = *p == '.' || *p == '/' ? '-' : *p;
+	for (char *p = name; *p; p++) {
+		if (*p == '.' || *p == '/')
+			*p = '-';
+	}
 	cv_messages_add(&intent->warnings,
 			"this node owns no block; add to the manifest of all hosts one that no "
 			"other has, like: {apiVersion: "

@@ -29,9 +29,11 @@ KERNELS = ("6.1", "6.12")
 # tree of what was built.
 TESTS = [
     ("{BUILD}/tests/unit/net_tun_test", "", ""),
+    ("{BUILD}/tests/unit/net_route_table_test", "", ""),
     ("{BUILD}/tests/unit/routing_routes_test", "", ""),
     ("{BUILD}/tests/unit/routing_nat_test", "", ""),
     ("tests/packet/nat.t", "", "flowtable exclusions"),
+    ("tests/packet/pools.t", "fastpath", "cross_subnet hosts_and_pods spoofing clean_end"),
     ("tests/packet/kernel_offload.t", "", ""),
     ("tests/packet/rfc2003.t", "fastpath", ""),
     ("tests/packet/nbma.t", "fastpath", ""),

@@ -441,6 +441,7 @@ def in_one_run_directory(made, common, both):
         d.wrapper = ["unshare", "-m", "sh", "-c", f"mount --bind {directory} {common} && exec "
                      "\"$@\"", "-"]
         d.run_dir, d.log_path = common, os.path.join(directory, "log")
+        d.config = os.path.join(directory, "etc")
         d.cli = lambda *words, check=True, d=d: d.node.run(
             ["nsenter", f"--mount=/proc/{d.process.pid}/ns/mnt",
              os.path.join(culvert.BUILD, "culvert"), "--run-dir", common, *words], check=check)

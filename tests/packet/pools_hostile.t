@@ -148,6 +148,25 @@ def tunnels_of_taken_names():
     zones.apply(zones.manifest(), ["a2"])
 
 
+def tunnel_deleted_while_down():
+    """A Tunnel is all there is, and its file goes while culvertd is away: it goes, too."""
+    daemon = zones.daemons["a2"]
+    path = os.path.join(zones.config["a2"], "applied.yaml")
+    zones.cli("a2", "delete", "-f", "-", text=zones.manifest())
+    text = TUNNEL.format(name="tun7").replace("192.168.100.1", ADDRESSES["a2"]) \
+        .replace("  routes: [10.77.0.0/16]\n", "")
+    apply(text, "a2")
+    tap.ok(zones.nodes["a2"].has("tun7"), "a Tunnel is made", lambda: zones.status("a2"))
+    for what in ("broken", "gone"):
+        daemon.stop()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("kind: [\n" if what == "broken" else "")
+        daemon.start()
+        tap.equal(zones.nodes["a2"].has("tun7"), what == "broken",
+                  f"its file is {what}: it {'stays' if what == 'broken' else 'goes'}")
+    zones.apply(zones.manifest(), ["a2"])
+
+
 def restart_with_broken_store():
     """A mistake in a file, or a disk that is not there yet, and a restart: all that was made stays."""
     config, daemon = zones.config["a1"], zones.daemons["a1"]
@@ -208,6 +227,11 @@ def lost_address():
     inner = lambda p: p[16:18] == b"\x0a\xf4"  # pylint: disable=unnecessary-lambda-assignment
     tap.equal(wire.expect(inner, 0.3), None, "… so nothing inner leaves by another card")
     wire.close()
+    zones.daemons["a1"].stop()
+    zones.daemons["a1"].start()
+    tap.ok(told() and a1.has(DEVICE), "a restart meanwhile takes it away no more", status["node"])
+    tap.ok(any(r.startswith("unreachable 10.244.0.0/16") for r in routes("a1")), "… nor the guard",
+           lambda: routes("a1"))
     a1.ip(f"addr add {ADDRESSES['a1']}/24 dev eth0", "route add default via 192.168.100.254")
     tap.ok(net.wait_for(lambda: not told(), 3), "it is back, and the problem is gone")
     tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")), ("direct", "tunnel"),
@@ -219,5 +243,5 @@ def lost_address():
 
 if __name__ == "__main__":
     tap.main([their_table, claims_of_nodes, tunnel_address_of_a_gateway, tunnels_of_taken_names,
-              restart_with_broken_store, lost_address, zones.clean_end],
+              tunnel_deleted_while_down, restart_with_broken_store, lost_address, zones.clean_end],
              zones.before, zones.after)

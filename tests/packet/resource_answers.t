@@ -137,12 +137,17 @@ def files_directories_and_standard_input():
         [("a.json", "a.json ü\n"), ("b.yaml", "b\n"), ("c.yml", "c.yml ü\n"), ("-", "in\n"),
          ("b.yaml", "b\n")], "in the order of -f, a directory's by name",
     )
-    for name, data, word in (("nul", b"a\0b", "NUL"), ("latin", b"\xe4", "UTF-8")):
+    for name, data, word in (("nul", b"a\0b", "NUL"), ("latin", b"\xe4", "UTF-8"),
+                             ("powershell", "a: b".encode("utf-16"), "UTF-16")):
         with open(os.path.join(FOLDER, name), "wb") as f:
             f.write(data)
         done = run("apply", "-f", os.path.join(FOLDER, name))
         tap.ok(done.returncode == 1 and word in done.stderr and not SERVER.requests,
                f"a file with {word} is not sent", done.stderr)
+    os.mkfifo(os.path.join(folder, "pipe.yaml"))
+    done = run("apply", "-f", folder)
+    tap.ok(done.returncode == 1 and "pipe.yaml: no file" in done.stderr,
+           "a directory's pipe is not waited for", done.stderr)
     big = os.path.join(FOLDER, "big.yaml")
     with open(big, "wb") as f:
         f.truncate(65 << 20)

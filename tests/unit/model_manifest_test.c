@@ -56,6 +56,20 @@ static void assert_prefix(const struct cv_prefix *a, const char *address, uint8_
 
 /* ---- what is refused ------------------------------------------------------------- */
 
+static void takes_a_byte_order_mark(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf"
+				   "apiVersion: projectcalico.org/v3\r\nkind: IPPool\r\n"
+				   "metadata: {name: p}\r\nspec: {cidr: 10.0.0.0/8}\r\n";
+	struct cv_manifest m;
+
+	(void)state;
+	assert_int_equal(cv_manifest_parse("f.yaml", text, sizeof(text) - 1, &m, &error), 0);
+	assert_int_equal(m.count, 1);
+	assert_int_equal(m.resources[0]->origin.column, 1);
+	cv_manifest_fini(&m);
+}
+
 static void refuses_in_these_words(void **state)
 {
 	(void)state;
@@ -563,6 +577,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_manifests_by_their_names),
 		cmocka_unit_test(refuses_in_these_words),
+		cmocka_unit_test(takes_a_byte_order_mark),
 		cmocka_unit_test(nothing_of_a_broken_manifest_is_taken),
 		cmocka_unit_test(is_bounded),
 		cmocka_unit_test(takes_the_pool_of_the_issue),

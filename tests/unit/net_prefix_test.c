@@ -295,12 +295,30 @@ static void test_empty(void **state)
 	cv_ranges_fini(&none);
 }
 
+static void test_formats_addresses(void **state)
+{
+	static const char *const texts[] = {"0.0.0.0", "10.244.1.2", "255.255.255.255",
+					    "192.168.0.1"};
+	char text[CV_ADDRESS_TEXT_MAX];
+	struct cv_prefix prefix;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(cv_prefix_parse(texts[i], &prefix), -ENODATA);
+		assert_string_equal(cv_address_format(prefix.address, text), texts[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parses),	    cmocka_unit_test(test_relations),
-		cmocka_unit_test(test_order),	    cmocka_unit_test(test_sets_as_bitmaps),
-		cmocka_unit_test(test_whole_space), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_formats_addresses),
+		cmocka_unit_test(test_parses),
+		cmocka_unit_test(test_relations),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_sets_as_bitmaps),
+		cmocka_unit_test(test_whole_space),
+		cmocka_unit_test(test_empty),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -182,7 +182,8 @@ static const char *warning_of(const char *words)
 /* The line that a node without a block is told to add is a manifest; with it, all is well. */
 static void apply_what_is_told(const char *block)
 {
-	const char *line = strchr(warning_of("this node owns no block; add to the manifest of all"), '{');
+	const char *line =
+		strchr(warning_of("this node owns no block; add to the manifest of all "), '{');
 	struct cv_manifest manifest;
 	struct cv_error error;
 	char text[CV_PREFIX_TEXT_MAX];
@@ -282,6 +283,65 @@ static void test_selector(void **state)
 	cv_world_end(&world);
 }
 
+/* A bridge in a pool that nobody declares is a hole, which nobody would guess. */
+static void test_undeclared(void **state)
+{
+	static const char words[] =
+		"10.244.1.0/26 of br0 is inside IPPool pool, but no BlockAffinity";
+
+	(void)state;
+	cv_world_begin(&world);
+	cv_made_device(&world.host, 7, "br0", 1500, "10.244.1.1/26");
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_affinity("a1", "10.244.9.0/26"));
+	cv_world_decide(&world);
+	warning_of(words);
+	/* It is said what it is; by a node's subnet, too. */
+	cv_world_add(&world, cv_test_reservation("office", "10.244.1.0/24"));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_node("b1", "10.244.1.9/26", NULL));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_affinity("a1", "10.244.1.0/26"));
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	/* There is a router in it. */
+	cv_world_clear(&world);
+	cv_world_add(&world, cv_test_pool("pool", "10.244.0.0/16", CV_IPIP_ALWAYS));
+	cv_world_decide(&world);
+	warning_of(words);
+	cv_made_gateway(&world.host, "10.244.1.62");
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, " of br0 "));
+	cv_world_end(&world);
+}
+
+static void test_ipip_off(void **state)
+{
+	struct cv_resource *felix, *pool;
+
+	(void)state;
+	cv_world_begin(&world);
+	pool = add_two_nodes(CV_IPIP_ALWAYS);
+	felix = cv_world_add(&world, cv_test_felix("node.a1", ""));
+	felix->felix->has_ipip_enabled = true;
+	cv_world_decide(&world);
+	warning_of("FelixConfiguration says ipipEnabled: false, so nothing is tunnelled");
+	assert_false(world.intent.has_device);
+	pool->pool.ipip_mode = CV_IPIP_NEVER;
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, "ipipEnabled"));
+	cv_world_end(&world);
+}
+
 static void test_no_address(void **state)
 {
 	(void)state;
@@ -304,6 +364,74 @@ static void test_no_address(void **state)
 	cv_world_end(&world);
 }
 
+/* ---- claims with nodes in them ---------------------------------------------------------- */
+
+/* By a walk: the route that the kernel would take, or NULL. */
+static const struct cv_table_route *route_to(__be32 address)
+{
+	const struct cv_table_route *best = NULL;
+
+	for (size_t i = 0; i < world.intent.route_count; i++) {
+		const struct cv_table_route *route = &world.intent.routes[i];
+
+		if (!cv_prefix_has(&route->prefix, address))
+			continue;
+		if (!best || route->prefix.length > best->prefix.length ||
+		    (route->prefix.length == best->prefix.length && route->metric < best->metric))
+			best = route;
+	}
+	return best;
+}
+
+/*
+ * b1's block has b1 and c1 themselves in it, and addresses that a2 has borrowed. Few peers have one
+ * metric, many several.
+ */
+static void check_claim_around_hosts(size_t peers)
+{
+	char name[32], address[32];
+
+	cv_world_add(&world, cv_test_pool("pool", "192.168.200.0/24", CV_IPIP_ALWAYS));
+	cv_world_add(&world, cv_test_node("a1", "192.168.100.1/24", NULL));
+	cv_world_add(&world, cv_test_node("a2", "192.168.100.2/24", NULL));
+	cv_world_add(&world, cv_test_node("b1", "192.168.200.2/24", NULL));
+	cv_world_add(&world, cv_test_node("c1", "192.168.200.9/24", NULL));
+	cv_world_add(&world, cv_test_affinity("b1", "192.168.200.0/24"));
+	cv_world_add(&world, cv_test_workload("w", "a2", NULL,
+					      "192.168.200.3/32 192.168.200.8/32 "
+					      "192.168.200.128/32"));
+	for (size_t i = 0; i < peers; i++) {
+		snprintf(name, sizeof(name), "n%zu", i);
+		snprintf(address, sizeof(address), "172.16.%zu.%zu/16", i / 250, i % 250 + 1);
+		cv_world_add(&world, cv_test_node(name, address, NULL));
+	}
+	cv_world_decide(&world);
+	for (unsigned int i = 0; i < 256; i++) {
+		const struct cv_table_route *route;
+
+		snprintf(address, sizeof(address), "192.168.200.%u", i);
+		route = route_to(cv_test_address(address));
+		if (i == 2 || i == 9) {
+			assert_null(route);
+			continue;
+		}
+		assert_non_null(route);
+		assert_int_equal(route->gateway,
+				 cv_test_address(i == 3 || i == 8 || i == 128 ? "192.168.100.2"
+									      : "192.168.200.2"));
+	}
+	cv_world_clear(&world);
+}
+
+static void test_claims_around_hosts(void **state)
+{
+	(void)state;
+	cv_world_begin(&world);
+	check_claim_around_hosts(0);
+	check_claim_around_hosts(400);
+	cv_world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,7 +442,10 @@ int main(void)
 		cmocka_unit_test(test_no_block),
 		cmocka_unit_test(test_no_block_beside_tunnel_addresses),
 		cmocka_unit_test(test_selector),
+		cmocka_unit_test(test_undeclared),
+		cmocka_unit_test(test_ipip_off),
 		cmocka_unit_test(test_no_address),
+		cmocka_unit_test(test_claims_around_hosts),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
