@@ -203,10 +203,14 @@ endif
 # builds are lines of their own there.
 CHECKS := check-bpf check-host check-format check-tidy check-cppcheck check-sparse \
 	check-man check-scripts check-layers
-.PHONY: lint list-checks $(CHECKS)
-lint: $(CHECKS)
+# Minutes of work: a line in the report of the long tests.
+LONG_CHECKS := check-analyzer
+.PHONY: lint list-checks list-long-checks $(CHECKS) $(LONG_CHECKS)
+lint: $(CHECKS) $(LONG_CHECKS)
 list-checks:
 	@echo $(CHECKS)
+list-long-checks:
+	@echo $(LONG_CHECKS)
 
 SRC_C := $(filter-out src/bpf/%,$(sort $(wildcard src/*/*.c)))
 WIRE_HDR := $(sort $(wildcard src/wire/*.h))
@@ -244,10 +248,17 @@ check-format:
 # What includes the kernel's side of eBPF.
 BPF_C := src/bpf/fastpath.bpf.c tests/bpf/cost.c
 
+# clang-tidy without the analyzer, which takes 20 times as long, and with it.
 check-tidy:
-	$(Q)bash tests/lint/tidy $(JOBS) $(filter-out $(BPF_C),$(filter %.c,$(C_FILES))) -- \
+	$(Q)bash tests/lint/tidy '--checks=-clang-analyzer-*' $(JOBS) \
+		$(filter-out $(BPF_C),$(filter %.c,$(C_FILES))) -- \
 		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
-	$(Q)bash tests/lint/tidy $(JOBS) $(BPF_C) -- $(BPF_FLAGS) $(BPF_INCLUDE)
+	$(Q)bash tests/lint/tidy '--checks=-clang-analyzer-*' $(JOBS) $(BPF_C) -- \
+		$(BPF_FLAGS) $(BPF_INCLUDE)
+check-analyzer:
+	$(Q)bash tests/lint/tidy '' $(JOBS) $(filter-out $(BPF_C),$(SRC_C)) -- \
+		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
+	$(Q)bash tests/lint/tidy '' $(JOBS) $(BPF_C) -- $(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
 	--cppcheck-build-dir=build/cppcheck --library=tests/lint/libbpf.cfg -Isrc
