@@ -201,10 +201,10 @@ endif
 
 # Each check-X below is one line in the report of `make test`. clang-check and the other
 # builds are lines of their own there.
-CHECKS := check-bpf check-host check-format check-tidy check-cppcheck check-sparse \
+CHECKS := check-bpf check-host check-format check-tidy check-sparse \
 	check-man check-scripts check-layers
 # Minutes of work: a line in the report of the long tests.
-LONG_CHECKS := check-analyzer
+LONG_CHECKS := check-analyzer check-cppcheck
 .PHONY: lint list-checks list-long-checks $(CHECKS) $(LONG_CHECKS)
 lint: $(CHECKS) $(LONG_CHECKS)
 list-checks:

@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/run: needs=build/asan parallel
 #
-# What sanitized.t leaves out, as it takes a minute.
-exec "$(dirname "$0")/sanitized.t" carrier
+# What sanitized.t leaves out, as it takes two minutes.
+exec "$(dirname "$0")/sanitized.t" daemon carrier
