@@ -107,7 +107,8 @@ int cv_documents_cut(const char *text, size_t length, struct cv_resource *const 
 	struct scan scan = {.at = text, .end = text + length, .line = 1};
 	size_t found = 0;
 
-	if (!is_plain(text, length) || !skip_preface(&scan))
+	/* With a newline at its end, a last block scalar (|) may be another text than without. */
+	if (!is_plain(text, length) || (length && text[length - 1] != '\n') || !skip_preface(&scan))
 		return -EINVAL;
 	while (scan.at < scan.end) {
 		struct cv_document document;
