@@ -79,7 +79,8 @@ void cv_doctor_check_store(const struct cv_doctor_input *input, struct cv_findin
 	else if (!input->store_problem)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
 			       "%zu resource%s in force (digest %.12s)", snapshot->count,
-			       snapshot->count == 1 ? " is" : "s are", snapshot->digest);
+			       snapshot->count == 1 ? " is" : "s are",
+			       cv_snapshot_digest(snapshot));
 }
 
 /* ---- this node --------------------------------------------------------------------------- */

@@ -204,7 +204,7 @@ static void print_store_info(const struct scrape *scrape, struct cv_metrics_writ
 	if (scrape->snapshot)
 		cv_metrics_sample(writer, 1, "directory digest",
 				  cv_store_directory(cv_node_store(scrape->input->node)),
-				  scrape->snapshot->digest);
+				  cv_snapshot_digest(scrape->snapshot));
 }
 
 static void print_store_broken(const struct scrape *scrape, struct cv_metrics_writer *writer)

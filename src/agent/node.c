@@ -49,6 +49,7 @@ struct cv_node_agent {
 	char told_route[256];
 	char told_nat[CV_ERROR_TEXT_MAX];
 	char told_self[CV_ERROR_TEXT_MAX];
+	char told_decide[128];
 	char told_digest[CV_SNAPSHOT_DIGEST_MAX];
 };
 
@@ -298,23 +299,23 @@ static void act_on_nat(struct cv_node_agent *node, bool is_look)
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-static void log_self(struct cv_node_agent *node)
+static void log_store(struct cv_node_agent *node)
 {
 	const struct cv_intent *intent = &node->intent;
 	const struct cv_self *self = &intent->self;
 	const struct cv_snapshot *snapshot = intent->snapshot;
+	const char *digest = cv_snapshot_digest(snapshot);
 	char text[CV_PREFIX_TEXT_MAX];
 	struct cv_prefix address = {self->address, self->prefix_length};
 
-	tell("node", node->told_self, sizeof(node->told_self), self->problem);
-	if (!strcmp(node->told_digest, snapshot->digest))
+	if (!strcmp(node->told_digest, digest))
 		return;
-	snprintf(node->told_digest, sizeof(node->told_digest), "%s", snapshot->digest);
+	snprintf(node->told_digest, sizeof(node->told_digest), "%s", digest);
 	if (snapshot->count)
 		cv_log(LOG_INFO,
 		       "store: resources %zu (digest %.12s); this node is %s%s%s; other nodes %zu, "
 		       "prefixes %zu",
-		       snapshot->count, snapshot->digest, self->name, self->address ? ", " : "",
+		       snapshot->count, digest, self->name, self->address ? ", " : "",
 		       self->address ? cv_prefix_format(&address, text) : "", intent->peer_count,
 		       intent->decision_count);
 }
@@ -347,15 +348,15 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	rc = is_look ? look(node) : 0;
 	if (!rc)
 		rc = decide(node);
+	tell("cannot decide about routes, and will try again", node->told_decide,
+	     sizeof(node->told_decide), rc ? strerror(-rc) : "");
 	if (rc) {
 		report->errors++;
-		cv_log(LOG_ERR, "cannot decide about routes: %s (will be tried again)",
-		       strerror(-rc));
 		return;
 	}
 	if (is_encapsulating(&node->intent))
 		node->needed_us = begin_us;
-	log_self(node);
+	tell("node", node->told_self, sizeof(node->told_self), node->intent.self.problem);
 	if (is_blind(node)) {
 		report->errors++;
 		return;
@@ -363,6 +364,8 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	act_on_nat(node, is_look);
+	/* Last: packets wait for what is above, nobody for a digest of everything. */
+	log_store(node);
 	report->reconciles++;
 	report->errors +=
 		report->routes_failed || report->device_problem[0] || report->nat_problem[0];

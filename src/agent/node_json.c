@@ -43,9 +43,9 @@ static json_t *store_to_json(const struct cv_store *store)
 	const struct cv_snapshot *snapshot = cv_store_snapshot(store);
 
 	return json_pack("{s:o, s:s, s:I, s:o}", "directory",
-			 cv_json_text(cv_store_directory(store)), "digest", snapshot->digest,
-			 "resources", (json_int_t)snapshot->count, "problem",
-			 cv_json_text_or_null(cv_store_problem(store)));
+			 cv_json_text(cv_store_directory(store)), "digest",
+			 cv_snapshot_digest(snapshot), "resources", (json_int_t)snapshot->count,
+			 "problem", cv_json_text_or_null(cv_store_problem(store)));
 }
 
 static json_t *pools_to_json(const struct cv_intent *intent)

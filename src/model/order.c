@@ -34,8 +34,8 @@ static void merge(struct cv_resource *const *from, struct cv_resource **to, size
 	}
 }
 
-/* One round over all runs; false if there was one run alone, and nothing to do. */
-static bool merge_runs(struct cv_resource *const *from, struct cv_resource **to, size_t count)
+/* One round over all runs; how many there are then. */
+static size_t merge_runs(struct cv_resource *const *from, struct cv_resource **to, size_t count)
 {
 	size_t first = 0, runs = 0;
 
@@ -43,17 +43,17 @@ static bool merge_runs(struct cv_resource *const *from, struct cv_resource **to,
 		size_t middle = run_end(from, first, count);
 		size_t end = middle < count ? run_end(from, middle, count) : count;
 
-		if (!runs++ && middle == count)
-			return false;
 		merge(from, to, first, middle, end);
 		first = end;
+		runs++;
 	}
-	return true;
+	return runs;
 }
 
 int cv_resources_sort(struct cv_resource **resources, size_t count)
 {
 	struct cv_resource **other, **from = resources, **to;
+	size_t runs;
 
 	if (!count || run_end(resources, 0, count) == count)
 		return 0;
@@ -61,12 +61,13 @@ int cv_resources_sort(struct cv_resource **resources, size_t count)
 	if (!other)
 		return -ENOMEM;
 	to = other;
-	while (merge_runs(from, to, count)) {
+	do {
 		struct cv_resource **swap = from;
 
+		runs = merge_runs(from, to, count);
 		from = to;
 		to = swap;
-	}
+	} while (runs > 1);
 	if (from != resources)
 		memcpy(resources, from, count * sizeof(*resources));
 	free(other);

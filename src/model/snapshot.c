@@ -81,13 +81,15 @@ static void digest_resource(struct cv_resource *resource)
 	resource->has_digest = true;
 }
 
-static void make_digest(struct cv_snapshot *snapshot)
+const char *cv_snapshot_digest(const struct cv_snapshot *snapshot)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	SHA2_CTX context;
 
 	_Static_assert(CV_RESOURCE_DIGEST == SHA256_DIGEST_LENGTH, "a digest fits");
+	if (snapshot->digest[0])
+		return snapshot->digest;
 	SHA256Init(&context);
 	for (size_t i = 0; i < snapshot->count; i++) {
 		digest_resource(snapshot->resources[i]);
@@ -98,6 +100,7 @@ static void make_digest(struct cv_snapshot *snapshot)
 		snapshot->digest[2 * i] = digits[digest[i] >> 4];
 		snapshot->digest[2 * i + 1] = digits[digest[i] & 0xf];
 	}
+	return snapshot->digest;
 }
 
 /* ---- claims ---------------------------------------------------------------------- */
@@ -179,8 +182,9 @@ static int fill(struct cv_snapshot *snapshot, struct cv_resource *const *resourc
 {
 	int rc;
 
+	snapshot->digest = calloc(1, CV_SNAPSHOT_DIGEST_MAX);
 	snapshot->resources = calloc(count ? count : 1, sizeof(*snapshot->resources));
-	if (!snapshot->resources)
+	if (!snapshot->digest || !snapshot->resources)
 		return -ENOMEM;
 	for (; snapshot->count < count; snapshot->count++)
 		snapshot->resources[snapshot->count] = cv_resource_get(resources[snapshot->count]);
@@ -210,7 +214,6 @@ int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
 		cv_snapshot_put(snapshot);
 		return rc;
 	}
-	make_digest(snapshot);
 	*ret_snapshot = snapshot;
 	return 0;
 }
@@ -229,6 +232,7 @@ void cv_snapshot_put(struct cv_snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->count; i++)
 		cv_resource_put(snapshot->resources[i]);
 	cv_messages_fini(&snapshot->warnings);
+	free(snapshot->digest);
 	free(snapshot->claims);
 	free(snapshot->pools_by_cidr);
 	free(snapshot->resources);

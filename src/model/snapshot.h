@@ -39,7 +39,7 @@ struct cv_snapshot {
 	struct cv_claim *claims;	    /* what cv_snapshot_claims hands out */
 	size_t claim_count;
 	struct cv_messages warnings;
-	char digest[CV_SNAPSHOT_DIGEST_MAX]; /* of the resources' digests, in their order */
+	char *digest; /* CV_SNAPSHOT_DIGEST_MAX; "": not asked for yet. By cv_snapshot_digest */
 };
 
 /*
@@ -50,6 +50,12 @@ int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
 		       struct cv_snapshot **ret_snapshot, struct cv_error *error);
 struct cv_snapshot *cv_snapshot_get(struct cv_snapshot *snapshot);
 void cv_snapshot_put(struct cv_snapshot *snapshot);
+
+/*
+ * SHA-256, in hexadecimal, of the resources' digests in their order: two stores with the same have
+ * the same resources. Made when it is first asked for: a change need not wait for it.
+ */
+const char *cv_snapshot_digest(const struct cv_snapshot *snapshot);
 
 /*
  * Whether one may become the other: what Calico calls immutable (a pool's cidr, its blockSize while
