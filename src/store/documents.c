@@ -152,11 +152,9 @@ int cv_documents_write(FILE *out, const struct cv_document *documents, size_t co
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct cv_document *document = &documents[i];
-		bool ended = document->length && document->text[document->length - 1] == '\n';
 
 		if (fwrite("---", 1, 3, out) != 3 ||
-		    fwrite(document->text, 1, document->length, out) != document->length ||
-		    (!ended && putc('\n', out) == EOF))
+		    fwrite(document->text, 1, document->length, out) != document->length)
 			return errno ? -errno : -EIO;
 	}
 	return 0;
