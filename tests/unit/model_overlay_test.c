@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "model/overlay.h"
@@ -446,14 +445,6 @@ enum {
 	BLOCKS = 4 /* of each */
 };
 
-static double cpu_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 /* Nodes inside of the pool, 250 in a subnet. The limit only tells it from a quadratic loop. */
 static void test_large(void **state)
 {
@@ -477,9 +468,9 @@ static void test_large(void **state)
 	}
 	if (cv_snapshot_create(many, count, &snapshot, &error))
 		fail_msg("%s", error.text);
-	before = cpu_ms();
+	before = cv_test_cpu_ms();
 	assert_int_equal(cv_overlay_init(&overlay, snapshot, &host), 0);
-	before = cpu_ms() - before;
+	before = cv_test_cpu_ms() - before;
 	print_message("# %zu resources: %.1f ms\n", count, before);
 	assert_true(before < 500);
 	assert_int_equal(overlay.hole_count, NODES + NODES / 250);
