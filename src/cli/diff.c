@@ -35,7 +35,7 @@ static int print_change(const json_t *change)
 	char in_force[600], applied[600];
 	int rc = to_yaml(change, "before", &before);
 
-	snprintf(in_force, sizeof(in_force), "%s (in force)", before ? reference : "/dev/null");
+	snprintf(in_force, sizeof(in_force), "%s (in force)", reference);
 	if (!rc)
 		rc = to_yaml(change, "after", &after);
 	snprintf(applied, sizeof(applied), "%s (to be applied)", reference);

@@ -121,7 +121,9 @@ static int append_entry(json_t *files, const char *directory, const char *name, 
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	/* A pipe among them would wait for ever; one that is named itself may be meant. */
 	if (!stat(path, &status) && !S_ISREG(status.st_mode))
-		rc = cv_error_set(error, -EINVAL, "%.256s: no file; give another name, or move it",
+		rc = cv_error_set(error, -EINVAL,
+				  "%.256s: no file but a directory, a pipe or a device; give it "
+				  "another name, or move it",
 				  path);
 	else
 		rc = append_file(files, path, sum, error);

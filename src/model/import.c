@@ -5,10 +5,7 @@
  */
 #include "model/import.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/json.h"
@@ -19,8 +16,7 @@
 struct importer {
 	const char *file;
 	struct cv_manifest *manifest;
-	size_t capacity; /* of resources */
-	size_t nodes;	 /* seen */
+	size_t nodes; /* seen */
 	enum cv_import_blocks blocks;
 	bool has_calico; /* a node has Calico's annotations */
 	struct cv_error *error;
@@ -169,8 +165,8 @@ static void write_block(struct cv_text *out, const char *node, const char *cidr)
 /* Take a text's one resource over, as if it stood where the node does. */
 static int take(struct importer *importer, const struct cv_yaml_node *node, struct cv_text *out)
 {
-	struct cv_manifest *manifest = importer->manifest, one;
 	struct cv_error error = {.text = ""};
+	struct cv_manifest one;
 	int rc = out->has_failed ? -ENOMEM
 				 : cv_manifest_parse("-", out->data, out->length, &one, &error);
 
@@ -188,24 +184,15 @@ static int take(struct importer *importer, const struct cv_yaml_node *node, stru
 		cv_manifest_fini(&one);
 		return fail(importer, node, "no node of ours");
 	}
-	if (manifest->count == importer->capacity) {
-		size_t capacity = importer->capacity ? importer->capacity * 2 : 16;
-		struct cv_resource **grown =
-			realloc(manifest->resources, capacity * sizeof(grown[0]));
-
-		if (!grown) {
-			cv_manifest_fini(&one);
-			return cv_error_set(importer->error, -ENOMEM, "%.256s:1:1: no memory",
-					    importer->file);
-		}
-		manifest->resources = grown;
-		importer->capacity = capacity;
-	}
 	one.resources[0]->origin.line = node->line;
 	one.resources[0]->origin.column = node->column;
-	manifest->resources[manifest->count++] = cv_resource_get(one.resources[0]);
+	if (cv_manifest_add(importer->manifest, one.resources[0]))
+		rc = cv_error_set(importer->error, -ENOMEM, "%.256s:1:1: no memory",
+				  importer->file);
+	else
+		one.count = 0;
 	cv_manifest_fini(&one);
-	return 0;
+	return rc;
 }
 
 static int import_block(struct importer *importer, const struct cv_yaml_node *node,

@@ -168,21 +168,18 @@ static int read_nat_address(struct cv_reader *reader, const struct cv_yaml_node 
 static int read_nat_exclusions(struct cv_reader *reader, const struct cv_yaml_node *node,
 			       void *target)
 {
+	static const struct cv_word words[] = {
+		{"IPPoolsOnly", CV_NAT_EXCLUDE_POOLS},
+		{"IPPoolsAndHostIPs", CV_NAT_EXCLUDE_POOLS_AND_HOSTS},
+		{"", -1},
+		{NULL, 0},
+	};
 	struct cv_felix_configuration *felix = target;
-	const char *text;
-	int rc = cv_reader_string(reader, node, &text);
+	int value, rc = cv_reader_word(reader, node, words, &value);
 
-	if (rc || !*text)
+	if (rc || value < 0)
 		return rc;
-	if (!strcmp(text, "IPPoolsOnly"))
-		felix->nat_exclusions = CV_NAT_EXCLUDE_POOLS;
-	else if (!strcmp(text, "IPPoolsAndHostIPs"))
-		felix->nat_exclusions = CV_NAT_EXCLUDE_POOLS_AND_HOSTS;
-	else
-		return cv_reader_fail(reader, node,
-				      "spec.natOutgoingExclusions must be IPPoolsOnly or "
-				      "IPPoolsAndHostIPs, not \"%.64s\"",
-				      text);
+	felix->nat_exclusions = (enum cv_nat_exclusions)value;
 	felix->has_nat_exclusions = true;
 	return 0;
 }

@@ -113,29 +113,27 @@ static int read_uses(struct cv_reader *reader, const struct cv_yaml_node *node, 
 {
 	static const struct cv_word uses[] = {{"Workload", CV_USE_WORKLOAD},
 					      {"Tunnel", CV_USE_TUNNEL},
-					      {"LoadBalancer", CV_USE_LOAD_BALANCER}};
+					      {"LoadBalancer", CV_USE_LOAD_BALANCER},
+					      {NULL, 0}};
 	struct cv_ip_pool *pool = target;
 	char is[CV_READER_IS_MAX];
 	uint32_t set = 0;
+	size_t entered;
+	int rc = 0;
 
 	if (node->type != CV_YAML_LIST)
 		return cv_reader_fail(reader, node, "spec.allowedUses must be a list, %s",
 				      cv_reader_is(node, is));
-	for (const struct cv_yaml_node *entry = node->first; entry; entry = entry->next) {
-		uint32_t use = 0;
+	entered = cv_reader_enter(reader, node->key, ": ");
+	for (const struct cv_yaml_node *entry = node->first; !rc && entry; entry = entry->next) {
+		int use = 0;
 
-		for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
-			if (entry->type == CV_YAML_SCALAR && !strcmp(entry->text, uses[i].name))
-				use = (uint32_t)uses[i].value;
-		}
-		if (!use)
-			return cv_reader_fail(
-				reader, entry,
-				"spec.allowedUses: an entry must be Workload, Tunnel or "
-				"LoadBalancer, %s",
-				cv_reader_is(entry, is));
-		set |= use;
+		rc = cv_reader_word(reader, entry, uses, &use);
+		set |= (uint32_t)use;
 	}
+	cv_reader_leave(reader, entered);
+	if (rc)
+		return rc;
 	if (set & CV_USE_LOAD_BALANCER && set != CV_USE_LOAD_BALANCER)
 		return cv_reader_fail(reader, node,
 				      "spec.allowedUses: LoadBalancer does not go together with "
@@ -196,18 +194,14 @@ static const struct cv_word ipip_modes[] = {
 
 static int read_assignment(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
+	static const struct cv_word words[] = {
+		{"Automatic", false}, {"Manual", true}, {"", false}, {NULL, 0}};
 	struct cv_ip_pool *pool = target;
-	const char *text;
-	int rc = cv_reader_string(reader, node, &text);
+	int manual, rc = cv_reader_word(reader, node, words, &manual);
 
-	if (rc)
-		return rc;
-	if (*text && strcmp(text, "Automatic") && strcmp(text, "Manual"))
-		return cv_reader_fail(
-			reader, node,
-			"spec.assignmentMode must be Automatic or Manual, not \"%.64s\"", text);
-	pool->manual = !strcmp(text, "Manual");
-	return 0;
+	if (!rc)
+		pool->manual = manual;
+	return rc;
 }
 
 #define AT(member) offsetof(struct cv_ip_pool, member)

@@ -21,7 +21,6 @@ static const char crd[] = "crd.projectcalico.org/v1";
 
 struct parser {
 	struct cv_manifest *manifest;
-	size_t capacity; /* of resources */
 	struct cv_reader reader;
 };
 
@@ -224,19 +223,17 @@ static int read_parts(struct cv_reader *reader, const struct cv_yaml_node *node,
 	return rc;
 }
 
-static int add_resource(struct parser *parser, struct cv_resource *resource)
+int cv_manifest_add(struct cv_manifest *manifest, struct cv_resource *resource)
 {
-	struct cv_manifest *manifest = parser->manifest;
-
-	if (manifest->count == parser->capacity) {
-		size_t capacity = parser->capacity ? parser->capacity * 2 : 16;
+	if (manifest->count >= manifest->capacity) {
+		size_t capacity = manifest->count ? manifest->count * 2 : 16;
 		struct cv_resource **grown =
 			realloc(manifest->resources, capacity * sizeof(grown[0]));
 
 		if (!grown)
 			return -ENOMEM;
 		manifest->resources = grown;
-		parser->capacity = capacity;
+		manifest->capacity = capacity;
 	}
 	manifest->resources[manifest->count++] = resource;
 	return 0;
@@ -260,7 +257,7 @@ static int read_resource(struct parser *parser, const struct cv_yaml_node *node,
 		rc = read_parts(reader, node, resource);
 	if (!rc && !reader->out.has_failed)
 		resource->text = strdup(reader->out.data);
-	if (!rc && (!resource->text || add_resource(parser, resource)))
+	if (!rc && (!resource->text || cv_manifest_add(parser->manifest, resource)))
 		rc = -ENOMEM;
 	if (rc == -ENOMEM)
 		cv_error_set(reader->error, rc, "no memory");

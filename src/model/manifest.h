@@ -35,9 +35,12 @@ void cv_messages_fini(struct cv_messages *messages);
 
 struct cv_manifest {
 	struct cv_resource **resources; /* a reference each */
-	size_t count;
+	size_t count, capacity;
 	struct cv_messages warnings; /* "FILE:LINE:COLUMN: …" */
 };
+
+/* Add a resource, whose reference becomes the manifest's. 0 or -ENOMEM. */
+int cv_manifest_add(struct cv_manifest *manifest, struct cv_resource *resource);
 
 /* True of a name that a directory's manifests have: editors' own files have others. */
 bool cv_manifest_is_file_name(const char *name);

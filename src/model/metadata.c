@@ -38,18 +38,18 @@ static int read_name(struct cv_reader *reader, const struct cv_yaml_node *node, 
 /* A mapping of strings alone. */
 static int check_strings(struct cv_reader *reader, const struct cv_yaml_node *mapping)
 {
-	char path[CV_READER_PATH_MAX], is[CV_READER_IS_MAX];
+	char is[CV_READER_IS_MAX];
 	const char *text;
+	size_t entered;
 	int rc = 0;
 
 	if (mapping->type != CV_YAML_MAPPING)
 		return cv_reader_fail(reader, mapping, "metadata.%s must be a mapping, %s",
 				      mapping->key, cv_reader_is(mapping, is));
-	memcpy(path, reader->path, sizeof(path));
-	snprintf(reader->path, sizeof(reader->path), "metadata.%s: ", mapping->key);
+	entered = cv_reader_enter(reader, mapping->key, ": ");
 	for (const struct cv_yaml_node *node = mapping->first; !rc && node; node = node->next)
 		rc = cv_reader_string(reader, node, &text);
-	memcpy(reader->path, path, sizeof(path));
+	cv_reader_leave(reader, entered);
 	return rc;
 }
 

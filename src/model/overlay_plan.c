@@ -90,18 +90,11 @@ int cv_overlay_plan_parse_pool(const char *text, struct cv_overlay_plan_input *i
 static int check_name(const char *name, struct cv_error *error)
 {
 	static const char edge[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	size_t length = strlen(name);
 	const char *p;
 
-	if (!length)
+	if (!*name)
 		return cv_error_set(error, -EINVAL,
 				    "a node has no name; write NAME=ADDRESS/LENGTH");
-	if (length > CV_OVERLAY_PLAN_NAME_MAX)
-		return cv_error_set(
-			error, -EINVAL,
-			"node \"%.64s...\" has a name of %zu characters; at most %d are "
-			"possible",
-			name, length, CV_OVERLAY_PLAN_NAME_MAX);
 	for (p = name; *p; p++) {
 		if (strchr(edge, *p))
 			continue;

@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+enum {
+	FILE_MAX = CV_PLACE_MAX - (int)sizeof(":4294967295")
+};
+
 static const char *file_of(const struct cv_resource *resource)
 {
 	return resource->origin.file ? resource->origin.file : "-";
@@ -12,7 +16,14 @@ static const char *file_of(const struct cv_resource *resource)
 
 const char *cv_place_text(const struct cv_resource *resource, char text[CV_PLACE_MAX])
 {
-	snprintf(text, CV_PLACE_MAX, "%s:%u", file_of(resource), resource->origin.line);
+	const char *file = file_of(resource), *cut = "";
+	size_t length = strlen(file);
+
+	if (length > FILE_MAX) {
+		cut = "...";
+		file += length - (FILE_MAX - strlen(cut));
+	}
+	snprintf(text, CV_PLACE_MAX, "%s%s:%u", cut, file, resource->origin.line);
 	return text;
 }
 

@@ -6,7 +6,7 @@
 #include "model/resource.h"
 
 enum {
-	CV_PLACE_MAX = 128, /* longer ones are cut off */
+	CV_PLACE_MAX = 128, /* of longer ones the end is kept: the file's name, and the line */
 	CV_PLACE_NAME_MAX = 400,
 };
 

@@ -49,6 +49,11 @@ const char *cv_kind_name(enum cv_kind kind)
 	return kinds[kind].name;
 }
 
+const char *cv_kind_api_version(enum cv_kind kind)
+{
+	return kinds[kind].api_version;
+}
+
 const char *cv_ipip_mode_name(unsigned int mode)
 {
 	static const char *const names[] = {
@@ -58,11 +63,6 @@ const char *cv_ipip_mode_name(unsigned int mode)
 	};
 
 	return mode < sizeof(names) / sizeof(names[0]) ? names[mode] : NULL;
-}
-
-const char *cv_kind_api_version(enum cv_kind kind)
-{
-	return kinds[kind].api_version;
 }
 
 const struct cv_kind_reader *cv_kind_reader(enum cv_kind kind)

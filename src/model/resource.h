@@ -162,18 +162,18 @@ void cv_resource_put(struct cv_resource *resource);
 
 /* "IPPool", "Node", …, as manifests have it; "projectcalico.org/v3" or "culvert/v1". */
 const char *cv_kind_name(enum cv_kind kind);
+const char *cv_kind_api_version(enum cv_kind kind);
 
 /* "CrossSubnet", as manifests have it; NULL: there is no such mode. */
 const char *cv_ipip_mode_name(unsigned int mode);
-const char *cv_kind_api_version(enum cv_kind kind);
 
 /*
- * What people type: any case, plural, Calico's short forms ("ippools", "pool", "bgpnode" no;
- * "node", "nodes", "felixconfig"). 0 or -EINVAL with what was probably meant.
+ * What people type: any case, plural, short forms ("ippools", "pool", "no", "felixconfig"). 0 or
+ * -EINVAL with what was probably meant.
  */
 int cv_kind_parse(const char *word, enum cv_kind *ret_kind, struct cv_error *error);
 
-/* For qsort: by kind, then by name. */
+/* As strcmp: by kind, then by name. */
 int cv_resource_compare(const struct cv_resource *a, const struct cv_resource *b);
 
 /* A Node's label, or NULL. */

@@ -91,10 +91,22 @@ bool cv_reader_absent(const struct cv_yaml_node *node)
 	return !node || cv_yaml_resolve(node) == CV_YAML_NULL;
 }
 
-/* "spec.bgp.asNumber"; an entry of a list has no key, its path is the list's. */
-static const char *leaf(const struct cv_yaml_node *node)
+const char *cv_reader_leaf(const struct cv_yaml_node *node)
 {
 	return node->key ? node->key : "an entry";
+}
+
+size_t cv_reader_enter(struct cv_reader *reader, const char *name, const char *sign)
+{
+	size_t length = strlen(reader->path);
+
+	snprintf(reader->path + length, sizeof(reader->path) - length, "%s%s", name, sign);
+	return length;
+}
+
+void cv_reader_leave(struct cv_reader *reader, size_t entered)
+{
+	reader->path[entered] = '\0';
 }
 
 const char *cv_schema_nearest(const struct cv_schema *schema, const char *name)
@@ -125,14 +137,14 @@ int cv_reader_bool(struct cv_reader *reader, const struct cv_yaml_node *node, bo
 	    (!strcmp(node->text, "true") || !strcmp(node->text, "false")))
 		return cv_reader_fail(reader, node,
 				      "%s%s must be true or false without quotes, not \"%s\"",
-				      reader->path, leaf(node), node->text);
+				      reader->path, cv_reader_leaf(node), node->text);
 	if (value == CV_YAML_WORD)
 		return cv_reader_fail(reader, node,
 				      "%s%s must be true or false; YAML has no %s any more, write "
 				      "the one you mean",
-				      reader->path, leaf(node), node->text);
+				      reader->path, cv_reader_leaf(node), node->text);
 	return cv_reader_fail(reader, node, "%s%s must be true or false, %s", reader->path,
-			      leaf(node), cv_reader_is(node, is));
+			      cv_reader_leaf(node), cv_reader_is(node, is));
 }
 
 int cv_reader_integer(struct cv_reader *reader, const struct cv_yaml_node *node, long long min,
@@ -145,11 +157,11 @@ int cv_reader_integer(struct cv_reader *reader, const struct cv_yaml_node *node,
 	if (node->type == CV_YAML_SCALAR && !node->is_plain && *node->text &&
 	    !node->text[strspn(node->text, "0123456789")])
 		return cv_reader_fail(reader, node, "%s%s must be a number; take the quotes off %s",
-				      reader->path, leaf(node), node->text);
+				      reader->path, cv_reader_leaf(node), node->text);
 	if (value != CV_YAML_INT || cv_yaml_integer(node, &number) || number < min || number > max)
-		return cv_reader_fail(reader, node,
-				      "%s%s must be a whole number from %lld to %lld, %s",
-				      reader->path, leaf(node), min, max, cv_reader_is(node, is));
+		return cv_reader_fail(
+			reader, node, "%s%s must be a whole number from %lld to %lld, %s",
+			reader->path, cv_reader_leaf(node), min, max, cv_reader_is(node, is));
 	*ret_value = number;
 	return 0;
 }
@@ -162,11 +174,11 @@ int cv_reader_string(struct cv_reader *reader, const struct cv_yaml_node *node,
 
 	if (node->type != CV_YAML_SCALAR || value == CV_YAML_NULL)
 		return cv_reader_fail(reader, node, "%s%s must be a string, %s", reader->path,
-				      leaf(node), cv_reader_is(node, is));
+				      cv_reader_leaf(node), cv_reader_is(node, is));
 	if (value != CV_YAML_STRING)
-		return cv_reader_fail(reader, node,
-				      "%s%s must be a string, %s; put it in quotes: \"%.64s\"",
-				      reader->path, leaf(node), cv_reader_is(node, is), node->text);
+		return cv_reader_fail(
+			reader, node, "%s%s must be a string, %s; put it in quotes: \"%.64s\"",
+			reader->path, cv_reader_leaf(node), cv_reader_is(node, is), node->text);
 	*ret_text = node->text;
 	return 0;
 }
@@ -181,30 +193,30 @@ int cv_reader_name(struct cv_reader *reader, const struct cv_yaml_node *node, co
 		return rc;
 	if (!*name)
 		return cv_reader_fail(reader, node, "%s%s is empty; give a name", reader->path,
-				      leaf(node));
+				      cv_reader_leaf(node));
 	if (strlen(name) > 253)
 		return cv_reader_fail(reader, node, "%s%s has more than 253 characters",
-				      reader->path, leaf(node));
+				      reader->path, cv_reader_leaf(node));
 	bad = name + strspn(name, letters);
 	if (*bad)
 		return cv_reader_fail(reader, node,
 				      "%s%s \"%.64s\" has the character '%c'; use lower-case "
 				      "letters, digits, '-' and '.'",
-				      reader->path, leaf(node), name, *bad);
+				      reader->path, cv_reader_leaf(node), name, *bad);
 	for (const char *p = name; *p; p++) {
 		if (((p == name || p[-1] == '.') && strchr("-.", *p)) ||
 		    (strchr("-.", *p) && (!p[1] || p[1] == '.')))
 			return cv_reader_fail(reader, node,
 					      "%s%s \"%.64s\": what is between dots must begin and "
 					      "end with a letter or digit",
-					      reader->path, leaf(node), name);
+					      reader->path, cv_reader_leaf(node), name);
 	}
 	*ret_name = name;
 	return 0;
 }
 
-static int read_word(struct cv_reader *reader, const struct cv_field *field,
-		     const struct cv_yaml_node *node, int *ret_value)
+int cv_reader_word(struct cv_reader *reader, const struct cv_yaml_node *node,
+		   const struct cv_word *words, int *ret_value)
 {
 	bool is_string = node->type == CV_YAML_SCALAR && cv_yaml_resolve(node) == CV_YAML_STRING;
 	const char *text = is_string ? node->text : "-", *near = NULL;
@@ -212,7 +224,7 @@ static int read_word(struct cv_reader *reader, const struct cv_field *field,
 	struct cv_nearest nearest;
 
 	cv_nearest_init(&nearest, text);
-	for (const struct cv_word *word = field->words; word->name; word++) {
+	for (const struct cv_word *word = words; word->name; word++) {
 		if (!strcmp(word->name, text)) {
 			*ret_value = word->value;
 			return 0;
@@ -230,9 +242,9 @@ static int read_word(struct cv_reader *reader, const struct cv_field *field,
 	}
 	if (!near)
 		near = nearest.best;
-	return cv_reader_fail(reader, node, "%s%s must be %s, %s%s%s%s", reader->path, field->name,
-			      known, cv_reader_is(node, is), near ? "; did you mean " : "",
-			      near ? near : "", near ? "?" : "");
+	return cv_reader_fail(reader, node, "%s%s must be %s, %s%s%s%s", reader->path,
+			      cv_reader_leaf(node), known, cv_reader_is(node, is),
+			      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 /* ---- tables ---------------------------------------------------------------------- */
@@ -271,12 +283,10 @@ static int read_unused(struct cv_reader *reader, const struct cv_field *field,
 static int read_object(struct cv_reader *reader, const struct cv_field *field,
 		       const struct cv_yaml_node *node, void *target)
 {
-	size_t length = strlen(reader->path);
-	int rc;
+	size_t entered = cv_reader_enter(reader, field->name, ".");
+	int rc = cv_schema_read(reader, field->object, node, node, target);
 
-	snprintf(reader->path + length, sizeof(reader->path) - length, "%s.", field->name);
-	rc = cv_schema_read(reader, field->object, node, node, target);
-	reader->path[length] = '\0';
+	cv_reader_leave(reader, entered);
 	return rc;
 }
 
@@ -297,12 +307,12 @@ static int read_field(struct cv_reader *reader, const struct cv_field *field,
 	if (node->type == CV_YAML_SCALAR && node->is_plain && is_quoted_typographically(node->text))
 		return cv_reader_fail(reader, node,
 				      "%s%s is in typographic quotes; write plain ones, or none",
-				      reader->path, leaf(node));
+				      reader->path, cv_reader_leaf(node));
 	switch (field->type) {
 	case CV_FIELD_BOOL:
 		return cv_reader_bool(reader, node, (bool *)at);
 	case CV_FIELD_WORD:
-		rc = read_word(reader, field, node, &value);
+		rc = cv_reader_word(reader, node, field->words, &value);
 		if (!rc)
 			memcpy(at, &value, sizeof(value));
 		return rc;

@@ -57,6 +57,13 @@ enum {
 };
 const char *cv_reader_is(const struct cv_yaml_node *node, char buffer[CV_READER_IS_MAX]);
 
+/* What a node is called behind the path: its key, or "an entry" of a list. */
+const char *cv_reader_leaf(const struct cv_yaml_node *node);
+
+/* Go into an object ("NAME.") or a list ("NAME: ") with the path; entered: what that returned. */
+size_t cv_reader_enter(struct cv_reader *reader, const char *name, const char *sign);
+void cv_reader_leave(struct cv_reader *reader, size_t entered);
+
 /* Nothing is given: no node, or null. */
 bool cv_reader_absent(const struct cv_yaml_node *node);
 
@@ -81,6 +88,18 @@ int cv_reader_cidr(struct cv_reader *reader, const struct cv_yaml_node *node,
 /* The name of a node or another resource, as Kubernetes has them: a DNS subdomain (RFC 1123). */
 int cv_reader_name(struct cv_reader *reader, const struct cv_yaml_node *node,
 		   const char **ret_name);
+
+struct cv_word {
+	const char *name;
+	int value;
+};
+
+/*
+ * One of words, the last of which has no name; "" among them is taken, and not offered. An error
+ * says which there are, and which one was meant.
+ */
+int cv_reader_word(struct cv_reader *reader, const struct cv_yaml_node *node,
+		   const struct cv_word *words, int *ret_value);
 
 /* What an entry of a list may be; a set. IPv6 entries are left out with a warning. */
 enum cv_reader_entry {
@@ -107,11 +126,6 @@ enum cv_field_type {
 	CV_FIELD_UNUSED_SCALAR,
 	CV_FIELD_UNUSED_LIST,
 	CV_FIELD_UNUSED_OBJECT,
-};
-
-struct cv_word {
-	const char *name;
-	int value;
 };
 
 struct cv_schema;

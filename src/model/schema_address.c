@@ -13,11 +13,6 @@
 
 #include "tunnel/config.h"
 
-static const char *leaf(const struct cv_yaml_node *node)
-{
-	return node->key ? node->key : "an entry";
-}
-
 /* A prefix length of IPv6. */
 static bool is_length(const char *text)
 {
@@ -67,7 +62,7 @@ static int check_host(struct cv_reader *reader, const struct cv_yaml_node *node,
 	if (kind)
 		return cv_reader_fail(reader, node,
 				      "%s%s %.64s is %s; give the address of one host",
-				      reader->path, leaf(node), text, kind);
+				      reader->path, cv_reader_leaf(node), text, kind);
 	return 0;
 }
 
@@ -83,7 +78,7 @@ int cv_reader_address(struct cv_reader *reader, const struct cv_yaml_node *node,
 	if (cv_prefix_parse(text, &prefix) != -ENODATA)
 		return cv_reader_fail(reader, node,
 				      "%s%s \"%.64s\" is no IPv4 address; write it like 192.0.2.1",
-				      reader->path, leaf(node), text);
+				      reader->path, cv_reader_leaf(node), text);
 	rc = check_host(reader, node, text, prefix.address);
 	if (!rc)
 		*ret_address = prefix.address;
@@ -122,11 +117,11 @@ static int parse_entry(struct cv_reader *reader, const struct cv_yaml_node *node
 		return cv_reader_fail(reader, node,
 				      "%s%s %.64s has bits set behind its prefix length; the "
 				      "network is %s",
-				      reader->path, leaf(node), text,
+				      reader->path, cv_reader_leaf(node), text,
 				      cv_prefix_format(&network, meant));
 	}
-	return cv_reader_fail(reader, node, "%s%s \"%.64s\" is %s", reader->path, leaf(node), text,
-			      expected(entries));
+	return cv_reader_fail(reader, node, "%s%s \"%.64s\" is %s", reader->path,
+			      cv_reader_leaf(node), text, expected(entries));
 }
 
 int cv_reader_cidr(struct cv_reader *reader, const struct cv_yaml_node *node,
@@ -157,20 +152,20 @@ static int read_entries(struct cv_reader *reader, const struct cv_yaml_node *lis
 int cv_reader_prefixes(struct cv_reader *reader, const struct cv_yaml_node *node,
 		       unsigned int entries, struct cv_prefix **ret_prefixes, size_t *ret_count)
 {
-	size_t length = strlen(reader->path), count = 0;
+	size_t entered, count = 0;
 	struct cv_prefix *prefixes, *cut;
 	char is[CV_READER_IS_MAX];
 	int rc;
 
 	if (node->type != CV_YAML_LIST)
 		return cv_reader_fail(reader, node, "%s%s must be a list, %s", reader->path,
-				      leaf(node), cv_reader_is(node, is));
+				      cv_reader_leaf(node), cv_reader_is(node, is));
 	prefixes = calloc(node->count + 1U, sizeof(prefixes[0]));
 	if (!prefixes)
 		return cv_error_set(reader->error, -ENOMEM, "no memory");
-	snprintf(reader->path + length, sizeof(reader->path) - length, "%s: ", leaf(node));
+	entered = cv_reader_enter(reader, cv_reader_leaf(node), ": ");
 	rc = read_entries(reader, node, entries, prefixes, &count);
-	reader->path[length] = '\0';
+	cv_reader_leave(reader, entered);
 	if (rc || !count) {
 		free(prefixes);
 		prefixes = NULL;

@@ -227,31 +227,6 @@ int cv_ranges_subtract(const struct cv_ranges *a, const struct cv_ranges *b,
 	return 0;
 }
 
-int cv_ranges_intersect(const struct cv_ranges *a, const struct cv_ranges *b,
-			struct cv_ranges *ret_ranges)
-{
-	struct cv_ranges ranges;
-	size_t i = 0, j = 0;
-	int rc = reserve(a->count + b->count, &ranges);
-
-	if (rc)
-		return rc;
-	while (i < a->count && j < b->count) {
-		const struct cv_range *x = &a->items[i], *y = &b->items[j];
-		uint32_t first = x->first > y->first ? x->first : y->first;
-		uint32_t last = x->last < y->last ? x->last : y->last;
-
-		if (first <= last)
-			append(&ranges, first, last);
-		if (x->last < y->last)
-			i++;
-		else
-			j++;
-	}
-	*ret_ranges = ranges;
-	return 0;
-}
-
 bool cv_ranges_has(const struct cv_ranges *ranges, __be32 address)
 {
 	uint32_t wanted = cv_ntohl(address);
@@ -266,17 +241,6 @@ bool cv_ranges_has(const struct cv_ranges *ranges, __be32 address)
 			high = middle;
 	}
 	return low < ranges->count && ranges->items[low].first <= wanted;
-}
-
-bool cv_ranges_equal(const struct cv_ranges *a, const struct cv_ranges *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		if (a->items[i].first != b->items[i].first || a->items[i].last != b->items[i].last)
-			return false;
-	}
-	return true;
 }
 
 /* The largest prefix that begins at first and does not go beyond last. */

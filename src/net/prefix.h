@@ -65,14 +65,11 @@ void cv_ranges_fini(struct cv_ranges *ranges);
 int cv_ranges_from_prefixes(const struct cv_prefix *prefixes, size_t count,
 			    struct cv_ranges *ret_ranges);
 
-/* *ret_ranges = a − b, or a ∩ b. 0 or -ENOMEM. ret_ranges is neither a nor b. */
+/* *ret_ranges = a − b. 0 or -ENOMEM. ret_ranges is neither a nor b. */
 int cv_ranges_subtract(const struct cv_ranges *a, const struct cv_ranges *b,
 		       struct cv_ranges *ret_ranges);
-int cv_ranges_intersect(const struct cv_ranges *a, const struct cv_ranges *b,
-			struct cv_ranges *ret_ranges);
 
 bool cv_ranges_has(const struct cv_ranges *ranges, __be32 address);
-bool cv_ranges_equal(const struct cv_ranges *a, const struct cv_ranges *b);
 
 /* The fewest prefixes that make up the set, sorted; the caller frees *ret_prefixes. 0 or -ENOMEM.
  */

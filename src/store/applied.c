@@ -46,7 +46,7 @@ static int no_memory(struct cv_error *error)
 
 /* The text as it is now, of the very file that was parsed: -EAGAIN if it is another. */
 static int read_old(struct cv_applied *applied, const struct cv_directory_file *file, int fd,
-		    struct cv_error *error)
+		    const char *path, struct cv_error *error)
 {
 	struct cv_error why;
 	int rc = cv_directory_read(fd, CV_STORE_FILE, true, &applied->old_text,
@@ -55,7 +55,7 @@ static int read_old(struct cv_applied *applied, const struct cv_directory_file *
 	if (rc == -ENOENT || rc == -EINVAL)
 		rc = -EAGAIN;
 	if (rc)
-		return cv_error_set(error, rc, "%s: %s", CV_STORE_FILE, why.text);
+		return cv_error_set(error, rc, "%s: %s", path, why.text);
 	return cv_signature_equal(&applied->signature, &file->signature) ? 0 : -EAGAIN;
 }
 
@@ -195,7 +195,7 @@ int cv_applied_prepare(struct cv_applied *ret_applied, const struct cv_directory
 				    "put the file itself in its place",
 				    path);
 	if (file)
-		rc = read_old(&applied, file, fd, error);
+		rc = read_old(&applied, file, fd, path, error);
 	if (!rc) {
 		resources = calloc(old->count + changes->count + 1, sizeof(*resources));
 		rc = resources ? prepare(&applied, old, path, changes, resources, error)

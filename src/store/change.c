@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model/nearest.h"
+#include "model/place.h"
 
 void cv_store_changes_fini(struct cv_store_changes *changes)
 {
@@ -41,6 +42,7 @@ static int no_memory(struct cv_error *error)
 static int check_once(struct cv_resource *const *resources, size_t count, struct cv_error *error)
 {
 	struct cv_resource **sorted = calloc(count, sizeof(*sorted));
+	char at[CV_PLACE_MAX];
 	int rc = 0;
 
 	if (!sorted)
@@ -53,14 +55,14 @@ static int check_once(struct cv_resource *const *resources, size_t count, struct
 		if (cv_resource_compare(a, b) != 0)
 			continue;
 		/* qsort does not keep the order of what is equal. */
-		if (a->origin.line > b->origin.line) {
+		if (cv_place_is_later(a, b)) {
 			a = sorted[i];
 			b = sorted[i - 1];
 		}
 		rc = cv_error_set(error, -EEXIST,
-				  "%s:%u:%u: %s %s is there already, at %s:%u; remove one of them",
+				  "%.256s:%u:%u: %s %s is there already, at %s; remove one of them",
 				  b->origin.file, b->origin.line, b->origin.column,
-				  cv_kind_name(b->kind), b->name, a->origin.file, a->origin.line);
+				  cv_kind_name(b->kind), b->name, cv_place_text(a, at));
 	}
 	free(sorted);
 	return rc;
@@ -69,13 +71,15 @@ static int check_once(struct cv_resource *const *resources, size_t count, struct
 static int check_own(const struct cv_resource *resource, const char *own_file, const char *verb,
 		     struct cv_error *error)
 {
+	char at[CV_PLACE_MAX];
+
 	if (!strcmp(resource->origin.file, own_file))
 		return 0;
 	return cv_error_set(error, -EPERM,
-			    "%s %s is in %s:%u, which is a file of yours that Culvert does not "
+			    "%s %s is in %s, which is a file of yours that Culvert does not "
 			    "write; %s it there",
-			    cv_kind_name(resource->kind), resource->name, resource->origin.file,
-			    resource->origin.line, verb);
+			    cv_kind_name(resource->kind), resource->name,
+			    cv_place_text(resource, at), verb);
 }
 
 static int plan_one(const struct cv_snapshot *snapshot, const char *own_file,

@@ -152,11 +152,9 @@ int cv_documents_write(FILE *out, const struct cv_document *documents, size_t co
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct cv_document *document = &documents[i];
-		bool ended = document->length && document->text[document->length - 1] == '\n';
 
 		if (fwrite("---", 1, 3, out) != 3 ||
-		    fwrite(document->text, 1, document->length, out) != document->length ||
-		    (!ended && putc('\n', out) == EOF))
+		    fwrite(document->text, 1, document->length, out) != document->length)
 			return errno ? -errno : -EIO;
 	}
 	return 0;
@@ -173,6 +171,10 @@ void cv_documents_moved(const struct cv_document *documents, size_t count)
 }
 
 /* ---- warnings ------------------------------------------------------------------------ */
+
+enum {
+	FILE_SHOWN = 256 /* bytes of a file's name in a warning: "%.256s" */
+};
 
 static int by_line(const void *a, const void *b)
 {
@@ -210,17 +212,18 @@ static size_t index_lines(const struct cv_document *documents, size_t count, con
 static void warn(const struct cv_document *const *index, size_t count, const char *file,
 		 const char *warning, struct cv_messages *ret_warnings)
 {
-	size_t prefix = strlen(file);
+	/* Not compared: of the name, what is not ASCII is '?' in there. */
+	size_t prefix = strnlen(file, FILE_SHOWN);
 	const struct cv_document *const *document;
 	unsigned long line;
 	char *rest;
 
-	if (strncmp(warning, file, prefix) != 0 || warning[prefix] != ':')
+	if (strlen(warning) <= prefix || warning[prefix] != ':')
 		return;
 	line = strtoul(warning + prefix + 1, &rest, 10);
 	document = bsearch(&line, index, count, sizeof(*index), by_lines);
 	if (document)
-		cv_messages_add(ret_warnings, "%s:%lu%s", file,
+		cv_messages_add(ret_warnings, "%.*s:%lu%s", FILE_SHOWN, file,
 				line - (*document)->line + (*document)->target, rest);
 }
 

@@ -11,7 +11,7 @@
 
 #include "model/manifest.h"
 
-/* What follows a "---", up to the next. */
+/* What follows a "---", up to the next, or the end: a newline is its last. */
 struct cv_document {
 	const char *text; /* in the text that was cut */
 	size_t length;

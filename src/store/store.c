@@ -82,7 +82,6 @@ static void set_problem(struct cv_store *store, const struct cv_error *problem)
 static void set_warnings(struct cv_store *store)
 {
 	cv_messages_fini(&store->warnings);
-	store->warnings = (struct cv_messages){.count = 0};
 	for (size_t i = 0; i < store->directory.count; i++) {
 		const struct cv_messages *of = &store->directory.files[i].manifest.warnings;
 
@@ -445,12 +444,19 @@ static int attempt(struct cv_store *store, int fd, const struct request *request
 	return rc;
 }
 
-/* A locked directory, made if there is none and nothing is in force that would go with it. */
+/*
+ * A locked directory, made if there is none and nothing is in force that would go with it. -EAGAIN:
+ * it was not there, and now it is.
+ */
 static int lock(struct cv_store *store, struct cv_error *error)
 {
 	int fd = cv_replace_lock(store->path, !store->snapshot->count, error);
+	int rc;
 
-	return fd == -ENOENT ? catch_up(store, -1, error) : fd;
+	if (fd != -ENOENT)
+		return fd;
+	rc = catch_up(store, -1, error);
+	return rc ? rc : -EAGAIN;
 }
 
 static int change(struct cv_store *store, const struct request *request,
@@ -463,6 +469,8 @@ static int change(struct cv_store *store, const struct request *request,
 
 		if (!request->dry_run) {
 			fd = lock(store, error);
+			if (fd == -EAGAIN)
+				continue;
 			if (fd < 0)
 				return fd;
 		}

@@ -283,10 +283,16 @@ static const struct manifest_bad manifest_bad[] = {
 	 "7:16: spec.allowedUses must be a list, not \"Workload\""},
 	{POOL("  cidr: 10.0.0.0/8\n  allowedUses: [Pods]\n"),
 	 "7:17: spec.allowedUses: an entry must be Workload, Tunnel or LoadBalancer, not \"Pods\""},
+	{POOL("  cidr: 10.0.0.0/8\n  allowedUses: [Tunnel, workload]\n"),
+	 "7:25: spec.allowedUses: an entry must be Workload, Tunnel or LoadBalancer, not "
+	 "\"workload\"; did you mean Workload?"},
 	{POOL("  cidr: 10.0.0.0/8\n  allowedUses: [LoadBalancer, Tunnel]\n"),
 	 "7:16: spec.allowedUses: LoadBalancer does not go together with others; make two pools"},
 	{POOL("  cidr: 10.0.0.0/8\n  assignmentMode: Auto\n"),
 	 "7:19: spec.assignmentMode must be Automatic or Manual, not \"Auto\""},
+	{POOL("  cidr: 10.0.0.0/8\n  assignmentMode: manual\n"),
+	 "7:19: spec.assignmentMode must be Automatic or Manual, not \"manual\"; did you mean "
+	 "Manual?"},
 	{POOL("  cidr: 10.0.0.0/8\n  ipip: {enabled: true}\n"),
 	 "7:3: spec.ipip is of Calico's API before v3; write ipipMode: Always or CrossSubnet"},
 	{POOL("  cidr: 10.0.0.0/8\n  nat-outgoing: true\n"),
@@ -418,6 +424,9 @@ static const struct manifest_bad manifest_bad[] = {
 	 "6:23: spec.natOutgoingAddress fd00::1 is IPv6; give an IPv4 address"},
 	{FELIX("  natOutgoingExclusions: None\n"),
 	 "6:26: spec.natOutgoingExclusions must be IPPoolsOnly or IPPoolsAndHostIPs, not \"None\""},
+	{FELIX("  natOutgoingExclusions: IPPoolOnly\n"),
+	 "6:26: spec.natOutgoingExclusions must be IPPoolsOnly or IPPoolsAndHostIPs, not "
+	 "\"IPPoolOnly\"; did you mean IPPoolsOnly?"},
 	{FELIX("  externalNodesList: 10.0.0.1\n"),
 	 "6:22: spec.externalNodesList must be a list, not \"10.0.0.1\""},
 	{FELIX("  externalNodesList: [10.0.0.1/8]\n"),

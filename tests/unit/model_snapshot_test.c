@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "model/snapshot.h"
@@ -586,14 +585,6 @@ enum {
 	BLOCKS = 4 /* of each */
 };
 
-static double cpu_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 /*
  * 25,001 resources in the worst order. It takes some 40 ms; the limit is only to tell it from what
  * compares each with each, which takes many seconds.
@@ -626,10 +617,10 @@ static void test_large(void **state)
 		many[k] = many[other];
 		many[other] = swap;
 	}
-	before = cpu_ms();
+	before = cv_test_cpu_ms();
 	if (cv_snapshot_create(many, count, &snapshot, &error))
 		fail_msg("%s", error.text);
-	before = cpu_ms() - before;
+	before = cv_test_cpu_ms() - before;
 	print_message("# %zu resources: %.1f ms\n", count, before);
 	assert_true(before < 1000);
 	assert_int_equal(snapshot->warnings.count, 0);

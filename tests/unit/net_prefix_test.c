@@ -205,7 +205,7 @@ static void assert_prefixes(const struct cv_ranges *ranges, const struct bits *b
 	for (size_t i = 1; i < count; i++)
 		assert_true(cv_prefix_compare(&prefixes[i - 1], &prefixes[i]) < 0);
 	assert_int_equal(cv_ranges_from_prefixes(prefixes, count, &again), 0);
-	assert_true(cv_ranges_equal(&again, ranges));
+	assert_is(&again, bits);
 	cv_ranges_fini(&again);
 	free(prefixes);
 }
@@ -219,19 +219,12 @@ static void check_pair(void)
 	random_set(&b_bits, &b);
 	assert_is(&a, &a_bits);
 	assert_prefixes(&a, &a_bits);
-	assert_int_equal(cv_ranges_equal(&a, &b), !memcmp(&a_bits, &b_bits, sizeof(a_bits)));
 
 	for (size_t i = 0; i < SPACE; i++)
 		bits.has[i] = a_bits.has[i] && !b_bits.has[i];
 	assert_int_equal(cv_ranges_subtract(&a, &b, &result), 0);
 	assert_is(&result, &bits);
 	assert_prefixes(&result, &bits);
-	cv_ranges_fini(&result);
-
-	for (size_t i = 0; i < SPACE; i++)
-		bits.has[i] = a_bits.has[i] && b_bits.has[i];
-	assert_int_equal(cv_ranges_intersect(&a, &b, &result), 0);
-	assert_is(&result, &bits);
 	cv_ranges_fini(&result);
 	cv_ranges_fini(&a);
 	cv_ranges_fini(&b);
@@ -286,7 +279,7 @@ static void test_empty(void **state)
 
 	(void)state;
 	assert_int_equal(cv_ranges_from_prefixes(NULL, 0, &result), 0);
-	assert_true(cv_ranges_equal(&none, &result));
+	assert_int_equal(result.count, 0);
 	assert_false(cv_ranges_has(&none, address("10.0.0.1")));
 	assert_int_equal(cv_ranges_to_prefixes(&none, &prefixes, &count), 0);
 	assert_int_equal(count, 0);

@@ -34,12 +34,7 @@ static int v0, w0;
 static int setup(void **state)
 {
 	(void)state;
-	cv_netns_enter_new();
-	cv_sh("ip link add v0 type veth peer name v1 && ip link add w0 type veth peer name w1 && "
-	      "for i in v0 v1 w0 w1; do ip link set $i up; done && "
-	      "ip addr add 192.0.2.1/24 dev v0 && ip addr add 203.0.113.1/24 dev w0");
-	v0 = (int)if_nametoindex("v0");
-	w0 = (int)if_nametoindex("w0");
+	cv_netns_enter_underlays(&v0, &w0);
 	assert_int_equal(cv_nl_create(&nl), 0);
 	return 0;
 }

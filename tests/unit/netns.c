@@ -66,6 +66,16 @@ void cv_netns_enter_new(void)
 	cv_sh("ip link set lo up");
 }
 
+void cv_netns_enter_underlays(int *ret_v0, int *ret_w0)
+{
+	cv_netns_enter_new();
+	cv_sh("ip link add v0 type veth peer name v1 && ip link add w0 type veth peer name w1 && "
+	      "for i in v0 v1 w0 w1; do ip link set $i up; done && "
+	      "ip addr add 192.0.2.1/24 dev v0 && ip addr add 203.0.113.1/24 dev w0");
+	*ret_v0 = (int)if_nametoindex("v0");
+	*ret_w0 = (int)if_nametoindex("w0");
+}
+
 static int run(const char *format, va_list args)
 {
 	char command[4096];

@@ -17,6 +17,12 @@ bool cv_netns_available(void);
 /* Move into a new, empty namespace with its loopback up. The one left vanishes if unused. */
 void cv_netns_enter_new(void);
 
+/*
+ * The same, with two underlays, up: v0 (192.0.2.1/24, with v1 at its other end) and w0
+ * (203.0.113.1/24, with w1). Their interface indexes go to ret_v0 and ret_w0.
+ */
+void cv_netns_enter_underlays(int *ret_v0, int *ret_w0);
+
 /* A descriptor of the namespace we are in, for cv_netns_switch. The caller closes it. */
 int cv_netns_open_current(void);
 void cv_netns_switch(int fd);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 static char *copy(const char *text)
@@ -208,4 +209,12 @@ void cv_test_put_all(struct cv_resource **resources, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		cv_resource_put(resources[i]);
+}
+
+double cv_test_cpu_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }

@@ -38,6 +38,9 @@ void cv_test_label(struct cv_resource *resource, const char *name, const char *v
 /* Say where it stands. */
 void cv_test_place(struct cv_resource *resource, const char *file, unsigned int line);
 
+/* What this process has taken of the CPU: for tests of many. */
+double cv_test_cpu_ms(void);
+
 /* Give back all of a list. */
 void cv_test_put_all(struct cv_resource **resources, size_t count);
 

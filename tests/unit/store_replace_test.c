@@ -429,6 +429,42 @@ static void edit_at_the_same_moment_wins(void **state)
 	assert_only(world_path("conf"), "x");
 }
 
+/* ---- a directory that is swapped --------------------------------------------------------- */
+
+static const char *missing_once; /* it is not there when it is opened the next time; NULL: none */
+
+/* open(2), for all of this program. */
+int open_or_miss(const char *path, int flags, ...) __asm__("open");
+
+int open_or_miss(const char *path, int flags, ...)
+{
+	unsigned int mode;
+	va_list args;
+
+	va_start(args, flags);
+	mode = va_arg(args, unsigned int);
+	va_end(args);
+	if (missing_once && !strcmp(path, missing_once)) {
+		missing_once = NULL;
+		errno = ENOENT;
+		return -1;
+	}
+	return openat(AT_FDCWD, path, flags, mode);
+}
+
+/* Gone when it is to be locked, there again when it is looked at. */
+static void directory_that_is_back_is_written(void **state)
+{
+	(void)state;
+	world.store = world_open(world_path("conf"));
+	assert_int_equal(world_apply(manifest(1), false), 0);
+	missing_once = cv_store_directory(world.store);
+	assert_int_equal(world_apply(manifest(2), false), 0);
+	assert_null(missing_once);
+	assert_int_equal(generation_of(world.store), 2);
+	assert_int_not_equal(fcntl(0, F_GETFD), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -441,6 +477,7 @@ int main(void)
 		TEST(directory_that_may_not_be_written_is_named),
 		TEST(daemons_at_the_same_time_lose_nothing),
 		TEST(edit_at_the_same_moment_wins),
+		TEST(directory_that_is_back_is_written),
 		/* Last: it leaves the mount namespace. */
 		TEST(full_disk_changes_nothing),
 	};
