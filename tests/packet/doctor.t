@@ -246,6 +246,12 @@ def blocked():
     code, findings = doctor("b1")
     tap.ok(code == 0 and find(findings, "underlay", "something filters ICMP"),
            "only ICMP dropped on the way: no trouble", findings)
+    other = A1.spawn(["ping", "-i0.3", "192.168.100.77"], stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    _, findings = doctor("b1")
+    tap.ok(find(findings, "underlay", "no answer to 3 echo requests"),
+           "… whatever other programs' requests come to", findings)
+    net.stop(other)
     nft("delete table ip f", zones.r)
     zones.r.ip("link set to-b1 down", "route add unreachable 192.168.200.0/24")
     code, findings = doctor("b1")
@@ -280,6 +286,14 @@ def not_known():
     tap.ok(code == 1 and find(findings, "protocol-4", "this host does not deliver it"),
            "an answer that this host drops", findings)
     nft("delete table inet f")
+    # One who was not asked answers: another address of the peer's block.
+    nft("table ip f { chain out { type filter hook output priority 0\n"
+        f" oifname {DEVICE} icmp type echo-reply ip saddr set {zones.pod('b1')}\n }} }}",
+        zones.nodes["b1"])
+    code, findings = doctor("b1")
+    tap.ok(code == 1 and find(findings, "protocol-4", "not by IP protocol 4"),
+           "an answer of somebody else", findings)
+    nft("delete table ip f", zones.nodes["b1"])
 
 
 def peer_stopped():
