@@ -155,8 +155,7 @@ static void log_changes(const struct cv_store_changes *changes, const struct cv_
 		       (int)peer->pid);
 }
 
-/* ---- apply -------------------------------------------------------------------------------------
- */
+/* ---- apply ---------------------------------------------------------------------------------- */
 
 static void add_messages(struct cv_messages *to, const struct cv_messages *from)
 {
@@ -195,7 +194,7 @@ static void add_news(json_t *warnings, const json_t *next, const struct cv_messa
 			is_told |= !strcmp(json_string_value(line), now->texts[i]);
 		}
 		if (!is_told)
-			json_array_append_new(warnings, json_string(now->texts[i]));
+			json_array_append_new(warnings, cv_json_text(now->texts[i]));
 	}
 }
 
@@ -250,8 +249,7 @@ int cv_commands_apply(const struct cv_commands *commands, const struct cv_reques
 	return rc;
 }
 
-/* ---- delete -------------------------------------------------------------------------------------
- */
+/* ---- delete --------------------------------------------------------------------------------- */
 
 static int delete (const struct cv_commands *commands, const struct cv_store_name *names,
 		   size_t count, const struct cv_request *request, const struct cv_peer *peer,
@@ -322,8 +320,7 @@ int cv_commands_delete(const struct cv_commands *commands, const struct cv_reque
 	return rc;
 }
 
-/* ---- get
- * ------------------------------------------------------------------------------------------ */
+/* ---- get ------------------------------------------------------------------------------------ */
 
 static json_t *resource_to_json(const struct cv_resource *resource)
 {
@@ -374,8 +371,7 @@ int cv_commands_get(const struct cv_commands *commands, const struct cv_request 
 	return 0;
 }
 
-/* ---- diff
- * ------------------------------------------------------------------------------------------- */
+/* ---- diff ----------------------------------------------------------------------------------- */
 
 int cv_commands_diff(const struct cv_commands *commands, const struct cv_request *request,
 		     json_t **ret_result, struct cv_error *error)
