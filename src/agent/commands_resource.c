@@ -163,12 +163,17 @@ static void add_messages(struct cv_messages *to, const struct cv_messages *from)
 		cv_messages_add(to, "%s", from->texts[i]);
 }
 
-/* A warning without the place that it begins with, which moves when the file is written anew. */
+/*
+ * A warning without the place that it may begin with ("FILE:LINE: "), which moves when the file is
+ * written anew. Whatever else comes before a colon tells one warning from another.
+ */
 static const char *without_place(const char *text)
 {
-	const char *colon = strstr(text, ": ");
+	const char *end = strstr(text, ": "), *line = end;
 
-	return colon ? colon + 2 : text;
+	while (line && line > text && line[-1] >= '0' && line[-1] <= '9')
+		line--;
+	return line && line < end && line > text && line[-1] == ':' ? end + 2 : text;
 }
 
 static bool is_among(const struct cv_messages *messages, const char *text)
