@@ -203,37 +203,48 @@ static void add_news(json_t *warnings, const json_t *next, const struct cv_messa
 	}
 }
 
+/*
+ * Act on what the store has taken, and answer. before: the warnings that there were; warnings:
+ * taken over. Ends *changes.
+ */
+static json_t *act(const struct cv_commands *commands, const struct cv_peer *peer, bool dry_run,
+		   bool with_summary, const struct cv_messages *before, json_t *warnings,
+		   struct cv_store_changes *changes)
+{
+	json_t *summary = NULL, *result;
+
+	if (!dry_run) {
+		log_changes(changes, peer);
+		cv_node_reconcile(commands->node);
+		if (with_summary)
+			summary = cv_node_summary_to_json(commands->node);
+	}
+	add_news(warnings, json_object_get(summary, "next"), before,
+		 dry_run ? &changes->warnings : &cv_node_intent(commands->node)->warnings);
+	result = json_pack("{s:o, s:o}", "changes", changes_to_json(changes, false), "warnings",
+			   warnings);
+	if (summary)
+		json_object_set_new(result, "summary", summary);
+	cv_store_changes_fini(changes);
+	return result;
+}
+
 static int apply(const struct cv_commands *commands, const struct cv_manifest *manifest,
 		 bool dry_run, const struct cv_peer *peer, json_t **ret_result,
 		 struct cv_error *error)
 {
 	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
-	json_t *warnings, *summary = NULL;
 	int rc;
 
 	add_messages(&before, &cv_node_intent(commands->node)->warnings);
 	rc = cv_store_apply(cv_node_store(commands->node), manifest->resources, manifest->count,
 			    dry_run, &changes, error);
-	if (rc) {
-		cv_messages_fini(&before);
-		return rc;
-	}
-	if (!dry_run) {
-		log_changes(&changes, peer);
-		cv_node_reconcile(commands->node);
-		summary = cv_node_summary_to_json(commands->node);
-	}
-	warnings = cv_messages_to_json(&manifest->warnings);
-	add_news(warnings, json_object_get(summary, "next"), &before,
-		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	if (!rc)
+		*ret_result = act(commands, peer, dry_run, true, &before,
+				  cv_messages_to_json(&manifest->warnings), &changes);
 	cv_messages_fini(&before);
-	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
-				"warnings", warnings);
-	if (summary)
-		json_object_set_new(*ret_result, "summary", summary);
-	cv_store_changes_fini(&changes);
-	return 0;
+	return rc;
 }
 
 int cv_commands_apply(const struct cv_commands *commands, const struct cv_request *request,
@@ -263,27 +274,14 @@ static int delete (const struct cv_commands *commands, const struct cv_store_nam
 	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
 	bool dry_run = request->resources.dry_run;
-	json_t *warnings;
 	int rc;
 
 	add_messages(&before, &cv_node_intent(commands->node)->warnings);
 	rc = cv_store_delete(cv_node_store(commands->node), names, count, dry_run, &changes, error);
-	if (rc) {
-		cv_messages_fini(&before);
-		return rc;
-	}
-	if (!dry_run) {
-		log_changes(&changes, peer);
-		cv_node_reconcile(commands->node);
-	}
-	warnings = json_array();
-	add_news(warnings, NULL, &before,
-		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	if (!rc)
+		*ret_result = act(commands, peer, dry_run, false, &before, json_array(), &changes);
 	cv_messages_fini(&before);
-	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
-				"warnings", warnings);
-	cv_store_changes_fini(&changes);
-	return 0;
+	return rc;
 }
 
 static int delete_files(const struct cv_commands *commands, const struct cv_request *request,
