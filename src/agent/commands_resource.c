@@ -155,8 +155,7 @@ static void log_changes(const struct cv_store_changes *changes, const struct cv_
 		       (int)peer->pid);
 }
 
-/* ---- apply -------------------------------------------------------------------------------------
- */
+/* ---- apply ---------------------------------------------------------------------------------- */
 
 static void add_messages(struct cv_messages *to, const struct cv_messages *from)
 {
@@ -164,12 +163,17 @@ static void add_messages(struct cv_messages *to, const struct cv_messages *from)
 		cv_messages_add(to, "%s", from->texts[i]);
 }
 
-/* A warning without the place that it begins with, which moves when the file is written anew. */
+/*
+ * A warning without the place that it may begin with ("FILE:LINE: "), which moves when the file is
+ * written anew. Whatever else comes before a colon tells one warning from another.
+ */
 static const char *without_place(const char *text)
 {
-	const char *colon = strstr(text, ": ");
+	const char *end = strstr(text, ": "), *line = end;
 
-	return colon ? colon + 2 : text;
+	while (line && line > text && line[-1] >= '0' && line[-1] <= '9')
+		line--;
+	return line && line < end && line > text && line[-1] == ':' ? end + 2 : text;
 }
 
 static bool is_among(const struct cv_messages *messages, const char *text)
@@ -195,8 +199,34 @@ static void add_news(json_t *warnings, const json_t *next, const struct cv_messa
 			is_told |= !strcmp(json_string_value(line), now->texts[i]);
 		}
 		if (!is_told)
-			json_array_append_new(warnings, json_string(now->texts[i]));
+			json_array_append_new(warnings, cv_json_text(now->texts[i]));
 	}
+}
+
+/*
+ * Act on what the store has taken, and answer. before: the warnings that there were; warnings:
+ * taken over. Ends *changes.
+ */
+static json_t *act(const struct cv_commands *commands, const struct cv_peer *peer, bool dry_run,
+		   bool with_summary, const struct cv_messages *before, json_t *warnings,
+		   struct cv_store_changes *changes)
+{
+	json_t *summary = NULL, *result;
+
+	if (!dry_run) {
+		log_changes(changes, peer);
+		cv_node_reconcile(commands->node);
+		if (with_summary)
+			summary = cv_node_summary_to_json(commands->node);
+	}
+	add_news(warnings, json_object_get(summary, "next"), before,
+		 dry_run ? &changes->warnings : &cv_node_intent(commands->node)->warnings);
+	result = json_pack("{s:o, s:o}", "changes", changes_to_json(changes, false), "warnings",
+			   warnings);
+	if (summary)
+		json_object_set_new(result, "summary", summary);
+	cv_store_changes_fini(changes);
+	return result;
 }
 
 static int apply(const struct cv_commands *commands, const struct cv_manifest *manifest,
@@ -205,31 +235,16 @@ static int apply(const struct cv_commands *commands, const struct cv_manifest *m
 {
 	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
-	json_t *warnings, *summary = NULL;
 	int rc;
 
 	add_messages(&before, &cv_node_intent(commands->node)->warnings);
 	rc = cv_store_apply(cv_node_store(commands->node), manifest->resources, manifest->count,
 			    dry_run, &changes, error);
-	if (rc) {
-		cv_messages_fini(&before);
-		return rc;
-	}
-	if (!dry_run) {
-		log_changes(&changes, peer);
-		cv_node_reconcile(commands->node);
-		summary = cv_node_summary_to_json(commands->node);
-	}
-	warnings = cv_messages_to_json(&manifest->warnings);
-	add_news(warnings, json_object_get(summary, "next"), &before,
-		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	if (!rc)
+		*ret_result = act(commands, peer, dry_run, true, &before,
+				  cv_messages_to_json(&manifest->warnings), &changes);
 	cv_messages_fini(&before);
-	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
-				"warnings", warnings);
-	if (summary)
-		json_object_set_new(*ret_result, "summary", summary);
-	cv_store_changes_fini(&changes);
-	return 0;
+	return rc;
 }
 
 int cv_commands_apply(const struct cv_commands *commands, const struct cv_request *request,
@@ -250,8 +265,7 @@ int cv_commands_apply(const struct cv_commands *commands, const struct cv_reques
 	return rc;
 }
 
-/* ---- delete -------------------------------------------------------------------------------------
- */
+/* ---- delete --------------------------------------------------------------------------------- */
 
 static int delete (const struct cv_commands *commands, const struct cv_store_name *names,
 		   size_t count, const struct cv_request *request, const struct cv_peer *peer,
@@ -260,27 +274,14 @@ static int delete (const struct cv_commands *commands, const struct cv_store_nam
 	struct cv_messages before = {.count = 0};
 	struct cv_store_changes changes;
 	bool dry_run = request->resources.dry_run;
-	json_t *warnings;
 	int rc;
 
 	add_messages(&before, &cv_node_intent(commands->node)->warnings);
 	rc = cv_store_delete(cv_node_store(commands->node), names, count, dry_run, &changes, error);
-	if (rc) {
-		cv_messages_fini(&before);
-		return rc;
-	}
-	if (!dry_run) {
-		log_changes(&changes, peer);
-		cv_node_reconcile(commands->node);
-	}
-	warnings = json_array();
-	add_news(warnings, NULL, &before,
-		 dry_run ? &changes.warnings : &cv_node_intent(commands->node)->warnings);
+	if (!rc)
+		*ret_result = act(commands, peer, dry_run, false, &before, json_array(), &changes);
 	cv_messages_fini(&before);
-	*ret_result = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes, false),
-				"warnings", warnings);
-	cv_store_changes_fini(&changes);
-	return 0;
+	return rc;
 }
 
 static int delete_files(const struct cv_commands *commands, const struct cv_request *request,
@@ -322,8 +323,7 @@ int cv_commands_delete(const struct cv_commands *commands, const struct cv_reque
 	return rc;
 }
 
-/* ---- get
- * ------------------------------------------------------------------------------------------ */
+/* ---- get ------------------------------------------------------------------------------------ */
 
 static json_t *resource_to_json(const struct cv_resource *resource)
 {
@@ -374,8 +374,7 @@ int cv_commands_get(const struct cv_commands *commands, const struct cv_request 
 	return 0;
 }
 
-/* ---- diff
- * ------------------------------------------------------------------------------------------- */
+/* ---- diff ----------------------------------------------------------------------------------- */
 
 int cv_commands_diff(const struct cv_commands *commands, const struct cv_request *request,
 		     json_t **ret_result, struct cv_error *error)

@@ -52,35 +52,36 @@ void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *nod
 /* The intent has it of those nodes alone for which on link or not makes a difference. */
 int cv_doctor_peer_oif(const struct cv_doctor_input *input, size_t i)
 {
-	return input->peer_oifs ? input->peer_oifs[i] : input->intent->peers[i].oif;
+	return input->ways ? input->ways[i].oif : input->intent->peers[i].oif;
 }
 
 /* Ask for each peer once: some microseconds each, thousands of them. The caller frees. */
-static int *ask_for_oifs(const struct cv_doctor_input *input)
+static struct cv_doctor_way *ask_for_ways(const struct cv_doctor_input *input)
 {
 	const struct cv_intent *intent = input->intent;
-	int *oifs = input->nl ? calloc(intent->peer_count + 1, sizeof(*oifs)) : NULL;
+	struct cv_doctor_way *ways =
+		input->nl ? calloc(intent->peer_count + 1, sizeof(*ways)) : NULL;
 
-	for (size_t i = 0; oifs && i < intent->peer_count; i++) {
+	for (size_t i = 0; ways && i < intent->peer_count; i++) {
 		const struct cv_route_flow flow = {.destination = intent->peers[i].address};
 		struct cv_route route;
 
 		if (!cv_route_get(input->nl, &flow, &route))
-			oifs[i] = route.oif;
+			ways[i] = (struct cv_doctor_way){.oif = route.oif, .mtu = route.mtu};
 	}
-	return oifs;
+	return ways;
 }
 
 json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 {
 	struct cv_doctor_input all = *input;
 	struct cv_findings findings;
-	int *oifs;
+	struct cv_doctor_way *ways;
 
 	if (cv_findings_init(&findings))
 		return NULL;
-	oifs = ask_for_oifs(input);
-	all.peer_oifs = oifs;
+	ways = ask_for_ways(input);
+	all.ways = ways;
 	/* Others' rules may be many, and nothing else is done meanwhile. */
 	if (input->intent->snapshot->count)
 		all.ruleset_error = cv_nft_list("list ruleset", &all.ruleset);
@@ -88,7 +89,7 @@ json_t *cv_doctor_examine(const struct cv_doctor_input *input)
 		findings.check = checks[i].name;
 		checks[i].check(&all, &findings);
 	}
-	free(oifs);
+	free(ways);
 	json_decref(all.ruleset);
 	return findings.list;
 }

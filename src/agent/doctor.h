@@ -12,6 +12,12 @@
 #include "fastpath/fastpath.h"
 #include "tunnel/set.h"
 
+/* How the kernel sends to a peer. */
+struct cv_doctor_way {
+	int oif;      /* 0: it has no route */
+	uint32_t mtu; /* the route's, in bytes */
+};
+
 /* What is looked at; all the caller's. Pointers that may be NULL make their checks say less. */
 struct cv_doctor_input {
 	struct cv_nl *nl;	       /* or NULL */
@@ -27,9 +33,9 @@ struct cv_doctor_input {
 	const char *pool_device; /* its name */
 	int pool_ifindex;	 /* 0: there is none */
 	/* What cv_doctor_examine asks for itself, once for all checks. */
-	const int *peer_oifs;
-	json_t *ruleset;   /* of nftables, as listed; NULL: it cannot be … */
-	int ruleset_error; /* … and why: -errno; 0: nobody asked */
+	const struct cv_doctor_way *ways; /* to the intent's peers; NULL: nobody asked */
+	json_t *ruleset;		  /* of nftables, as listed; NULL: it cannot be … */
+	int ruleset_error;		  /* … and why: -errno; 0: nobody asked */
 };
 
 /* The device that the kernel sends by to peer i of the intent; 0: it has no route. */

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "net/route.h"
 #include "tunnel/kernel.h"
 #include "wire/ipv4.h"
 
@@ -107,18 +106,15 @@ static void check_paths(const struct cv_doctor_input *input, uint32_t mtu,
 	char address[CV_ADDRESS_TEXT_MAX], remedy[CV_REMEDY_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; input->nl && i < input->intent->peer_count; i++) {
+	for (size_t i = 0; input->ways && i < input->intent->peer_count; i++) {
 		const struct cv_peer_intent *peer = &input->intent->peers[i];
-		const struct cv_route_flow flow = {.destination = peer->address};
-		struct cv_route route;
+		const struct cv_doctor_way *way = &input->ways[i];
 
-		if (!peer->tunnelled || cv_route_get(input->nl, &flow, &route))
-			continue;
-		if (route.mtu >= mtu + CV_IPV4_HEADER_MIN)
+		if (!peer->tunnelled || !way->oif || way->mtu >= mtu + CV_IPV4_HEADER_MIN)
 			continue;
 		count++;
-		if (route.mtu - CV_IPV4_HEADER_MIN < least_mtu) {
-			least_mtu = route.mtu - CV_IPV4_HEADER_MIN;
+		if (way->mtu - CV_IPV4_HEADER_MIN < least_mtu) {
+			least_mtu = way->mtu - CV_IPV4_HEADER_MIN;
 			least = peer;
 		}
 	}

@@ -349,7 +349,7 @@ static bool judge_forward_chain(struct bench *bench, const json_t *chain, const 
 		.oif = is_out ? pair->far_device : pair->near_device,
 		.ct_state = "new",
 	};
-	const char *device = pair->far_device ? pair->far_device : "?";
+	const char *device = pair->far_device ? pair->far_device : "DEVICE";
 	char remedy[CV_REMEDY_MAX], name[CV_RULESET_NAME_MAX + 64];
 	struct cv_ruleset_culprit culprit;
 	enum cv_ruleset_fate fate =

@@ -245,9 +245,9 @@ void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_f
 	if (read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh2", &threshold_2) ||
 	    read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3", &threshold_3)) {
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%ld nodes are on link; the neighbour table's limits are not to be "
+			       "%ld node%s on link; the neighbour table's limits are not to be "
 			       "seen from this network namespace",
-			       on_link);
+			       on_link, on_link == 1 ? " is" : "s are");
 		return;
 	}
 	cv_remedy(remedy,
@@ -266,8 +266,8 @@ void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_f
 			       on_link, threshold_2);
 	else
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
-			       "%ld nodes are on link; the neighbour table holds %ld", on_link,
-			       threshold_3);
+			       "%ld node%s on link; the neighbour table holds %ld", on_link,
+			       on_link == 1 ? " is" : "s are", threshold_3);
 }
 
 static long count_descriptors(void)

@@ -151,9 +151,9 @@ void cv_doctor_check_self(const struct cv_doctor_input *input, struct cv_finding
 			       "culvertd --address-detection interface=NAME, or give the Node a "
 			       "bgp.ipv4Address",
 			       "this node, %s, has no address: %s", self->name, self->problem);
-	if (!cv_intent_has_path(input->intent, CV_PATH_LOCAL))
+	if (intent->no_block)
 		cv_finding_add(findings, CV_FINDING_WARNING,
-			       "add the BlockAffinity below to a manifest, and apply it",
+			       "add a BlockAffinity, as the warning below says",
 			       "no prefix is this node's: pods and machines here have no addresses "
 			       "of a pool");
 	/* Among these are the snapshot's, the block to add, and a pool device without address. */

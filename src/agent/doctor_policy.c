@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/nft.h"
-
 /* Chains of policies, and whose they are. */
 static const struct enforcer {
 	const char *mark, *name;
@@ -79,7 +77,6 @@ void cv_doctor_check_policies(const struct cv_doctor_input *input, struct cv_fin
 {
 	FILE *file = fopen("/proc/net/ip_tables_names", "re");
 	char names[128] = "";
-	json_t *listed;
 
 	if (file) {
 		size_t length = fread(names, 1, sizeof(names) - 1, file);
@@ -91,8 +88,6 @@ void cv_doctor_check_policies(const struct cv_doctor_input *input, struct cv_fin
 		return;
 	cv_doctor_judge_legacy(names, findings);
 	/* That it cannot be listed, the check of the firewall says. */
-	if (!cv_nft_list("list ruleset", &listed)) {
-		cv_doctor_judge_policies(listed, findings);
-		json_decref(listed);
-	}
+	if (input->ruleset)
+		cv_doctor_judge_policies(input->ruleset, findings);
 }

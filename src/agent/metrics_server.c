@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP by libevent's evhttp. GET and HEAD of /metrics; everything else is 404 or 501. A request has
- * no body and bounded headers, and a connection that is silent is cut.
+ * no body and bounded headers, a connection that is silent is cut, and so is the oldest when there
+ * are too many: whoever only holds connections keeps nobody out, nor uses up our descriptors.
+ *
+ * libevent 2.1 has no limit of its own and tells nothing of a connection before its request is
+ * complete. Of each it asks for a bufferevent, which has the descriptor a moment later.
  */
 #include "agent/metrics_server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdbool.h>
@@ -15,9 +20,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+/* libevent closes it when it likes: the descriptor is the connection's while the cookie is. */
+struct connection {
+	int fd;
+	uint64_t cookie; /* the kernel's number of a socket, used once; 0: none */
+};
 
 struct cv_metrics_server {
 	struct evhttp *http;
+	struct bufferevent *newest; /* not among connections yet, held; or NULL */
+	struct event *has_newest;
+	struct connection connections[CV_METRICS_CONNECTIONS_MAX]; /* the oldest first */
 	char *(*text)(void *context);
 	void *context;
 };
@@ -110,6 +125,69 @@ int cv_metrics_server_check(const char *address, struct cv_error *error)
 	return parse(address, &endpoint, error);
 }
 
+/* ---- connections ---------------------------------------------------------------------------- */
+
+/* 0: no socket. */
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t length = sizeof(cookie);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) < 0)
+		return 0;
+	return cookie;
+}
+
+static bool is_open(const struct connection *connection)
+{
+	return connection->cookie && cookie_of(connection->fd) == connection->cookie;
+}
+
+/* Put the newest behind the others, in the place of one that has ended, or of the oldest. */
+static void settle_newest(struct cv_metrics_server *server)
+{
+	struct connection *connections = server->connections;
+	unsigned int place = 0;
+	int fd;
+
+	if (!server->newest)
+		return;
+	fd = bufferevent_getfd(server->newest);
+	while (place < CV_METRICS_CONNECTIONS_MAX && is_open(&connections[place]))
+		place++;
+	if (place == CV_METRICS_CONNECTIONS_MAX) {
+		place = 0;
+		(void)shutdown(connections[place].fd, SHUT_RDWR); /* libevent closes it */
+	}
+	memmove(&connections[place], &connections[place + 1],
+		(CV_METRICS_CONNECTIONS_MAX - 1 - place) * sizeof(*connections));
+	connections[CV_METRICS_CONNECTIONS_MAX - 1] =
+		(struct connection){.fd = fd, .cookie = cookie_of(fd)};
+	bufferevent_decref(server->newest);
+	server->newest = NULL;
+}
+
+static void on_newest(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	settle_newest(data);
+}
+
+/* libevent has accepted a connection. */
+static struct bufferevent *on_accepted(struct event_base *base, void *data)
+{
+	struct cv_metrics_server *server = data;
+
+	settle_newest(server);
+	server->newest = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (server->newest) {
+		bufferevent_incref(server->newest);
+		event_active(server->has_newest, EV_TIMEOUT, 0);
+	}
+	return server->newest;
+}
+
 /* ---- requests ------------------------------------------------------------------------------- */
 
 static void free_text(const void *data, size_t length, void *text)
@@ -176,9 +254,11 @@ int cv_metrics_server_create(struct event_base *base, const char *address,
 	if (rc)
 		return rc;
 	server = calloc(1, sizeof(*server));
-	if (server)
+	if (server) {
 		server->http = evhttp_new(base);
-	if (!server || !server->http) {
+		server->has_newest = evtimer_new(base, on_newest, server);
+	}
+	if (!server || !server->http || !server->has_newest) {
 		cv_metrics_server_destroy(server);
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	}
@@ -189,6 +269,7 @@ int cv_metrics_server_create(struct event_base *base, const char *address,
 	evhttp_set_max_body_size(server->http, 0);
 	evhttp_set_timeout(server->http, CV_METRICS_TIMEOUT_S);
 	evhttp_set_gencb(server->http, on_other, server);
+	evhttp_set_bevcb(server->http, on_accepted, server);
 	errno = 0;
 	if (evhttp_set_cb(server->http, "/metrics", on_metrics, server) ||
 	    !evhttp_bind_socket_with_handle(server->http, endpoint.host, endpoint.port)) {
@@ -206,7 +287,10 @@ void cv_metrics_server_destroy(struct cv_metrics_server *server)
 {
 	if (!server)
 		return;
+	settle_newest(server);
 	if (server->http)
 		evhttp_free(server->http);
+	if (server->has_newest)
+		event_free(server->has_newest);
 	free(server);
 }

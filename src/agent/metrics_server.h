@@ -14,6 +14,7 @@ struct cv_metrics_server;
 enum {
 	CV_METRICS_TIMEOUT_S = 5,      /* of a connection: to ask, and to take the answer */
 	CV_METRICS_HEADERS_MAX = 8192, /* bytes */
+	CV_METRICS_CONNECTIONS_MAX = 8 /* at a time; one more, and the oldest is cut */
 };
 
 /*

@@ -153,14 +153,11 @@ static json_t *warnings_to_json(const struct cv_node_agent *node)
 	const struct cv_node_report *report = cv_node_report(node);
 	json_t *array = cv_messages_to_json(&intent->warnings);
 
-	/* With a pool device, it is told there. */
-	if (report->device_problem[0] && !intent->has_device)
-		json_array_append_new(array, cv_json_text(report->device_problem));
 	for (size_t i = 0; i < files->count; i++)
 		json_array_append_new(array, cv_json_text(files->texts[i]));
-	/* Else it is the pool device's problem; a Tunnel may have one without. */
-	if (!cv_node_intent(node)->has_device && cv_node_report(node)->device_problem[0])
-		json_array_append_new(array, cv_json_text(cv_node_report(node)->device_problem));
+	/* With a pool device, it is told there; a Tunnel may have one without. */
+	if (report->device_problem[0] && !intent->has_device)
+		json_array_append_new(array, cv_json_text(report->device_problem));
 	return array;
 }
 

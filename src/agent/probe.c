@@ -127,6 +127,12 @@ static void note_sent(struct cv_probe_result *result, int rc)
 		note_error(result, rc);
 }
 
+/* Whom the inner question goes to. */
+static __be32 asked_inside(const struct cv_probe_target *target)
+{
+	return target->inner_peer ? target->inner_peer : target->peer;
+}
+
 static int send_by_hand(const struct cv_probe *probe, const struct echo *echo)
 {
 	const struct cv_probe_target *target = &probe->target;
@@ -137,7 +143,7 @@ static int send_by_hand(const struct cv_probe *probe, const struct echo *echo)
 	struct cv_ipv4 ip = {
 		.total_length = sizeof(packet.inner) + sizeof(packet.echo),
 		.source = target->inner_source,
-		.destination = target->inner_peer ? target->inner_peer : target->peer,
+		.destination = asked_inside(target),
 		.ttl = TTL,
 		.protocol = PROTOCOL_ICMP,
 	};
@@ -200,16 +206,19 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
 
 /* ---- receiving --------------------------------------------------------------------------- */
 
-/* An echo reply of this id: its round trip, by its sequence number. */
+/* A packet from its IP header on: is it an echo reply of this id from the one who was asked? Then
+ * its round trip, by its sequence number. */
 static bool note_echo(const struct cv_probe *probe, struct cv_probe_result *result,
-		      const uint8_t *icmp, uint32_t length, uint16_t id)
+		      const uint8_t *packet, uint32_t length, __be32 asked, uint16_t id)
 {
+	struct cv_ipv4 ip;
 	struct echo echo;
 	uint16_t sequence;
 
-	if (length < offsetof(struct echo, data))
+	if (cv_ipv4_parse(packet, length, &ip) || ip.source != asked ||
+	    ip.payload_length < offsetof(struct echo, data))
 		return false;
-	memcpy(&echo, icmp, offsetof(struct echo, data));
+	memcpy(&echo, packet + ip.header_length, offsetof(struct echo, data));
 	sequence = cv_ntohs(echo.sequence);
 	if (echo.type != ICMP_ECHO_REPLY || cv_ntohs(echo.id) != id || !sequence ||
 	    sequence > probe->tries)
@@ -225,28 +234,20 @@ static void take(struct cv_probe *probe, enum socket_kind kind, const uint8_t *p
 		 uint32_t length)
 {
 	struct cv_probe_report *report = &probe->report;
-	struct cv_ipv4 outer, inner;
+	__be32 peer = probe->target.peer, inner_peer = asked_inside(&probe->target);
+	uint16_t inner_id = (uint16_t)(probe->id + 1);
+	struct cv_ipv4 outer;
 
-	if (cv_ipv4_parse(packet, length, &outer))
-		return;
-	if (kind == SOCKET_ECHO && outer.source == probe->target.peer) {
-		note_echo(probe, &report->underlay, packet + outer.header_length,
-			  outer.payload_length, probe->id);
-		return;
-	}
-	if (kind == SOCKET_INNER) {
+	if (kind == SOCKET_ECHO)
+		note_echo(probe, &report->underlay, packet, length, peer, probe->id);
+	else if (kind == SOCKET_INNER)
 		report->was_delivered |=
-			note_echo(probe, &report->inner, packet + outer.header_length,
-				  outer.payload_length, (uint16_t)(probe->id + 1));
-		return;
-	}
-	if (kind != SOCKET_OUTER || outer.source != probe->target.peer)
-		return;
-	packet += outer.header_length;
-	if (!cv_ipv4_parse(packet, outer.payload_length, &inner))
+			note_echo(probe, &report->inner, packet, length, inner_peer, inner_id);
+	else if (kind == SOCKET_OUTER && !cv_ipv4_parse(packet, length, &outer) &&
+		 outer.source == peer)
 		report->came_by_protocol_4 |=
-			note_echo(probe, &report->inner, packet + inner.header_length,
-				  inner.payload_length, (uint16_t)(probe->id + 1));
+			note_echo(probe, &report->inner, packet + outer.header_length,
+				  outer.payload_length, inner_peer, inner_id);
 }
 
 static void note_icmp(struct cv_probe_result *result, const struct cv_raw_error *error)
@@ -268,6 +269,18 @@ static bool is_about_peer(const struct cv_probe *probe, const struct cv_raw_erro
 	       quoted.destination == probe->target.peer && quoted.source == probe->target.self;
 }
 
+/* A raw socket's queue has the errors about everybody's echo requests; its quotes begin with
+ * them. */
+static bool is_about_ours(const struct cv_raw_error *error, uint16_t id)
+{
+	struct echo echo;
+
+	if (error->quoted < offsetof(struct echo, data))
+		return false;
+	memcpy(&echo, error->quote, offsetof(struct echo, data));
+	return echo.type == ICMP_ECHO_REQUEST && cv_ntohs(echo.id) == id;
+}
+
 static void read_errors(struct cv_probe *probe, enum socket_kind kind)
 {
 	struct cv_raw_error error;
@@ -279,22 +292,28 @@ static void read_errors(struct cv_probe *probe, enum socket_kind kind)
 			return;
 		if (rc)
 			continue;
-		if (kind == SOCKET_ECHO)
+		if (kind == SOCKET_ECHO && is_about_ours(&error, probe->id))
 			note_icmp(&probe->report.underlay, &error);
 		else if (kind == SOCKET_GUARD && is_about_peer(probe, &error))
 			note_icmp(&probe->report.inner, &error);
 		/* The engine relays what the guard is told, in RFC 2003's coarser words. */
-		else if (kind == SOCKET_INNER && probe->report.inner.answer != CV_PROBE_ICMP)
+		else if (kind == SOCKET_INNER && probe->report.inner.answer != CV_PROBE_ICMP &&
+			 is_about_ours(&error, (uint16_t)(probe->id + 1)))
 			note_icmp(&probe->report.inner, &error);
 	}
 }
 
-static void on_readable(struct cv_probe *probe, enum socket_kind kind)
+static void on_readable(evutil_socket_t fd, short what, void *data)
 {
+	struct cv_probe *probe = data;
+	enum socket_kind kind = SOCKET_ECHO;
 	uint8_t packet[512];
 
+	(void)what;
+	while (probe->sockets[kind] != fd)
+		kind++;
 	for (unsigned int i = 0; i < READS_MAX && kind != SOCKET_GUARD; i++) {
-		ssize_t length = recv(probe->sockets[kind], packet, sizeof(packet), MSG_DONTWAIT);
+		ssize_t length = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
 
 		if (length < 0)
 			break;
@@ -304,34 +323,6 @@ static void on_readable(struct cv_probe *probe, enum socket_kind kind)
 		read_errors(probe, kind);
 	if (is_over(probe))
 		end(probe);
-}
-
-static void on_echo(evutil_socket_t fd, short what, void *data)
-{
-	(void)fd;
-	(void)what;
-	on_readable(data, SOCKET_ECHO);
-}
-
-static void on_inner(evutil_socket_t fd, short what, void *data)
-{
-	(void)fd;
-	(void)what;
-	on_readable(data, SOCKET_INNER);
-}
-
-static void on_outer(evutil_socket_t fd, short what, void *data)
-{
-	(void)fd;
-	(void)what;
-	on_readable(data, SOCKET_OUTER);
-}
-
-static void on_guard(evutil_socket_t fd, short what, void *data)
-{
-	(void)fd;
-	(void)what;
-	on_readable(data, SOCKET_GUARD);
 }
 
 /* ---- sockets ------------------------------------------------------------------------------ */
@@ -440,19 +431,13 @@ static int open_sockets(struct cv_probe *probe)
 
 static int add_events(struct cv_probe *probe, struct event_base *base)
 {
-	static const event_callback_fn callbacks[] = {
-		[SOCKET_ECHO] = on_echo,
-		[SOCKET_INNER] = on_inner,
-		[SOCKET_OUTER] = on_outer,
-		[SOCKET_GUARD] = on_guard,
-	};
 	static const struct timeval at_once = {.tv_sec = 0};
 
 	for (unsigned int i = 0; i < SOCKET_MAX; i++) {
 		if (probe->sockets[i] < 0)
 			continue;
 		probe->readable[i] = event_new(base, probe->sockets[i], EV_READ | EV_PERSIST,
-					       callbacks[i], probe);
+					       on_readable, probe);
 		if (!probe->readable[i] || event_add(probe->readable[i], NULL))
 			return -ENOMEM;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The overlay space: the addresses that are the overlay's own, pools − holes. NAT, the guard
- * routes, the authorisation, later BGP's import filter and address management all ask here.
+ * routes and warnings ask here; who may send is told by claims, not by this.
  *
  * Holes are what lies inside of a pool and is not the overlay's:
  * - every Node's address, every externalNodesList entry (of all FelixConfigurations, so that all

@@ -30,10 +30,11 @@
 	  "outer CE on an inner packet without ECN (RFC 6040, 4.2)")                             \
 	/* nothing from strangers */                                                             \
 	X(NO_TUNNEL, "no-tunnel", "no tunnel has these outer addresses")                         \
-	X(NOT_A_PEER, "not-a-peer", "the outer source is no next hop of a route through the device") \
+	X(NOT_A_PEER, "not-a-peer",                                                              \
+	  "the outer source is no next hop of a route through the device, nor (pools) a node")   \
 	X(SOURCE_NOT_ROUTED_BACK, "source-not-routed-back",                                      \
 	  "the outer source is not among the next hops back to the inner source through this "   \
-	  "tunnel")                                                                              \
+	  "tunnel, nor (pools) the node that owns it")                                           \
 	X(SOURCE_ROUTE_REFUSES, "source-route-refuses",                                          \
 	  "the route back to the inner source is local, blackhole, unreachable or missing")      \
 	X(SOURCE_OWN, "inner-source-own", "the inner source is an address of this host")         \

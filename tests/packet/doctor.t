@@ -180,8 +180,9 @@ def resources():
 def what_was_forgotten():
     """A pods' bridge that nobody has declared, a setting that was meant for Felix, and policies."""
     a1 = zones.nodes["a1"]
-    a1.ip("link add br9 type bridge", "link set br9 up", "addr add 10.244.200.1/26 dev br9")
-    net.wait_for(lambda: "br9" in zones.cli("a1", "status").stdout, 3)
+    for name, address in (("br8", "10.244.201.1/26"), ("br9", "10.244.200.1/26")):
+        a1.ip(f"link add {name} type bridge", f"link set {name} up", f"addr add {address} dev {name}")
+    net.wait_for(lambda: all(f"br{i}" in zones.cli("a1", "status").stdout for i in (8, 9)), 3)
     _, findings = doctor()
     tap.ok(find(findings, "node", "10.244.200.0/26 of br9 is inside IPPool default-ipv4-ippool, but no "
                 "BlockAffinity or Workload declares it"), "an undeclared bridge", findings)
@@ -189,8 +190,10 @@ def what_was_forgotten():
             " spec: {reservedCIDRs: [10.244.200.0/26]}}\n")
     zones.cli("a1", "apply", "-f", "-", text=text)
     tap.ok("of br9 is inside" not in zones.cli("a1", "status").stdout, "who reserves it is not warned")
-    zones.cli("a1", "delete", "ipreservation", "x")
-    a1.ip("link del br9")
+    done = zones.cli("a1", "delete", "ipreservation", "x")
+    tap.ok("of br9 is inside" in done.stderr and "br8" not in done.stderr,
+           "… but when that goes, though another is warned of all the time", done.stderr)
+    a1.ip("link del br8", "link del br9")
     done = zones.cli("a1", "apply", "-f", "-", text="{apiVersion: projectcalico.org/v3, kind: "
                      "FelixConfiguration, metadata: {name: node.a1}, spec: {ipipEnabled: false}}\n")
     tap.ok("ipipEnabled: false, so nothing is tunnelled" in done.stdout, "apply says it", done.stdout)
@@ -246,6 +249,12 @@ def blocked():
     code, findings = doctor("b1")
     tap.ok(code == 0 and find(findings, "underlay", "something filters ICMP"),
            "only ICMP dropped on the way: no trouble", findings)
+    other = A1.spawn(["ping", "-i0.3", "192.168.100.77"], stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    _, findings = doctor("b1")
+    tap.ok(find(findings, "underlay", "no answer to 3 echo requests"),
+           "… whatever other programs' requests come to", findings)
+    net.stop(other)
     nft("delete table ip f", zones.r)
     zones.r.ip("link set to-b1 down", "route add unreachable 192.168.200.0/24")
     code, findings = doctor("b1")
@@ -280,6 +289,14 @@ def not_known():
     tap.ok(code == 1 and find(findings, "protocol-4", "this host does not deliver it"),
            "an answer that this host drops", findings)
     nft("delete table inet f")
+    # One who was not asked answers: another address of the peer's block.
+    nft("table ip f { chain out { type filter hook output priority 0\n"
+        f" oifname {DEVICE} icmp type echo-reply ip saddr set {zones.pod('b1')}\n }} }}",
+        zones.nodes["b1"])
+    code, findings = doctor("b1")
+    tap.ok(code == 1 and find(findings, "protocol-4", "not by IP protocol 4"),
+           "an answer of somebody else", findings)
+    nft("delete table ip f", zones.nodes["b1"])
 
 
 def peer_stopped():

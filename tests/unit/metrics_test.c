@@ -276,13 +276,52 @@ static void answers(void **state)
 	event_base_free(base);
 }
 
+/* Those who hold connections keep nobody out: the oldest are cut. */
+static void bounds_connections(void **state)
+{
+	enum {
+		SILENT = CV_METRICS_CONNECTIONS_MAX + 4,
+		CUT = 5, /* the last by the request */
+	};
+	struct event_base *base = event_base_new();
+	struct cv_metrics_server *server;
+	char address[32], answer[4096];
+	uint16_t port = find_port();
+	struct cv_error error;
+	int silent[SILENT];
+
+	(void)state;
+	is_dry = false;
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	assert_int_equal(cv_metrics_server_create(base, address, give, NULL, &server, &error), 0);
+	for (unsigned int i = 0; i < SILENT; i++) {
+		silent[i] = connect_to(port);
+		if (i % 3 == 2) /* three at a time */
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	ask(base, port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+	for (unsigned int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	for (unsigned int i = 0; i < SILENT; i++)
+		assert_int_equal(recv(silent[i], answer, 1, MSG_DONTWAIT), i < CUT ? 0 : -1);
+	/* One that has ended makes room. */
+	close(silent[SILENT - 1]);
+	for (unsigned int i = 0; i < 2; i++)
+		ask(base, port, "GET /metrics HTTP/1.1\r\n\r\n", answer, sizeof(answer));
+	assert_int_equal(recv(silent[CUT], answer, 1, MSG_DONTWAIT), -1);
+	for (unsigned int i = 0; i < SILENT - 1; i++)
+		close(silent[i]);
+	cv_metrics_server_destroy(server);
+	event_base_free(base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(escapes_and_numbers),
-		cmocka_unit_test(names_are_well_formed),
-		cmocka_unit_test(refuses_addresses),
-		cmocka_unit_test(answers),
+		cmocka_unit_test(escapes_and_numbers), cmocka_unit_test(names_are_well_formed),
+		cmocka_unit_test(refuses_addresses),   cmocka_unit_test(answers),
+		cmocka_unit_test(bounds_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
