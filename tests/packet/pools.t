@@ -22,7 +22,8 @@ import net
 import packets
 import tap
 from cluster import Server, ping, tcp_works
-from zones import ADDRESSES, DEVICE, NODES, OFFICE, OUTSIDE, Probe, Zones, block_text, path_taken
+from zones import (ADDRESSES, DEVICE, NODES, OFFICE, OUTSIDE, Iperf, Probe, Zones, block_text,
+                   path_taken)
 
 PAIRS = [(a, b) for a in NODES for b in NODES if a != b]
 
@@ -163,11 +164,16 @@ def drops(name):
 
 
 def switch_modes():
-    """Every change of mode, node after node, under traffic both ways: not a packet is lost."""
+    """
+    Every change of mode, node after node, under probes both ways and iperf3 to both zones: not a
+    packet of the probes is lost, and no stream ends or stands still.
+    """
     for node in zones.nodes:  # what Never needs of the underlay
         zones.r.ip(f"route replace {zones.block(node)} via {ADDRESSES[node]}")
     probes = {pair: Probe(zones.pods[pair[0]], zones.pods[pair[1]], zones.pod(pair[1]),
                           port=9000 + i) for i, pair in enumerate(PAIRS)}
+    streams = {target: Iperf(zones.pods["a1"], zones.pods[target], zones.pod(target))
+               for target in ("a2", "b1")}
     time.sleep(0.3)
     expected = {"Always": ("tunnel", "tunnel"), "Never": ("direct", "direct"),
                 "CrossSubnet": ("direct", "tunnel")}
@@ -177,6 +183,10 @@ def switch_modes():
             time.sleep(0.15)
         tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")), expected[mode],
                   f"{mode}: the paths of a1")
+    for target, stream in streams.items():
+        sent, error = stream.end()
+        tap.equal(error, None, f"iperf3 from a1 to {target} went on")
+        tap.ok(len(sent) > 5 and min(sent) > 1 << 20, "… and never stood still for half a second", sent)
     for pair, probe in probes.items():
         sent, took = probe.end()
         tap.equal((sent["sent"] - took["unique"], sent["failed"]), (0, 0),
