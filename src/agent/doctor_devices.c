@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checks of devices: a kernel tunnel that takes protocol 4 beside us, another overlay's device
- * with addresses of our pools, somebody else's device of the pool device's name; and MTUs.
+ * with addresses of our pools, somebody else's device of the pool device's name, a tunnel of ours
+ * that takes a node's packets from the pool device; and MTUs.
  */
 #include "agent/doctor_devices.h"
 
 #include <string.h>
 
+#include "routing/decide.h"
 #include "tunnel/kernel.h"
 #include "wire/ipv4.h"
 
@@ -69,6 +71,29 @@ static void check_pool_device_name(const struct cv_doctor_input *input,
 		       interface->name, *interface->kind ? interface->kind : "of no kind");
 }
 
+/* What comes from a node belongs to the tunnel that names it, and no route of the pools leads
+ * there. */
+static void check_tunnel(const struct cv_doctor_input *input, const struct cv_tunnel_config *config,
+			 struct cv_findings *findings)
+{
+	const struct cv_peer_intent *peer =
+		config->remote ? cv_intent_peer(input->intent, config->remote) : NULL;
+	char address[CV_ADDRESS_TEXT_MAX], remedy[CV_REMEDY_MAX];
+
+	if (!peer || !peer->tunnelled || !config->strict)
+		return;
+	if (config->local && config->local != input->intent->self.address)
+		return;
+	cv_address_format(config->remote, address);
+	cv_finding_add(findings, CV_FINDING_ERROR,
+		       *config->owner ? cv_remedy(remedy, "culvert delete tunnel %s", config->name)
+				      : cv_remedy(remedy, "culvert tunnel del %s", config->name),
+		       "tunnel %s names %s as its remote, node %s: what that node tunnels belongs "
+		       "to it instead of %s, and the pools' packets among it are dropped "
+		       "(source-not-routed-back); a node needs no tunnel of its own",
+		       config->name, address, peer->node->name, input->pool_device);
+}
+
 void cv_doctor_check_devices(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
 	size_t before = findings->troubles;
@@ -77,6 +102,8 @@ void cv_doctor_check_devices(const struct cv_doctor_input *input, struct cv_find
 	check_pool_device_name(input, findings);
 	for (size_t i = 0; i < input->facts->address_count; i++)
 		check_address(input, &input->facts->addresses[i], findings);
+	for (size_t i = 0; input->tunnels && i < cv_tunnel_set_count(input->tunnels); i++)
+		check_tunnel(input, cv_tunnel_set_config(input->tunnels, i), findings);
 	if (findings->troubles == before)
 		cv_finding_add(findings, CV_FINDING_OK, NULL,
 			       "no other device takes or has what is the overlay's");

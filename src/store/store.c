@@ -21,6 +21,7 @@
 
 #include "store/applied.h"
 #include "store/change.h"
+#include "store/difference.h"
 #include "store/directory.h"
 #include "store/replace.h"
 #include "store/watch.h"
@@ -45,6 +46,7 @@ struct cv_store {
 	struct cv_error told;	 /* the last that was logged, until it is mended */
 	bool stale;		 /* the files were not all looked at, for want of memory */
 	bool was_used;		 /* before us, and nothing was in force since */
+	bool is_open;		 /* what edits change is told from then on, not what there was */
 	bool pending;		 /* another snapshot, which no refresh has told of yet */
 	int64_t deferred_ms;	 /* since when a file is being written; 0: none is */
 };
@@ -192,6 +194,8 @@ static int evaluate(struct cv_store *store)
 		cv_snapshot_put(snapshot);
 		return 0;
 	}
+	if (store->is_open && store->log)
+		cv_difference_tell(store->snapshot, snapshot, store->log);
 	set_snapshot(store, snapshot);
 	return 1;
 }
@@ -293,6 +297,7 @@ int cv_store_create(const struct cv_store_options *options, struct cv_store **re
 		goto destroy;
 	cv_watch_follow(&store->watch, &store->directory);
 	evaluate(store);
+	store->is_open = true;
 	*ret_store = store;
 	return 0;
 destroy:

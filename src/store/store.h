@@ -47,7 +47,8 @@ int cv_store_fd(const struct cv_store *store);
 
 /*
  * Look again, at files whose stat(2) changed alone. 1: there is another snapshot, 0: nothing has
- * changed or what is new is broken, which is logged once and told by cv_store_problem.
+ * changed or what is new is broken, which is logged once and told by cv_store_problem. What edited
+ * files change is logged, resource by resource.
  */
 int cv_store_refresh(struct cv_store *store);
 

@@ -20,6 +20,7 @@ import time
 import culvert
 import net
 import tap
+from cluster import ping
 from zones import ADDRESSES, DEVICE, Zones, block_text
 
 zones = Zones()
@@ -101,6 +102,13 @@ def devices():
     A1.ip("link add vx type vxlan id 7 dstport 4789 dev eth0", "addr add 10.244.77.1/24 dev vx")
     found("devices", "warning", "vx", "vxlan", "10.244.77.1/24")
     A1.ip("link del vx")
+    for words in ("remote 192.168.200.2 local 192.168.100.1", "remote 192.168.200.2"):
+        zones.cli("a1", "tunnel", "add", "plain0", "mode", "ipip", *words.split())
+        A1.ip("link set plain0 up")
+        tap.ok(not ping(A1, zones.pod("b1")), f"plain0, {words}, takes b1's packets")
+        found("devices", "error", "plain0", "node b1", remedy=(
+            "culvert tunnel del plain0", lambda: zones.cli("a1", "tunnel", "del", "plain0")))
+        tap.ok(ping(A1, zones.pod("b1")), "… which are the pools' again")
     A1.ip(f"link set {DEVICE} mtu 1400")
     time.sleep(0.2)
     found("mtu", "warning", "1400", "set by hand")

@@ -22,7 +22,8 @@ import net
 import packets
 import tap
 from cluster import Server, ping, tcp_works
-from zones import ADDRESSES, DEVICE, NODES, OFFICE, OUTSIDE, Probe, Zones, block_text, path_taken
+from zones import (ADDRESSES, DEVICE, NODES, OFFICE, OUTSIDE, Iperf, Probe, Zones, block_text,
+                   path_taken)
 
 PAIRS = [(a, b) for a in NODES for b in NODES if a != b]
 
@@ -163,11 +164,16 @@ def drops(name):
 
 
 def switch_modes():
-    """Every change of mode, node after node, under traffic both ways: not a packet is lost."""
+    """
+    Every change of mode, node after node, under probes both ways and iperf3 to both zones: not a
+    packet of the probes is lost, and no stream ends or stands still.
+    """
     for node in zones.nodes:  # what Never needs of the underlay
         zones.r.ip(f"route replace {zones.block(node)} via {ADDRESSES[node]}")
     probes = {pair: Probe(zones.pods[pair[0]], zones.pods[pair[1]], zones.pod(pair[1]),
                           port=9000 + i) for i, pair in enumerate(PAIRS)}
+    streams = {target: Iperf(zones.pods["a1"], zones.pods[target], zones.pod(target))
+               for target in ("a2", "b1")}
     time.sleep(0.3)
     expected = {"Always": ("tunnel", "tunnel"), "Never": ("direct", "direct"),
                 "CrossSubnet": ("direct", "tunnel")}
@@ -177,6 +183,10 @@ def switch_modes():
             time.sleep(0.15)
         tap.equal((path_taken(zones, "a1", "a2"), path_taken(zones, "a1", "b1")), expected[mode],
                   f"{mode}: the paths of a1")
+    for target, stream in streams.items():
+        sent, error = stream.end()
+        tap.equal(error, None, f"iperf3 from a1 to {target} went on")
+        tap.ok(len(sent) > 5 and min(sent) > 1 << 20, "… and never stood still for half a second", sent)
     for pair, probe in probes.items():
         sent, took = probe.end()
         tap.equal((sent["sent"] - took["unique"], sent["failed"]), (0, 0),
@@ -289,6 +299,36 @@ def node_leaves():
     tap.equal(path_taken(zones, "a1", "b1"), "tunnel", "it is back")
 
 
+def while_others_talk():
+    """
+    Labels and a selector come and go, and a node leaves and comes back: nobody whom that does not
+    concern loses a packet, nor do those whose labels they are.
+    """
+    probes = {pair: Probe(zones.pods[pair[0]], zones.pods[pair[1]], zones.pod(pair[1]),
+                          port=9200 + i) for i, pair in enumerate(PAIRS)}
+    time.sleep(0.3)
+    labelled = zones.manifest().replace("  name: b1\nspec:", "  name: b1\n  labels: {zone: b}\nspec:")
+    selected = labelled.replace("  blockSize: 24\n", "  blockSize: 24\n  nodeSelector: zone == 'b'\n")
+    for text in (labelled, selected, zones.manifest()):
+        for name in NODES:
+            zones.cli(name, "apply", "-f", "-", text=text)
+            time.sleep(0.1)
+        if text == selected:
+            tap.ok("nodeSelector does not match it; it is kept" in zones.cli("a1", "status").stdout,
+                   "the selector is asked")
+    theirs = {pair: probes.pop(pair) for pair in PAIRS if "b1" in pair}
+    counts = {pair: probe.end() for pair, probe in theirs.items()}
+    zones.cli("a1", "delete", "node", "b1")
+    zones.cli("a2", "delete", "node", "b1")
+    tap.ok(not any("10.244.3.0/24" in r for r in routes("a1")), "b1 has left")
+    zones.apply(zones.manifest(), ["a1", "a2"])
+    tap.equal(path_taken(zones, "a1", "b1"), "tunnel", "… and is back")
+    counts |= {pair: probe.end() for pair, probe in probes.items()}
+    for pair, (sent, took) in counts.items():
+        tap.equal((sent["sent"] - took["unique"], sent["failed"]), (0, 0),
+                  f"{pair[0]} to {pair[1]}: none of {sent['sent']} packets is lost")
+
+
 def node_moves():
     """
     A node gets another address, with both on its card: its neighbours hear of it, then it itself.
@@ -322,4 +362,4 @@ def node_moves():
 if __name__ == "__main__":
     tap.main([lone_pool, cross_subnet, hosts_and_pods, nat_outgoing, refusals, spoofing,
               switch_modes, repairs, foreign_route, restart, changed_while_down, by_hand,
-              node_leaves, node_moves, zones.clean_end], zones.before, zones.after)
+              node_leaves, while_others_talk, node_moves, zones.clean_end], zones.before, zones.after)
