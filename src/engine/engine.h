@@ -18,6 +18,7 @@
 #include "engine/capture.h"
 #include "engine/counters.h"
 #include "engine/owners.h"
+#include "engine/prober.h"
 #include "engine/teach.h"
 #include "wire/ipip.h"
 
@@ -100,6 +101,25 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
 
 /* The outer path MTU that ICMP has told of a remote, in bytes; 0: nothing is known. */
 uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote);
+
+/*
+ * All paths, sorted by tunnel and remote (as a number). The caller frees *ret_list. 0 or -ENOMEM.
+ * Those of an NBMA tunnel are the gateways of the routes through its device.
+ */
+int cv_engine_paths(struct cv_engine *engine, struct cv_prober_path **ret_list, size_t *ret_count);
+
+/* The smallest and the largest MTU of underlay routes to the current peers of a tunnel, bytes of
+ * outer packets. False: no peer is known, or none has a route. */
+bool cv_engine_link_mtus(struct cv_engine *engine, int ifindex, uint32_t *ret_smallest,
+			 uint32_t *ret_largest);
+
+/* A descriptor that is readable after the list of paths, or an MTU or state in it, has changed;
+ * cv_engine_paths_seen makes it unreadable until the next change. */
+int cv_engine_paths_fd(const struct cv_engine *engine);
+void cv_engine_paths_seen(struct cv_engine *engine);
+
+/* Probe like this from now on. */
+void cv_engine_configure_prober(struct cv_engine *engine, const struct cv_prober_config *config);
 
 /* The name of the tunnel with this device, or NULL; valid until it is deleted. */
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex);
