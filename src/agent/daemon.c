@@ -462,6 +462,7 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.pool_device = options->pool_device,
 		.nl = d->nl,
 		.tunnels = d->set,
+		.engine = d->engine,
 	};
 	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;
