@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "wire/ipv4.h"
+#include "wire/probe.h"
 #include "wire/tcp.h"
 
 enum {
@@ -94,6 +95,20 @@ CV_INLINE bool cv_packet_is_syn(struct __sk_buff *skb, __u32 offset, const struc
 	else
 		bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS, &flags, 1);
 	return flags & CV_TCP_SYN;
+}
+
+/* By its first bytes, the answer to a path probe, ours or somebody's: the engine looks closer. */
+CV_INLINE bool cv_packet_is_probe_answer(struct __sk_buff *skb, __u32 offset,
+					 const struct cv_ipv4 *ip)
+{
+	__u8 head[CV_ICMP_HEADER];
+	__be16 id;
+
+	if (!cv_probe_may_be(ip) ||
+	    bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN, head, sizeof(head)))
+		return false;
+	__builtin_memcpy(&id, head + offsetof(struct cv_probe_message, id), sizeof(id));
+	return head[0] == CV_ICMP_ECHO_REPLY && id == cv_htons(CV_PROBE_ID);
 }
 
 /* What a packet or super-packet is on the wire. */

@@ -13,6 +13,7 @@
 
 #include "engine/clamp.h"
 #include "wire/icmp.h"
+#include "wire/probe.h"
 
 /* One packet on its way out, and what is known about it. */
 struct parcel {
@@ -196,13 +197,54 @@ static void clamp(struct cv_lane *lane, const struct parcel *parcel, struct cv_s
 		(void)cv_segment_init(segmenter, vnet, packet, &parcel->ip);
 }
 
+/*
+ * For the prober; written only when it grows, as workers share it. The answers to a prober's
+ * questions are no traffic: two ends would ask each other for ever.
+ */
+static void note_sent(struct cv_lane *lane, const struct parcel *parcel, const uint8_t *packet,
+		      uint32_t largest)
+{
+	uint32_t slot = cv_fp_activity_slot(parcel->way.destination);
+	uint32_t *sent = &lane->shared->activity[slot].sent;
+	const struct cv_ipv4 *ip = &parcel->ip;
+	struct cv_probe_words words;
+
+	if (__atomic_load_n(sent, __ATOMIC_RELAXED) >= largest + CV_IPIP_OVERHEAD ||
+	    (cv_probe_may_be(ip) && cv_probe_parse(packet + ip->header_length, ip->payload_length,
+						   CV_ICMP_ECHO_REPLY, &words)))
+		return;
+	__atomic_store_n(sent, largest + CV_IPIP_OVERHEAD, __ATOMIC_RELAXED);
+}
+
+/* By the way that was found, in as many packets as it takes. */
+static void leave(struct cv_lane *lane, const struct parcel *parcel, struct cv_segmenter *segmenter,
+		  const struct virtio_net_hdr *vnet, uint8_t *packet)
+{
+	uint32_t largest = parcel->ip.total_length;
+	bool fits;
+
+	if (segmenter->segment_size)
+		largest = segmenter->header_length + segmenter->segment_size;
+	fits = largest <= parcel->inner_mtu;
+	note_sent(lane, parcel, packet, fits ? largest : parcel->inner_mtu);
+	if (!fits && parcel->ip.dont_fragment) {
+		refuse_too_big(lane, parcel, segmenter, packet);
+		return;
+	}
+	if (cv_clamp_concerns(&parcel->ip, packet))
+		clamp(lane, parcel, segmenter, vnet, packet);
+	if (!fits && !segmenter->segment_size)
+		add_fragments(lane, parcel, packet, &parcel->ip);
+	else
+		add_segments(lane, parcel, segmenter, !fits);
+}
+
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		    const struct virtio_net_hdr *vnet, uint8_t *packet, uint32_t length)
 {
 	struct parcel parcel = {.tunnel = tunnel};
 	struct cv_segmenter segmenter;
 	struct cv_flow flow;
-	uint32_t largest;
 	enum cv_drop drop;
 
 	if (cv_lane_is_captured(lane))
@@ -226,16 +268,5 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		return;
 	}
 	parcel.inner_mtu = cv_clamp_inner_mtu(lane, tunnel, parcel.way.mtu);
-	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
-					 : parcel.ip.total_length;
-	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment) {
-		refuse_too_big(lane, &parcel, &segmenter, packet);
-		return;
-	}
-	if (cv_clamp_concerns(&parcel.ip, packet))
-		clamp(lane, &parcel, &segmenter, vnet, packet);
-	if (largest > parcel.inner_mtu && !segmenter.segment_size)
-		add_fragments(lane, &parcel, packet, &parcel.ip);
-	else
-		add_segments(lane, &parcel, &segmenter, largest > parcel.inner_mtu);
+	leave(lane, &parcel, &segmenter, vnet, packet);
 }

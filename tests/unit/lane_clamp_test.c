@@ -241,7 +241,7 @@ static void path_falls(struct fixture *fixture)
 	assert_int_equal(sent(fixture, SYN), 1440);
 	assert_int_equal(received(fixture, B1, SYN), 1440);
 	asked = fixture->world->asked;
-	cv_remotes_lower_mtu(fixture->world->shared.remotes, world_addr(B1), 1000,
+	cv_remotes_lower_mtu(fixture->world->shared.remotes, world_addr(B1), 1000, 1500,
 			     fixture->world->now_ms, 600000);
 	assert_int_equal(sent(fixture, SYN_ACK), 940);
 	assert_int_equal(received(fixture, B1, SYN_ACK), 940);
