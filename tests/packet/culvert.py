@@ -32,7 +32,7 @@ class Culvertd:
     address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=(), probing=False):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
@@ -40,6 +40,8 @@ class Culvertd:
         self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
         self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
+        if os.environ.get("PROOF_PROBING"):
+            self.arguments += ["--probing", "on" if probing else "off"]
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
