@@ -8,7 +8,7 @@
  *
  * Options before the mode: -b ADDRESS send from that address; -r RATE at most so many bytes a
  * second; -d do|want|dont IP_MTU_DISCOVER; -s SEED other bytes; -w SECONDS give up when nothing has
- * moved for so long.
+ * moved for so long (before the first byte: CONNECT_S).
  *
  * take says "ready" on the standard error when it is bound; both say at their end what was, in one
  * line of JSON on the standard error. Times are nanoseconds of CLOCK_REALTIME: ends on different
@@ -36,6 +36,7 @@
 #define NS_PER_S  1000000000ULL
 #define GAP_NS	  50000000ULL
 #define RTO_NS	  100000000ULL
+#define CONNECT_S 30
 #define LINGER_NS 500000000ULL
 
 enum {
@@ -340,9 +341,12 @@ static int take_tcp(const char *address, const char *port)
 	const struct timeval limit = patience();
 	struct record record = {0};
 	int listener = open_taker(SOCK_STREAM, address, port);
-	int fd = accept(listener, NULL, NULL);
+	const struct timeval connect_limit = {.tv_sec = CONNECT_S};
 	ssize_t length = -1;
+	int fd;
 
+	setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &connect_limit, sizeof(connect_limit));
+	fd = accept(listener, NULL, NULL);
 	if (fd < 0)
 		record.error = "no connection";
 	else
@@ -553,7 +557,9 @@ static int take_udp(const char *address, const char *port)
 		const bool has_all = taker.size && taker.expected == taker.size;
 		struct head ack = {.magic = MAGIC_ACK};
 
-		if (now_ns() - heard_ns > (has_all ? LINGER_NS : options.patience_ns))
+		if (now_ns() - heard_ns > (has_all	? LINGER_NS
+					   : taker.size ? options.patience_ns
+							: CONNECT_S * NS_PER_S))
 			break;
 		if (!take_blocks(fd, &taker))
 			continue;

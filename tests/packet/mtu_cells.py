@@ -73,6 +73,8 @@ _digests = Digests()
 class End:
     """One of the two ends of transfers: a pod's program, its address, its seed."""
 
+    lags = False  # whether what has arrived is seen at the end only
+
     def __init__(self, node, address, seed):
         self.node, self.address, self.seed = node, address, seed
         self.scratch = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -85,17 +87,13 @@ class End:
         """A file that haul writes to, without a name."""
         return tempfile.TemporaryFile(dir=self.scratch)
 
-    def set_deaf(self, deaf):
-        """Let no ICMP error in."""
+    def prepare(self, deaf):
+        """The pod remembers no path MTU; deaf: and hears of none."""
         rules = "table ip deaf {}\ndelete table ip deaf\n"
         if deaf:
             rules += ("table ip deaf { chain input { type filter hook input priority -300;\n"
-                      "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
-                      " drop\n}\n}\n")
+                      "icmp type destination-unreachable drop\n}\n}\n")
         self.node.run(["nft", "-f", "-"], input=rules)
-
-    def forget(self):
-        """No path MTU is remembered by the pod's own kernel."""
         self.node.ip("route flush cache")
 
 
@@ -110,6 +108,7 @@ class Haul:
         port = str(PORT + source.seed)
         self.file = target.output()
         self.take = target.spawn([*common, "take", protocol, target.address, port], self.file)
+        self.lags = target.lags
         ready = self.take.stderr.readline().split()
         if ready[:1] != ["ready"]:
             raise RuntimeError(f"haul take: {ready}")
@@ -122,8 +121,8 @@ class Haul:
         self.begun_ns = time.time_ns()
 
     def arrived(self):
-        """Bytes so far, a little late."""
-        return os.fstat(self.file.fileno()).st_size
+        """Bytes so far, a little late; of an end where that cannot be seen, all."""
+        return self.size if self.lags else os.fstat(self.file.fileno()).st_size
 
     def end(self, fallen_ns=None):
         """Wait until it is over: a Way."""
@@ -138,6 +137,8 @@ class Haul:
         seconds = recovery = None
         if right:
             seconds = (took["last"] - self.ahead_ns - self.begun_ns) / 1e9
+        if right and fallen_ns and took["last"] - self.ahead_ns < fallen_ns:
+            return Way(False, took["bytes"], seconds, None, "the fall came too late")
         if right and fallen_ns:
             fallen_there = fallen_ns + self.ahead_ns
             pauses = [to - max(since, fallen_there) for since, to in took["gaps"]]
@@ -260,8 +261,6 @@ class Path:
         self.forget_far()
         for daemon in self.daemons:
             daemon.start()
-        for end in self.ends:
-            end.forget()
         return self.wait_known() if wait and self.probing else None
 
     # --- cells ---
@@ -272,29 +271,16 @@ class Path:
         p1 and from p2.
         """
         for end in self.ends:
-            end.set_deaf(inner.deaf)
-            end.forget()
+            end.prepare(inner.deaf)
         one, other = self.ends
         hauls = [Haul(*pair, inner, size, rate=rate, patience=patience)
                  for pair in ((one, other), (other, one))]
         fallen_ns = None
         if fall is not None:
-            self.await_quarter(hauls, size, rate)
+            net.wait_for(lambda: all(haul.arrived() >= size // 4 for haul in hauls), 10)
             fallen_ns = time.time_ns()
             self.set_mtu(fall)
-            early = all(haul.arrived() < size for haul in hauls)
-        ways = [haul.end(fallen_ns) for haul in hauls]
-        if fall is not None and not early:
-            ways = [way._replace(right=False, error="the fall came too late") for way in ways]
-        for end in self.ends:
-            end.set_deaf(False)
-        return ways
-
-    @staticmethod
-    def await_quarter(hauls, size, rate):
-        """Until a quarter has arrived at either end."""
-        del rate
-        net.wait_for(lambda: all(h.arrived() >= size // 4 for h in hauls), 10)
+        return [haul.end(fallen_ns) for haul in hauls]
 
     def run(self, cell, size, patience=10.0):
         """One cell with one size: (seconds until the path was known, the two Ways)."""
