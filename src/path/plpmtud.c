@@ -103,6 +103,12 @@ static void put_mtu(struct cv_plpmtud *path, uint32_t mtu, enum cv_plpmtud_how h
 	path->how = how;
 }
 
+/* min_mtu, or the link's MTU below it, may be another one now. */
+static void keep_floor(struct cv_plpmtud *path, const struct cv_prober_config *config)
+{
+	path->mtu = max(path->mtu, floor_of(path, config));
+}
+
 /* Nothing has failed: the next question is whether the link's MTU passes. */
 static void forget_failures(struct cv_plpmtud *path)
 {
@@ -239,7 +245,12 @@ static void choose_in_search(struct cv_plpmtud *path, const struct cv_prober_con
 		ask(path, path->mtu, is_quick);
 	} else if (path->low < base &&
 		   (path->high > base || (path->is_searched && now_ms >= path->raise_ms))) {
+		/* In ERROR the result below is checked again, too: the path may have healed a bit.
+		 */
+		path->is_searched = false;
 		ask(path, base, is_quick);
+	} else if (path->low < path->mtu && path->mtu > floor_of(path, config)) {
+		ask(path, path->mtu, is_quick);
 	} else {
 		choose_in_gap(path, config, is_quick, now_ms);
 	}
@@ -457,6 +468,7 @@ bool cv_plpmtud_set_link(struct cv_plpmtud *path, const struct cv_prober_config 
 		path->high = min(path->high, link_mtu + 1);
 		path->soft = min(path->soft, path->high);
 	}
+	keep_floor(path, config);
 	choose(path, config, now_ms);
 	return report(path, &before, now_ms);
 }
@@ -642,8 +654,7 @@ bool cv_plpmtud_run(struct cv_plpmtud *path, const struct cv_prober_config *conf
 
 	ret_action->count = 0;
 	note_traffic(path, config, input);
-	if (path->mtu < floor_of(path, config)) /* min_mtu is another one now */
-		put_mtu(path, floor_of(path, config), path->how);
+	keep_floor(path, config);
 	if (path->state == CV_PLPMTUD_DISABLED)
 		age(path, config, now_ms);
 	if (is_expired(path, config, quick_ms, now_ms))

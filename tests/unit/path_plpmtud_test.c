@@ -246,8 +246,6 @@ static void random_loss_is_no_fall(void **state)
 		assert_kept(&sim);
 		assert_in_range(sim.falls, 0, cases[i].falls_max);
 		assert_in_range(wrong_ms, 0, 10000000 / 100);
-		print_message("# loss %u: %u falls, %u ms too small\n", cases[i].loss,
-			      (unsigned int)sim.falls, (unsigned int)wrong_ms);
 	}
 }
 
@@ -429,6 +427,34 @@ static void error_is_left_when_the_base_passes(void **state)
 			assert_path(&sim, 1300, CV_PLPMTUD_COMPLETE, CV_PLPMTUD_BY_PROBE);
 		}
 	}
+}
+
+/* … and a path that heals in part is used as far as it does. */
+static void in_error_the_mtu_follows_the_path(void **state)
+{
+	static const uint32_t mtus[] = {500, 700, 767, 600, 596, 1199, 598, 90, 1198};
+
+	(void)state;
+	for (int with_traffic = 0; with_traffic < 2; with_traffic++) {
+		sim_begin(&sim, 1500, 500, 1);
+		sim_enable(&sim, true);
+		for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+			traffic(&sim);
+			sim.mtu = mtus[i];
+			/* Without traffic, only a larger one is noticed. */
+			if (!with_traffic && i && mtus[i] > mtus[i - 1])
+				sim.packet_every_ms = 0;
+			sim_pass(&sim, 600000, NULL);
+			assert_path(&sim, mtus[i] < 596 ? 596 : mtus[i], CV_PLPMTUD_ERROR,
+				    CV_PLPMTUD_BY_PROBE);
+		}
+	}
+	/* A message is believed no longer than the answers agree. */
+	sim_begin(&sim, 1500, 400, 1);
+	sim_enable(&sim, true);
+	sim_too_big(&sim, 700);
+	sim_pass(&sim, 600000, NULL);
+	assert_path(&sim, 596, CV_PLPMTUD_ERROR, CV_PLPMTUD_BY_PROBE);
 }
 
 static void a_true_message_counts_at_once(void **state)
@@ -641,6 +667,7 @@ int main(void)
 		cmocka_unit_test(without_confirmation_the_timers_are_the_rfcs),
 		cmocka_unit_test(a_path_that_heals_is_raised),
 		cmocka_unit_test(error_is_left_when_the_base_passes),
+		cmocka_unit_test(in_error_the_mtu_follows_the_path),
 		cmocka_unit_test(a_true_message_counts_at_once),
 		cmocka_unit_test(a_false_message_is_refuted_in_a_round_trip),
 		cmocka_unit_test(a_message_that_says_too_little_or_too_much),
