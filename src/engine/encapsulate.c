@@ -46,12 +46,22 @@ static __be16 next_id(struct cv_lane *lane, const struct parcel *parcel)
 	return cv_htons(id);
 }
 
+/* For the prober; written only when it grows, as workers share it. */
+static void note_sent(struct cv_lane *lane, __be32 destination, uint32_t inner_length)
+{
+	uint32_t *sent = &lane->shared->activity[cv_fp_activity_slot(destination)].sent;
+
+	if (__atomic_load_n(sent, __ATOMIC_RELAXED) < inner_length + CV_IPIP_OVERHEAD)
+		__atomic_store_n(sent, inner_length + CV_IPIP_OVERHEAD, __ATOMIC_RELAXED);
+}
+
 static void add_packet(struct cv_lane *lane, const struct parcel *parcel, uint32_t header_length,
 		       const uint8_t *payload, uint32_t payload_length)
 {
 	struct cv_ipv4_header outer;
 	enum cv_drop drop;
 
+	note_sent(lane, parcel->way.destination, header_length + payload_length);
 	drop = cv_ipip_build_outer(&outer, &parcel->tunnel->config.ipip, &parcel->ip,
 				   parcel->way.source, parcel->way.destination,
 				   next_id(lane, parcel), header_length + payload_length);
