@@ -478,6 +478,7 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.nl = d->nl,
 		.tunnels = d->set,
 		.engine = d->engine,
+		.no_probing = options->no_probing,
 	};
 	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;

@@ -224,6 +224,19 @@ def configured():
     tap.ok(json.loads(cli("-j", "path").stdout)["probing"], "… and -j says so")
 
 
+def forbidden():
+    """--probing off wins over the resource."""
+    lab.d1.stop()
+    lab.d1.arguments += ["--probing", "off"]
+    lab.d1.start()
+    tap.ok(becomes(state="disabled", liveness="unknown"), "--probing off: nothing is asked", path)
+    said = cli("path").stdout
+    tap.ok("paths are not probed: culvertd runs with --probing off" in said, "path says so", said)
+    lab.d1.stop()
+    lab.d1.arguments = lab.d1.arguments[:-2]
+    lab.d1.start()
+
+
 def no_paths():
     lab.d1.delete("tun0")
     tap.equal(cli("path").stdout, "no paths: no tunnel sends to anybody now\n", "without a tunnel: said")
@@ -234,5 +247,5 @@ def no_paths():
 
 
 if __name__ == "__main__":
-    tap.main([table, refusals, filtered_icmp, blocked, down, configured, no_paths, lab.clean_end],
+    tap.main([table, refusals, filtered_icmp, blocked, down, configured, forbidden, no_paths, lab.clean_end],
              lambda name: name != "clean_end" and before(name), lab.after)
