@@ -107,8 +107,32 @@ static void the_links_mtu_is_confirmed_and_costs_nothing(void **state)
 	assert_int_equal(sim.probes, 2);
 }
 
+/* The first SYN of an inner TCP that ignores ICMP finds an MTU that is right. */
+static void a_new_path_is_searched_at_once(void **state)
+{
+	static const uint32_t mtus[] = {596, 700, 1006, 1200, 1279, 1280, 1400, 1437, 1492, 1499};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		bool is_error = mtus[i] < 1200;
+
+		sim_begin(&sim, 1500, mtus[i], 1);
+		sim_enable(&sim, true);
+		assert_in_range(sim_pass(&sim, 10000, is_right), 1, 1000);
+		sim_pass(&sim, 600000, is_error ? NULL : is_complete);
+		assert_path(&sim, mtus[i], is_error ? CV_PLPMTUD_ERROR : CV_PLPMTUD_COMPLETE,
+			    CV_PLPMTUD_BY_PROBE);
+	}
+	/* … also the path of a link that takes more now. */
+	begin_complete(1500, 1);
+	sim_set_link(&sim, 9000);
+	sim.mtu = 4000;
+	assert_in_range(sim_pass(&sim, 10000, is_exact), 1, 3000);
+	assert_path(&sim, 4000, CV_PLPMTUD_COMPLETE, CV_PLPMTUD_BY_PROBE);
+}
+
 /* 45 s to the verdict about the link's MTU, as RFC 8899 has it; the MTU is right from then on. */
-static void without_traffic_the_timers_are_the_rfcs(void **state)
+static void without_haste_the_timers_are_the_rfcs(void **state)
 {
 	static const uint32_t mtus[] = {596, 700, 1006, 1200, 1279, 1280, 1400, 1437, 1492, 1499};
 	uint64_t ms;
@@ -118,6 +142,7 @@ static void without_traffic_the_timers_are_the_rfcs(void **state)
 		bool is_error = mtus[i] < 1200;
 
 		sim_begin(&sim, 1500, mtus[i], 1);
+		sim.config.confirm_timer_ms = 0;
 		sim_enable(&sim, true);
 		assert_int_equal(sim_pass(&sim, 44000, is_right), 44000);
 		assert_path(&sim, 1500, CV_PLPMTUD_SEARCH, CV_PLPMTUD_BY_LINK);
@@ -628,7 +653,8 @@ int main(void)
 		cmocka_unit_test(disabled_is_the_link_and_sends_nothing),
 		cmocka_unit_test(disabled_believes_icmp_for_a_while),
 		cmocka_unit_test(the_links_mtu_is_confirmed_and_costs_nothing),
-		cmocka_unit_test(without_traffic_the_timers_are_the_rfcs),
+		cmocka_unit_test(a_new_path_is_searched_at_once),
+		cmocka_unit_test(without_haste_the_timers_are_the_rfcs),
 		cmocka_unit_test(with_traffic_every_mtu_is_found_to_the_byte),
 		cmocka_unit_test(a_fall_is_found_in_time_and_to_the_byte),
 		cmocka_unit_test(common_mtus_are_right_at_once),
