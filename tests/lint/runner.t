@@ -147,6 +147,17 @@ for i in \$(seq 100); do [ "\$(ls $dir/idle?.runs | wc -l)" = 3 ] && break; slee
 echo ok 1 - beside two others; sleep 1; rm $dir/$name.runs; echo 1..1
 T
 done
+mkdir "$dir/lab" "$dir/interop"
+for name in lab/one lab/other interop/one interop/other; do
+	test_file $name.t <<T
+# tests/run: parallel idle
+mkdir $dir/${name%/*}.runs || echo -n "not "
+echo ok 1 - the only one of its kind
+for i in \$(seq 100); do [ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] && break; sleep 0.05; done
+[ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] || echo -n "not "
+echo ok 2 - beside one of another; sleep 0.5; rmdir $dir/${name%/*}.runs; echo 1..2
+T
+done
 test_file busy.t <<T
 # tests/run: parallel
 [ "\$(ls $dir/idle?.runs 2>/dev/null | wc -l)" -lt 3 ] || echo -n "not "
@@ -231,6 +242,8 @@ check "in any order" runs 0 "6 passed, 0 failed" alone.t one.t alone.t other.t
 check "idle ones count as half" runs 0 "4 passed, 0 failed" idle1.t idle2.t idle3.t busy.t
 check "and not as less, nor do they run beside what runs alone" \
 	runs 0 "6 passed, 0 failed" alone.t idle1.t busy.t idle2.t idle3.t
+check "labs run one at a time, and machines beside them, too" \
+	runs 0 "8 passed, 0 failed" lab/one.t lab/other.t interop/one.t interop/other.t
 check "a word that is none is an error" runs 255 \
 	"tests/run: $dir/word.t says lazy: timeout=, modes=, long-modes=, needs=, parallel, idle or early" word.t
 check "early ones start before others" runs 0 "2 passed, 0 failed" late.t early.t
