@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/dead_ends.h"
 #include "agent/log.h"
 #include "agent/node_state.h"
 #include "agent/owned.h"
@@ -33,6 +34,10 @@ struct cv_node_agent {
 	struct cv_detect detect;
 	struct cv_nl *nl;
 	struct cv_tunnel_set *tunnels;
+	struct cv_engine *engine;
+	bool no_probing;
+	struct cv_path_configuration path; /* in force */
+	struct cv_dead_ends dead;
 	struct cv_store *store;
 	struct cv_routes *routes;
 	struct cv_nat *nat;
@@ -129,6 +134,8 @@ static int decide(struct cv_node_agent *node)
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
+		.dead = node->dead.devices,
+		.dead_count = node->dead.count,
 		.has_tunnel = has_tunnel,
 		.data = node->tunnels,
 		.keep_device =
@@ -297,6 +304,50 @@ static void act_on_nat(struct cv_node_agent *node, bool is_look)
 	tell("nat", node->told_nat, sizeof(node->told_nat), node->report.nat_problem);
 }
 
+static bool is_same_prober(const struct cv_prober_config *a, const struct cv_prober_config *b)
+{
+	return a->probing == b->probing && a->min_mtu == b->min_mtu && a->base_mtu == b->base_mtu &&
+	       a->max_probes == b->max_probes && a->probe_timer_ms == b->probe_timer_ms &&
+	       a->raise_timer_ms == b->raise_timer_ms &&
+	       a->confirm_timer_ms == b->confirm_timer_ms &&
+	       a->liveness_timer_ms == b->liveness_timer_ms &&
+	       a->liveness_losses == b->liveness_losses && a->rate == b->rate;
+}
+
+/* Not only of nodes: a host whose tunnels are all made by commands may have such a resource, too.
+ */
+static void act_on_paths(struct cv_node_agent *node)
+{
+	const struct cv_prober_config before = node->path.prober;
+	struct cv_prober_config prober;
+
+	cv_snapshot_path(cv_store_snapshot(node->store), &node->path);
+	/* Before the first time all is zero, which no configuration is. */
+	if (is_same_prober(&before, &node->path.prober))
+		return;
+	prober = node->path.prober;
+	prober.probing = prober.probing && !node->no_probing;
+	if (node->engine)
+		cv_engine_configure_prober(node->engine, &prober);
+	if (before.rate)
+		cv_log(LOG_INFO, "paths: probed as PathConfiguration says, or the defaults%s",
+		       prober.probing ? "" : "; that is, not at all");
+}
+
+/* None, unless somebody wants to know. */
+static bool look_for_dead_ends(struct cv_node_agent *node)
+{
+	struct cv_paths paths = {.count = 0};
+	bool changed;
+
+	if (!node->engine ||
+	    (node->path.skip_dead_next_hops && cv_paths_read(node->engine, &node->intent, &paths)))
+		return false;
+	changed = cv_dead_ends_update(&node->dead, &paths, node->tunnels);
+	cv_paths_fini(&paths);
+	return changed;
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static void log_store(struct cv_node_agent *node)
@@ -345,6 +396,8 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	if (node->is_idle && !cv_store_snapshot(node->store)->count)
 		return;
 	node->is_idle = false;
+	act_on_paths(node);
+	look_for_dead_ends(node);
 	rc = is_look ? look(node) : 0;
 	if (!rc)
 		rc = decide(node);
@@ -377,6 +430,12 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 void cv_node_reconcile(struct cv_node_agent *node)
 {
 	reconcile(node, false);
+}
+
+void cv_node_paths_changed(struct cv_node_agent *node)
+{
+	if (look_for_dead_ends(node))
+		reconcile(node, false);
 }
 
 void cv_node_refresh(struct cv_node_agent *node)
@@ -466,6 +525,8 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 		 options->pool_device ? options->pool_device : CV_NODE_POOL_DEVICE);
 	node->nl = options->nl;
 	node->tunnels = options->tunnels;
+	node->engine = options->engine;
+	node->no_probing = options->no_probing;
 	rc = open_parts(node, options, error);
 	if (!rc)
 		rc = look(node);
@@ -479,6 +540,7 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 		return rc;
 	}
 	node->is_idle = !has_made_anything(node);
+	act_on_paths(node);
 	reconcile(node, true);
 	*ret_node = node;
 	return 0;
@@ -495,6 +557,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	cv_facts_fini(&node->facts);
 	cv_formers_fini(&node->formers);
 	cv_store_destroy(node->store);
+	cv_dead_ends_fini(&node->dead);
 	cv_detect_fini(&node->detect);
 	free(node->run_dir);
 	free(node);
@@ -526,6 +589,14 @@ const struct cv_facts *cv_node_facts(const struct cv_node_agent *node)
 const struct cv_node_report *cv_node_report(const struct cv_node_agent *node)
 {
 	return &node->report;
+}
+
+const char *cv_node_not_probing(const struct cv_node_agent *node)
+{
+	if (node->no_probing)
+		return "culvertd runs with --probing off";
+	return node->path.prober.probing ? NULL
+					 : "PathConfiguration default says probing: Disabled";
 }
 
 const char *cv_node_pool_device(const struct cv_node_agent *node)

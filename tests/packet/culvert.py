@@ -29,10 +29,11 @@ START_LIMIT_S = 60 if "GUEST_KERNEL" in os.environ else 10
 class Culvertd:
     """
     The daemon in a node, with a run directory of its own, in a mode. endpoints: device and
-    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
+    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about. probing:
+    whether it probes paths, as it does by default.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=(), probing=False):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
@@ -40,8 +41,13 @@ class Culvertd:
         self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
         self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
+        if os.environ.get("PROOF_PROBING"):
+            self.arguments += ["--probing", "on" if probing else "off"]
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
+        # Most tests count what is on the wires; those about paths ask for probes.
+        if not probing:
+            self.arguments += ["--probing", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
         # Its resources, never the machine's own; an argument --config comes later and wins.
         self.config = os.path.join(self.run_dir, "etc")
@@ -150,7 +156,9 @@ class Culvertd:
         drop.h and counters.h, and rx_packets, rx_bytes, tx_packets, tx_bytes.
         """
         if tunnel is None:
-            return _flatten(json.loads(self.cli("-j", "status").stdout))
+            status = json.loads(self.cli("-j", "status").stdout)
+            del status["paths"]  # how many there are of which sort: no counters
+            return _flatten(status)
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
