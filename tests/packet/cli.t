@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine parallel
+# tests/run: modes=fastpath long-modes=engine parallel idle
 #
 # culvert, against a real daemon: iproute2's lines work, and every bad input ends with its
 # exit code, one line on standard error that says what to do, and nothing left behind.
