@@ -605,6 +605,9 @@ static void stop(struct daemon *d)
 {
 	cv_metrics_server_destroy(d->metrics);
 	cv_server_destroy(d->server);
+	/* The fast path keeps what it knows of remotes whose tunnels are given up below. */
+	if (d->engine)
+		cv_engine_set_teacher(d->engine, NULL);
 	cv_capturers_destroy(d->capturers);
 	cv_node_destroy(d->node);
 	cv_endpoint_set_destroy(d->endpoints);
