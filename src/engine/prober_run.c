@@ -41,14 +41,16 @@ static enum cv_prober_kind kind_of(const struct cv_prober_entry *entry)
 /* Of all entries of this remote whose probes are answered, the least; *ret_known: there is one. */
 static uint32_t least_mtu(const struct cv_prober *prober, __be32 remote, bool *ret_known)
 {
+	size_t count;
+	struct cv_prober_entry *const *entries = cv_prober_of(prober, remote, &count);
 	uint32_t mtu = 0;
 
 	*ret_known = false;
-	for (size_t i = 0; i < prober->count; i++) {
-		const struct cv_prober_entry *entry = prober->entries[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_prober_entry *entry = entries[i];
 		const struct cv_plpmtud *plpmtud = &entry->plpmtud;
 
-		if (entry->target.remote != remote || plpmtud->state == CV_PLPMTUD_DISABLED)
+		if (plpmtud->state == CV_PLPMTUD_DISABLED)
 			continue;
 		*ret_known = true;
 		if (plpmtud->mtu < entry->target.link_mtu && (!mtu || plpmtud->mtu < mtu))
@@ -70,14 +72,34 @@ void cv_prober_apply(struct cv_prober *prober, struct cv_prober_entry *entry, ui
 	entry->applied_until_ms = until_ms;
 }
 
+/* The least that a route to it takes, by whichever tunnel. */
+void cv_prober_apply_link(struct cv_prober *prober, __be32 remote, uint64_t now_ms)
+{
+	size_t count;
+	struct cv_prober_entry *const *entries = cv_prober_of(prober, remote, &count);
+	uint32_t link_mtu = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_prober_target *target = &entries[i]->target;
+
+		if (target->has_metric && (!link_mtu || target->link_mtu < link_mtu))
+			link_mtu = target->link_mtu;
+	}
+	cv_remotes_set_link_mtu(prober->remotes, remote, link_mtu, now_ms);
+}
+
 void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *entry,
 		      uint64_t now_ms)
 {
-	if (cv_prober_find(prober, 0, entry->target.remote))
-		return;
-	if (entry->applied_mtu)
-		cv_remotes_set_mtu(prober->remotes, entry->target.remote, 0, now_ms, 0);
-	cv_remotes_set_link_mtu(prober->remotes, entry->target.remote, 0, now_ms);
+	__be32 remote = entry->target.remote;
+	size_t count;
+	struct cv_prober_entry *const *others = cv_prober_of(prober, remote, &count);
+
+	cv_prober_apply_link(prober, remote, now_ms);
+	if (others)
+		cv_prober_apply(prober, others[0], now_ms);
+	else if (entry->applied_mtu)
+		cv_remotes_set_mtu(prober->remotes, remote, 0, now_ms, 0);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */
@@ -100,6 +122,7 @@ static void note_change(struct cv_prober *prober, struct cv_prober_entry *entry,
 			uint64_t now_ms)
 {
 	entry->next_ms = entry->plpmtud_ms = now_ms;
+	prober->has_work = true;
 	add_up(prober, entry, now_ms);
 	if (!changed)
 		return;
@@ -419,18 +442,18 @@ void cv_prober_take_answer(struct cv_prober *prober, const struct cv_prober_lett
 
 void cv_prober_take_echo(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
-	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
-		struct cv_prober_flight *flight = NULL;
+	size_t count;
+	struct cv_prober_entry *const *entries = cv_prober_of(prober, letter->remote, &count);
 
-		if (entry->target.remote == letter->remote)
-			flight = find_flight(entry, &letter->words);
+	for (size_t i = 0; i < count; i++) {
+		struct cv_prober_flight *flight = find_flight(entries[i], &letter->words);
+
 		if (!flight)
 			continue;
 		/* Sent through the tunnel, it was answered outside: the remote does not route our
 		 * inner address to us. */
 		if (flight->kind == CV_PROBER_BY_UNDERLAY)
-			take(prober, entry, flight, letter->time_us);
+			take(prober, entries[i], flight, letter->time_us);
 		return;
 	}
 	prober->refused++;
@@ -457,13 +480,13 @@ void cv_prober_take_error(struct cv_prober *prober, const struct cv_prober_lette
 void cv_prober_take_too_big(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
 	uint64_t now_ms = letter->time_us / 1000;
+	size_t count;
+	struct cv_prober_entry *const *entries = cv_prober_of(prober, letter->remote, &count);
 
-	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
+	for (size_t i = 0; i < count; i++) {
+		struct cv_prober_entry *entry = entries[i];
 		bool changed;
 
-		if (entry->target.remote != letter->remote)
-			continue;
 		changed = cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
 		entry->applied_mtu = letter->mtu;
 		note_change(prober, entry, changed, now_ms);
