@@ -271,15 +271,15 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	cv_prober_apply(prober, entry, now_ms);
 }
 
-static int by_tunnel_and_remote(const void *a, const void *b)
+static int by_remote_and_tunnel(const void *a, const void *b)
 {
 	const struct cv_prober_entry *x = *(struct cv_prober_entry *const *)a;
 	const struct cv_prober_entry *y = *(struct cv_prober_entry *const *)b;
 	uint32_t p = cv_ntohl(x->target.remote), q = cv_ntohl(y->target.remote);
 
-	if (x->target.tunnel != y->target.tunnel)
-		return x->target.tunnel < y->target.tunnel ? -1 : 1;
-	return p < q ? -1 : p > q;
+	if (p != q)
+		return p < q ? -1 : 1;
+	return (x->target.tunnel > y->target.tunnel) - (x->target.tunnel < y->target.tunnel);
 }
 
 /* Locked. Entries that are no more are freed; without memory, new ones wait for the next time. */
@@ -313,7 +313,7 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		entries[count++] = entry;
 	}
 	if (count)
-		qsort(entries, count, sizeof(*entries), by_tunnel_and_remote);
+		qsort(entries, count, sizeof(*entries), by_remote_and_tunnel);
 	prober->entries = entries;
 	prober->count = count;
 	for (size_t i = 0; i < old_count; i++) {
