@@ -80,7 +80,6 @@ void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *en
 		return;
 	if (entry->applied_mtu)
 		cv_remotes_set_mtu(prober->remotes, entry->target.remote, 0, now_ms, 0);
-	cv_remotes_set_link_mtu(prober->remotes, entry->target.remote, 0, now_ms);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */

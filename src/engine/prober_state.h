@@ -48,7 +48,6 @@ struct cv_prober_target {
 	int oif;	   /* the tunnel's dev; 0: any */
 	uint8_t ttl;	   /* outer */
 	uint32_t link_mtu; /* bytes; 0: there is no route */
-	bool has_metric;   /* link_mtu is a route's mtu metric, not the device's MTU */
 	__be32 candidates[CV_PROBER_CANDIDATES];
 	unsigned int candidate_count;
 };

@@ -88,17 +88,15 @@ static void find_link_mtu(struct inquiry *inquiry, const struct cv_route_flow *f
 			  const struct cv_route *route, struct cv_prober_target *target)
 {
 	struct cv_route_entry entry;
-	uint32_t device = 0;
+	uint32_t device;
 
-	if (cv_link_read_mtu(inquiry->socket, route->oif, &device))
-		device = 0;
 	target->link_mtu = route->mtu;
-	if (route->expires_ms) {
+	if (!route->expires_ms)
+		return;
+	if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
+		target->link_mtu = entry.mtu;
+	else if (!cv_link_read_mtu(inquiry->socket, route->oif, &device))
 		target->link_mtu = device;
-		if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
-			target->link_mtu = entry.mtu;
-	}
-	target->has_metric = device && target->link_mtu < device;
 }
 
 static void find_route(struct inquiry *inquiry, struct cv_prober_target *target)
@@ -266,8 +264,6 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	if (memcmp(&before, target, sizeof(before)) == 0)
 		return;
 	prober->has_news = true;
-	cv_remotes_set_link_mtu(prober->remotes, target->remote,
-				target->has_metric ? target->link_mtu : 0, now_ms);
 	cv_prober_apply(prober, entry, now_ms);
 }
 
@@ -301,9 +297,6 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		} else if (!entry) {
 			entry = create_entry(prober, target, now_ms);
 			prober->has_news = true;
-			if (entry && target->has_metric)
-				cv_remotes_set_link_mtu(prober->remotes, target->remote,
-							target->link_mtu, now_ms);
 		} else {
 			continue;
 		}
