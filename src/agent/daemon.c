@@ -71,6 +71,7 @@ struct daemon {
 	int64_t last_refresh_us;
 	bool node_is_behind; /* the kernel has changed in what the node agent looks at */
 	bool is_second_look; /* that moment is one that can wait: nothing has changed */
+	struct event *paths; /* those to remote ends have changed */
 	struct event *period;
 	struct event *stored;	   /* the store may have changed */
 	struct event *store_delay; /* a moment after that */
@@ -236,6 +237,16 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 	}
 }
 
+static void on_paths(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	(void)fd;
+	(void)what;
+	cv_engine_paths_seen(d->engine);
+	cv_node_paths_changed(d->node);
+}
+
 static void on_refresh(evutil_socket_t fd, short what, void *data)
 {
 	const struct timeval a_second = {.tv_sec = 1};
@@ -363,6 +374,10 @@ static int add_events(struct daemon *d)
 	d->period = event_new(d->base, -1, EV_PERSIST, on_period, d);
 	d->stored = event_new(d->base, cv_node_fd(d->node), EV_READ, on_stored, d);
 	d->store_delay = evtimer_new(d->base, on_store_delay, d);
+	d->paths = event_new(d->base, cv_engine_paths_fd(d->engine), EV_READ | EV_PERSIST, on_paths,
+			     d);
+	if (!d->paths || event_add(d->paths, NULL))
+		return -ENOMEM;
 	if (!d->changed || !d->refresh || !d->period || !d->stored || !d->store_delay ||
 	    event_add(d->changed, NULL) || event_add(d->period, &period) ||
 	    event_add(d->stored, NULL))
@@ -463,6 +478,7 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.nl = d->nl,
 		.tunnels = d->set,
 		.engine = d->engine,
+		.no_probing = options->no_probing,
 	};
 	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;
@@ -589,6 +605,9 @@ static void stop(struct daemon *d)
 {
 	cv_metrics_server_destroy(d->metrics);
 	cv_server_destroy(d->server);
+	/* The fast path keeps what it knows of remotes whose tunnels are given up below. */
+	if (d->engine)
+		cv_engine_set_teacher(d->engine, NULL);
 	cv_capturers_destroy(d->capturers);
 	cv_node_destroy(d->node);
 	cv_endpoint_set_destroy(d->endpoints);
@@ -602,6 +621,7 @@ static void stop(struct daemon *d)
 	free_event(d->held);
 	free_event(d->changed);
 	free_event(d->refresh);
+	free_event(d->paths);
 	free_event(d->period);
 	free_event(d->stored);
 	free_event(d->store_delay);

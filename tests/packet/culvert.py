@@ -154,7 +154,9 @@ class Culvertd:
         drop.h and counters.h, and rx_packets, rx_bytes, tx_packets, tx_bytes.
         """
         if tunnel is None:
-            return _flatten(json.loads(self.cli("-j", "status").stdout))
+            status = json.loads(self.cli("-j", "status").stdout)
+            del status["paths"]  # how many there are of which sort: no counters
+            return _flatten(status)
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 
