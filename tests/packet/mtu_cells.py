@@ -161,7 +161,7 @@ class Path:
 
     A, B = "192.168.100.1", "192.168.200.2"
     POD_A, POD_B = "10.244.1.2", "10.244.2.2"
-    SMALL_LASTS_S = 0.5  # a transfer of a MiB during which the path falls
+    SMALL_LASTS_S = 1.0  # a transfer of a MiB during which the path falls
 
     def __init__(self, *arguments, words="", probing=True, offload=True):
         self.words, self.probing, self.arguments = words, probing, arguments
@@ -265,11 +265,26 @@ class Path:
             time.sleep(0.05)
         return time.monotonic() - begin
 
-    def fresh(self, mtu, wait=True):
+    def heal(self):
         """
-        A path of this MTU of which nobody has learnt anything; then wait until it is known. Seconds
-        of that.
+        The path takes all again, and the daemons know it: a link that takes more than before is
+        searched anew.
         """
+        self.set_mtu(JUMBO)
+        for mtu in (JUMBO - 4, JUMBO):
+            for daemon in self.daemons:
+                daemon.node.ip(f"link set eth0 mtu {mtu}")
+            net.wait_for(lambda m=mtu: all(self.path(d)["link_mtu"] == m for d in self.daemons))
+        return self.wait_known()
+
+    def fresh(self, mtu):
+        """
+        A path of this MTU of which nobody has learnt anything, and which is known by now: seconds
+        that this took, from the daemons' start.
+        """
+        # Healed first: while one daemon starts, what the other's fast path remembers is in force.
+        if self.probing and self.mtu != JUMBO:
+            self.heal()
         self.set_mtu(mtu)
         for daemon in self.daemons:
             daemon.stop()
@@ -278,7 +293,7 @@ class Path:
         self.forget_far()
         for daemon in self.daemons:
             daemon.start()
-        return self.wait_known() if wait and self.probing else None
+        return self.wait_known() if self.probing else None
 
     # --- cells ---
 
@@ -305,7 +320,11 @@ class Path:
         if cell.when == START:
             self.fresh(cell.mtu)
             return self.transfer(cell.inner, size, patience=patience)
-        self.fresh(JUMBO)
+        # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
+        if cell.icmp == DELIVERED or not self.probing:
+            self.fresh(JUMBO)
+        else:
+            self.heal()
         # So slow that it lasts: else a MiB is there before anything falls.
         rate = size / self.SMALL_LASTS_S if size <= MIB else None
         return self.transfer(cell.inner, size, cell.mtu, rate, patience)
