@@ -73,6 +73,7 @@ static const struct column tunnel_columns[] = {
 	{"PMTUDISC", "spec.pmtudisc", "true", true},
 	{"STRICT", "spec.strict", "true", true},
 	{"ECN", "spec.ecn", "normal", true},
+	{"MSSCLAMP", "spec.mssclamp", "auto", true},
 	{"UP", "spec.up", "true", true},
 	{NULL, NULL, NULL, false},
 };
@@ -90,6 +91,7 @@ static const struct column path_columns[] = {
 	{"CONFIRMTIMER", "spec.confirmTimer", "300ms", false},
 	{"LIVENESSTIMER", "spec.livenessTimer", "30s", false},
 	{"SKIPDEADNEXTHOPS", "spec.skipDeadNextHops", "Disabled", false},
+	{"MSSCLAMP", "spec.mssClamp", "auto", true},
 	{"MINMTU", "spec.minMTU", "596", true},
 	{"BASEMTU", "spec.baseMTU", "1200", true},
 	{"MAXPROBES", "spec.maxProbes", "3", true},

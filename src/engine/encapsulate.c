@@ -11,12 +11,9 @@
 
 #include <string.h>
 
+#include "engine/clamp.h"
 #include "wire/icmp.h"
 #include "wire/probe.h"
-
-enum {
-	MTU_UNKNOWN = 65535
-};
 
 /* One packet on its way out, and what is known about it. */
 struct parcel {
@@ -186,19 +183,18 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 }
 
 /*
- * The largest inner packet. A route's mtu metric may be anything; below the least MTU there is, it
- * is none. The device's MTU the stack has seen to, but not for what endpoints send past it.
+ * The checksum of an ordinary packet is complete by now. Those of a super-packet are made of its
+ * headers, which are looked at once more.
  */
-static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-			  const struct cv_way_out *way)
+static void clamp(struct cv_lane *lane, const struct parcel *parcel, struct cv_segmenter *segmenter,
+		  const struct virtio_net_hdr *vnet, uint8_t *packet)
 {
-	uint32_t device = tunnel->lanes[lane->worker].mtu;
-	uint32_t mtu = way->mtu ? way->mtu : MTU_UNKNOWN;
+	bool is_super = segmenter->segment_size != 0;
 
-	if (mtu < CV_IPV4_MTU_MIN)
-		mtu = CV_IPV4_MTU_MIN;
-	mtu -= CV_IPIP_OVERHEAD;
-	return device && device < mtu ? device : mtu;
+	if (cv_clamp_packet(lane, parcel->tunnel, &parcel->ip, packet, parcel->inner_mtu,
+			    is_super) &&
+	    is_super)
+		(void)cv_segment_init(segmenter, vnet, packet, &parcel->ip);
 }
 
 /*
@@ -220,13 +216,35 @@ static void note_sent(struct cv_lane *lane, const struct parcel *parcel, const u
 	__atomic_store_n(sent, largest + CV_IPIP_OVERHEAD, __ATOMIC_RELAXED);
 }
 
+/* By the way that was found, in as many packets as it takes. */
+static void leave(struct cv_lane *lane, const struct parcel *parcel, struct cv_segmenter *segmenter,
+		  const struct virtio_net_hdr *vnet, uint8_t *packet)
+{
+	uint32_t largest = parcel->ip.total_length;
+	bool fits;
+
+	if (segmenter->segment_size)
+		largest = segmenter->header_length + segmenter->segment_size;
+	fits = largest <= parcel->inner_mtu;
+	note_sent(lane, parcel, packet, fits ? largest : parcel->inner_mtu);
+	if (!fits && parcel->ip.dont_fragment) {
+		refuse_too_big(lane, parcel, segmenter, packet);
+		return;
+	}
+	if (cv_clamp_concerns(&parcel->ip, packet))
+		clamp(lane, parcel, segmenter, vnet, packet);
+	if (!fits && !segmenter->segment_size)
+		add_fragments(lane, parcel, packet, &parcel->ip);
+	else
+		add_segments(lane, parcel, segmenter, !fits);
+}
+
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		    const struct virtio_net_hdr *vnet, uint8_t *packet, uint32_t length)
 {
 	struct parcel parcel = {.tunnel = tunnel};
 	struct cv_segmenter segmenter;
 	struct cv_flow flow;
-	uint32_t largest;
 	enum cv_drop drop;
 
 	if (cv_lane_is_captured(lane))
@@ -249,14 +267,6 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way);
-	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
-					 : parcel.ip.total_length;
-	note_sent(lane, &parcel, packet, largest < parcel.inner_mtu ? largest : parcel.inner_mtu);
-	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)
-		refuse_too_big(lane, &parcel, &segmenter, packet);
-	else if (largest > parcel.inner_mtu && !segmenter.segment_size)
-		add_fragments(lane, &parcel, packet, &parcel.ip);
-	else
-		add_segments(lane, &parcel, &segmenter, largest > parcel.inner_mtu);
+	parcel.inner_mtu = cv_clamp_inner_mtu(lane, tunnel, parcel.way.mtu);
+	leave(lane, &parcel, &segmenter, vnet, packet);
 }

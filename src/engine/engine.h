@@ -38,7 +38,8 @@ struct cv_engine_tunnel {
 	__be32 local;
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
-	bool strict; /* nothing from strangers */
+	bool strict;	   /* nothing from strangers */
+	uint16_t mssclamp; /* of TCP SYNs, either way: as cv_tcp_mss_limit takes it */
 	/*
 	 * Other addresses of this host, to which packets for it may come, too, where no tunnel is
 	 * meant by (remote, that address) and none takes what is left (any, any): senders may know

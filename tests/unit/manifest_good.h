@@ -97,6 +97,7 @@
 	"  pmtudisc: true\n" \
 	"  strict: false\n" \
 	"  ecn: compat\n" \
+	"  mssclamp: 1300\n" \
 	"  up: false\n" \
 	"  addresses:\n" \
 	"  - 10.0.0.1/24\n" \
@@ -130,6 +131,7 @@
 	"  livenessTimer: \"500ms\"\n" \
 	"  livenessLosses: 5\n" \
 	"  probesPerSecond: 100\n" \
+	"  mssClamp: 1300\n" \
 	"  skipDeadNextHops: Enabled\n"
 
 #define EXPORT_OF_CALICOCTL \
