@@ -252,9 +252,10 @@ class Path:
                              "apply", "-f", "-"], input=CONFIGURATION % json.dumps(timers))
 
     def knows(self, mtu):
-        """Whether every daemon knows this path MTU, and searches no more."""
+        """Whether every daemon knows this path MTU; that of the link is merely assumed at first."""
         paths = [self.path(daemon) for daemon in self.daemons]
-        return all(p["mtu"] == mtu and p["state"] == "complete" for p in paths)
+        return all(p["mtu"] == mtu and (p["state"] == "complete" or mtu < p["link_mtu"])
+                   for p in paths)
 
     def wait_known(self, limit=KNOWN_LIMIT_S):
         """Seconds until every daemon knows the path as it is; None: not in time."""
