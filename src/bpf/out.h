@@ -94,16 +94,17 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	__u8 drop;
 	__be16 id = 0;
 
+	/* First, while the outer header takes no room on the stack. */
+	cv_note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
+	if (cv_packet_may_be_syn(skb, ETH_HLEN, ip))
+		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPV4_HEADER_MIN, ip->payload_length,
+			     departure->way->mtu);
 	if (!departure->ipip->pmtudisc && !ip->dont_fragment)
 		id = cv_next_ids(departure->destination, size->segments);
 	drop = cv_ipip_build_outer(&outer, departure->ipip, ip, departure->way->source,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (cv_packet_is_syn(skb, ETH_HLEN, ip))
-		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPV4_HEADER_MIN, ip->payload_length,
-			     departure->way->mtu);
-	cv_note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
