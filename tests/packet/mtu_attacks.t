@@ -125,7 +125,7 @@ def wrong_quotes():
         "an inner checksum that is wrong": base[:30] + b"\xde\xad" + base[32:],
         "no IPv4 inside": base[:20] + b"\x60" + base[21:],
         "an inner length that does not fit": patch(base, 2, struct.pack("!H", 700)),
-        "a probe with another secret": base[:20] + forged_probe(b"\x55" * 8),
+        "a probe with another secret": outer(forged_probe(b"\x55" * 8), A, B, flags="DF"),
     }
     for name, quote in cases.items():
         engine, watch = Watch(lab.d1, None), Watch(lab.d1)
