@@ -60,44 +60,38 @@ static void tell_news(struct cv_prober *prober)
 	prober->has_news = false;
 }
 
-struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote)
+size_t cv_prober_first(const struct cv_prober *prober, __be32 remote)
 {
 	size_t low = 0, high = prober->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		struct cv_prober_entry *entry = prober->entries[middle];
-		uint32_t a = cv_ntohl(entry->target.remote), b = cv_ntohl(remote);
 
-		if (entry->target.tunnel == tunnel && a == b)
-			return entry;
-		if (entry->target.tunnel < tunnel || (entry->target.tunnel == tunnel && a < b))
+		if (cv_ntohl(prober->entries[middle]->target.remote) < cv_ntohl(remote))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return low;
 }
 
-struct cv_prober_entry *const *cv_prober_of(const struct cv_prober *prober, __be32 remote,
-					    size_t *ret_count)
+struct cv_prober_entry *cv_prober_at(const struct cv_prober *prober, size_t index, __be32 remote)
 {
-	size_t low = 0, high = prober->count, end;
+	if (index >= prober->count || prober->entries[index]->target.remote != remote)
+		return NULL;
+	return prober->entries[index];
+}
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote)
+{
+	struct cv_prober_entry *entry;
 
-		if (cv_ntohl(prober->by_remote[middle]->target.remote) < cv_ntohl(remote))
-			low = middle + 1;
-		else
-			high = middle;
+	for (size_t i = cv_prober_first(prober, remote);
+	     (entry = cv_prober_at(prober, i, remote)) != NULL; i++) {
+		if (entry->target.tunnel == tunnel)
+			return entry;
 	}
-	for (end = low; end < prober->count; end++) {
-		if (prober->by_remote[end]->target.remote != remote)
-			break;
-	}
-	*ret_count = end - low;
-	return end > low ? prober->by_remote + low : NULL;
+	return NULL;
 }
 
 /* ---- letters -------------------------------------------------------------------------------- */
@@ -578,7 +572,6 @@ void cv_prober_destroy(struct cv_prober *prober)
 	for (size_t i = 0; i < prober->count; i++)
 		free(prober->entries[i]);
 	free(prober->entries);
-	free(prober->by_remote);
 	cv_nl_destroy(prober->nl);
 	close_if_open(prober->wake);
 	close_if_open(prober->news);

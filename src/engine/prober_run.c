@@ -41,13 +41,12 @@ static enum cv_prober_kind kind_of(const struct cv_prober_entry *entry)
 /* Of all entries of this remote whose probes are answered, the least; *ret_known: there is one. */
 static uint32_t least_mtu(const struct cv_prober *prober, __be32 remote, bool *ret_known)
 {
-	size_t count;
-	struct cv_prober_entry *const *entries = cv_prober_of(prober, remote, &count);
+	const struct cv_prober_entry *entry;
 	uint32_t mtu = 0;
 
 	*ret_known = false;
-	for (size_t i = 0; i < count; i++) {
-		const struct cv_prober_entry *entry = entries[i];
+	for (size_t i = cv_prober_first(prober, remote);
+	     (entry = cv_prober_at(prober, i, remote)) != NULL; i++) {
 		const struct cv_plpmtud *plpmtud = &entry->plpmtud;
 
 		if (plpmtud->state == CV_PLPMTUD_DISABLED)
@@ -72,32 +71,16 @@ void cv_prober_apply(struct cv_prober *prober, struct cv_prober_entry *entry, ui
 	entry->applied_until_ms = until_ms;
 }
 
-/* The least that a route to it takes, by whichever tunnel. */
-void cv_prober_apply_link(struct cv_prober *prober, __be32 remote, uint64_t now_ms)
-{
-	size_t count;
-	struct cv_prober_entry *const *entries = cv_prober_of(prober, remote, &count);
-	uint32_t link_mtu = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct cv_prober_target *target = &entries[i]->target;
-
-		if (target->has_metric && (!link_mtu || target->link_mtu < link_mtu))
-			link_mtu = target->link_mtu;
-	}
-	cv_remotes_set_link_mtu(prober->remotes, remote, link_mtu, now_ms);
-}
-
 void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *entry,
 		      uint64_t now_ms)
 {
 	__be32 remote = entry->target.remote;
-	size_t count;
-	struct cv_prober_entry *const *others = cv_prober_of(prober, remote, &count);
 
-	cv_prober_apply_link(prober, remote, now_ms);
-	if (others)
-		cv_prober_apply(prober, others[0], now_ms);
+	struct cv_prober_entry *other =
+		cv_prober_at(prober, cv_prober_first(prober, remote), remote);
+
+	if (other)
+		cv_prober_apply(prober, other, now_ms);
 	else if (entry->applied_mtu)
 		cv_remotes_set_mtu(prober->remotes, remote, 0, now_ms, 0);
 }
@@ -298,10 +281,12 @@ static bool is_in_doubt(const struct cv_prober *prober, const struct cv_prober_e
 	return live->losses && live->losses < prober->config.liveness_losses;
 }
 
-/* Up to a tenth less: remotes that came in one moment do not meet in one for ever. */
+/* Up to a fifth less, by chance: remotes that came in one moment do not meet in one for ever. */
 static uint64_t spread(const struct cv_prober_entry *entry, uint64_t interval_ms)
 {
-	return interval_ms - interval_ms * entry->secret[0] / 2560;
+	uint8_t chance = entry->secret[entry->sequence % sizeof(entry->secret)];
+
+	return interval_ms - interval_ms * chance / 1280;
 }
 
 static void run_echoes(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms)
@@ -442,18 +427,18 @@ void cv_prober_take_answer(struct cv_prober *prober, const struct cv_prober_lett
 
 void cv_prober_take_echo(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
-	size_t count;
-	struct cv_prober_entry *const *entries = cv_prober_of(prober, letter->remote, &count);
+	struct cv_prober_entry *entry;
 
-	for (size_t i = 0; i < count; i++) {
-		struct cv_prober_flight *flight = find_flight(entries[i], &letter->words);
+	for (size_t i = cv_prober_first(prober, letter->remote);
+	     (entry = cv_prober_at(prober, i, letter->remote)) != NULL; i++) {
+		struct cv_prober_flight *flight = find_flight(entry, &letter->words);
 
 		if (!flight)
 			continue;
 		/* Sent through the tunnel, it was answered outside: the remote does not route our
 		 * inner address to us. */
 		if (flight->kind == CV_PROBER_BY_UNDERLAY)
-			take(prober, entries[i], flight, letter->time_us);
+			take(prober, entry, flight, letter->time_us);
 		return;
 	}
 	prober->refused++;
@@ -480,14 +465,12 @@ void cv_prober_take_error(struct cv_prober *prober, const struct cv_prober_lette
 void cv_prober_take_too_big(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
 	uint64_t now_ms = letter->time_us / 1000;
-	size_t count;
-	struct cv_prober_entry *const *entries = cv_prober_of(prober, letter->remote, &count);
+	struct cv_prober_entry *entry;
 
-	for (size_t i = 0; i < count; i++) {
-		struct cv_prober_entry *entry = entries[i];
-		bool changed;
-
-		changed = cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
+	for (size_t i = cv_prober_first(prober, letter->remote);
+	     (entry = cv_prober_at(prober, i, letter->remote)) != NULL; i++) {
+		bool changed =
+			cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
 		entry->applied_mtu = letter->mtu;
 		note_change(prober, entry, changed, now_ms);
 	}

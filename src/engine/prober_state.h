@@ -51,7 +51,6 @@ struct cv_prober_target {
 	int oif;	   /* the tunnel's dev; 0: any */
 	uint8_t ttl;	   /* outer */
 	uint32_t link_mtu; /* bytes; 0: there is no route */
-	bool has_metric;   /* link_mtu is a route's mtu metric, not the device's MTU */
 	__be32 candidates[CV_PROBER_CANDIDATES];
 	unsigned int candidate_count;
 };
@@ -111,8 +110,7 @@ struct cv_prober {
 	bool is_off;					  /* whatever config says */
 	struct cv_fp_activity *fast_activity;		  /* the fast path's; NULL: there is none */
 	struct cv_fp_activity seen[CV_FP_ACTIVITY_SLOTS]; /* of both; while all look at it */
-	struct cv_prober_entry **entries;   /* sorted by tunnel and remote, as numbers */
-	struct cv_prober_entry **by_remote; /* the same ones, sorted by remote and tunnel */
+	struct cv_prober_entry **entries; /* sorted by remote and tunnel, as numbers */
 	size_t count;
 	size_t turn;				/* whose it is, if tokens were short */
 	uint64_t refuted, black_holes, refused; /* counters */
@@ -151,12 +149,15 @@ struct cv_prober {
 	bool is_running;
 };
 
+/*
+ * Locked. The entries of a remote, one for each tunnel to it, are cv_prober_at() from
+ * cv_prober_first() on, until that is NULL.
+ */
+size_t cv_prober_first(const struct cv_prober *prober, __be32 remote);
+struct cv_prober_entry *cv_prober_at(const struct cv_prober *prober, size_t index, __be32 remote);
+
 /* Locked. The entry, or NULL. */
 struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote);
-
-/* Locked: all tunnels' entries of a remote, *ret_count of them in a row; NULL: there is none. */
-struct cv_prober_entry *const *cv_prober_of(const struct cv_prober *prober, __be32 remote,
-					    size_t *ret_count);
 
 /* Any thread: what a probe of this path says, so that nobody else can make up its answer. */
 void cv_prober_secret(const struct cv_prober *prober, int tunnel, __be32 remote,
@@ -181,9 +182,6 @@ void cv_prober_take_too_big(struct cv_prober *prober, const struct cv_prober_let
 
 /* Locked: tell engine/remote.h what is known of the entry's remote now. */
 void cv_prober_apply(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms);
-
-/* Locked: tell it what routes to a remote take. */
-void cv_prober_apply_link(struct cv_prober *prober, __be32 remote, uint64_t now_ms);
 
 /* Locked: what is known of an entry is none of ours any longer. */
 void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *entry,

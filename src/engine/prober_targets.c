@@ -87,17 +87,15 @@ static void find_link_mtu(struct inquiry *inquiry, const struct cv_route_flow *f
 			  const struct cv_route *route, struct cv_prober_target *target)
 {
 	struct cv_route_entry entry;
-	uint32_t device = 0;
+	uint32_t device;
 
-	if (cv_link_read_mtu(inquiry->socket, route->oif, &device))
-		device = 0;
 	target->link_mtu = route->mtu;
-	if (route->expires_ms) {
+	if (!route->expires_ms)
+		return;
+	if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
+		target->link_mtu = entry.mtu;
+	else if (!cv_link_read_mtu(inquiry->socket, route->oif, &device))
 		target->link_mtu = device;
-		if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
-			target->link_mtu = entry.mtu;
-	}
-	target->has_metric = device && target->link_mtu < device;
 }
 
 static void find_route(struct inquiry *inquiry, struct cv_prober_target *target)
@@ -264,17 +262,6 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	entry->is_changed = memcmp(&before, target, sizeof(before)) != 0;
 }
 
-static int by_tunnel_and_remote(const void *a, const void *b)
-{
-	const struct cv_prober_entry *x = *(struct cv_prober_entry *const *)a;
-	const struct cv_prober_entry *y = *(struct cv_prober_entry *const *)b;
-	uint32_t p = cv_ntohl(x->target.remote), q = cv_ntohl(y->target.remote);
-
-	if (x->target.tunnel != y->target.tunnel)
-		return x->target.tunnel < y->target.tunnel ? -1 : 1;
-	return p < q ? -1 : p > q;
-}
-
 static int by_remote_and_tunnel(const void *a, const void *b)
 {
 	const struct cv_prober_entry *x = *(struct cv_prober_entry *const *)a;
@@ -283,27 +270,22 @@ static int by_remote_and_tunnel(const void *a, const void *b)
 
 	if (p != q)
 		return p < q ? -1 : 1;
-	return x->target.tunnel < y->target.tunnel ? -1 : x->target.tunnel > y->target.tunnel;
+	return (x->target.tunnel > y->target.tunnel) - (x->target.tunnel < y->target.tunnel);
 }
 
 /*
- * Locked: the entries of a list are those in force now, the others are freed. Takes both lists.
- * What is told of a remote is told when all its entries are there.
+ * Locked: the entries of a list are those in force now, the others are freed. Takes the list. What
+ * holds of a remote is told when all its entries are there.
  */
-static void replace(struct cv_prober *prober, struct cv_prober_entry **entries,
-		    struct cv_prober_entry **by_remote, size_t count, uint64_t now_ms)
+static void replace(struct cv_prober *prober, struct cv_prober_entry **entries, size_t count,
+		    uint64_t now_ms)
 {
 	struct cv_prober_entry **old = prober->entries;
 	size_t old_count = prober->count;
 
-	if (count) {
-		qsort(entries, count, sizeof(*entries), by_tunnel_and_remote);
-		memcpy(by_remote, entries, count * sizeof(*entries));
-		qsort(by_remote, count, sizeof(*by_remote), by_remote_and_tunnel);
-	}
-	free(prober->by_remote);
+	if (count)
+		qsort(entries, count, sizeof(*entries), by_remote_and_tunnel);
 	prober->entries = entries;
-	prober->by_remote = by_remote;
 	prober->count = count;
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i]->is_current)
@@ -318,7 +300,6 @@ static void replace(struct cv_prober *prober, struct cv_prober_entry **entries,
 			continue;
 		entries[i]->is_changed = false;
 		prober->has_news = true;
-		cv_prober_apply_link(prober, entries[i]->target.remote, now_ms);
 		cv_prober_apply(prober, entries[i], now_ms);
 	}
 	free(old);
@@ -328,14 +309,10 @@ static void replace(struct cv_prober *prober, struct cv_prober_entry **entries,
 static void take_over(struct cv_prober *prober, const struct list *targets, uint64_t now_ms)
 {
 	struct cv_prober_entry **entries = calloc(targets->count + 1, sizeof(*entries));
-	struct cv_prober_entry **by_remote = calloc(targets->count + 1, sizeof(*by_remote));
 	size_t count = 0;
 
-	if (!entries || !by_remote) {
-		free(entries);
-		free(by_remote);
+	if (!entries)
 		return;
-	}
 	for (size_t i = 0; i < targets->count; i++) {
 		const struct cv_prober_target *target = &targets->items[i];
 		struct cv_prober_entry *entry =
@@ -353,7 +330,7 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		entry->is_current = true;
 		entries[count++] = entry;
 	}
-	replace(prober, entries, by_remote, count, now_ms);
+	replace(prober, entries, count, now_ms);
 }
 
 void cv_prober_refresh(struct cv_prober *prober, uint64_t now_ms)
