@@ -36,6 +36,7 @@ enum {
 	REFRESH_AGAIN_MS = 1000, /* after a dump that was interrupted */
 	ACTIVE_MS = 5000,
 	READS_MAX = 256,
+	BURST = 1000, /* probes in one tick, with the lock held: some milliseconds */
 	MOST = CV_PLPMTUD_BURST_MAX + CV_PROBER_CANDIDATES + 2, /* probes of one entry at once */
 	ECHO_BYTES = 128,					/* of an answer; more is cut off */
 };
@@ -275,14 +276,17 @@ static void look_at_all(struct cv_prober *prober, uint64_t now)
 static void add_tokens(struct cv_prober *prober, uint64_t now)
 {
 	uint64_t more = (now - prober->tokens_ms) * prober->config.rate / 1000;
+	uint32_t saved = prober->config.rate / 10;
 
 	if (!more)
 		return;
+	if (saved > BURST)
+		saved = BURST;
 	prober->tokens_ms = now;
 	more += prober->tokens;
 	/* A tenth of a second's may be saved up, and one entry's. */
-	if (more > prober->config.rate / 10 + MOST)
-		more = prober->config.rate / 10 + MOST;
+	if (more > saved + MOST)
+		more = saved + MOST;
 	prober->tokens = (uint32_t)more;
 }
 
