@@ -165,12 +165,10 @@ struct cv_fp_remote {
 	 * answered; not for longer, as the engine may be dead, or have forgotten it.
 	 */
 	__u32 error_until_s;
-	/* Of the outer route, its mtu metric included, which bpf_fib_lookup() does not tell unless
-	 * it is locked; bytes, 0: not known. */
-	__u32 link_mtu;
 	/* The largest inner packet by the routes through the tunnel to this remote, for packets
 	 * that pass the stack by; bytes, 0: as the tunnel's device says. */
 	__u32 inner_mtu;
+	__u8 unused[4];
 };
 _Static_assert(sizeof(struct cv_fp_remote) == 24, "no padding");
 

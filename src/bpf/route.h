@@ -43,8 +43,6 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 		way->mtu = remote->mtu;
 		way->mtu_until_ns = remote->mtu_until_ns;
 	}
-	if (remote->link_mtu && remote->link_mtu < way->mtu)
-		way->mtu = remote->link_mtu;
 }
 
 /*
