@@ -186,6 +186,8 @@ static void describe_devices(struct cv_nl *nl, const int *devices, unsigned int 
 static void describe(struct cv_nl *nl, const struct cv_table_route *route, char *text, size_t size)
 {
 	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", devices[96];
+	static const char more[] = "...";
+	int length;
 	const char *type = route->type == RTN_BLACKHOLE	    ? "blackhole "
 			   : route->type == RTN_UNREACHABLE ? "unreachable "
 							    : "";
@@ -196,8 +198,11 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 		describe_devices(nl, route->devices, route->device_count, devices, sizeof(devices));
 	else
 		describe_devices(nl, &route->oif, route->oif != 0, devices, sizeof(devices));
-	snprintf(text, size, "%s%s%s%s%s metric %u", type, cv_prefix_format(&route->prefix, prefix),
-		 *gateway ? " via " : "", gateway, devices, route->metric);
+	length = snprintf(text, size, "%s%s%s%s%s metric %u", type,
+			  cv_prefix_format(&route->prefix, prefix), *gateway ? " via " : "",
+			  gateway, devices, route->metric);
+	if (length < 0 || (size_t)length >= size)
+		memcpy(text + size - sizeof(more), more, sizeof(more));
 }
 
 /* The kernel's words on the first failure of a batch are those of the first in the report. */
