@@ -22,9 +22,11 @@ struct cv_table_route {
 	int oif;	/* 0: none */
 	__be32 gateway; /* 0: on link, or none */
 	__be32 source;	/* RTA_PREFSRC; 0: none */
+	uint32_t mtu;	/* RTAX_MTU, bytes, not locked; 0: the device's */
 	bool multipath; /* listed only: several next hops, or a nexthop object; oif and gateway say
 			   nothing */
-	bool has_more; /* listed only: metrics (an MTU …), an encapsulation: what we never make */
+	bool has_more;	/* listed only: other metrics (a locked MTU …), an encapsulation: what we
+			   never  make */
 };
 
 /*

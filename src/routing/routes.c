@@ -80,7 +80,8 @@ static bool is_same(const struct cv_table_route *there, const struct cv_table_ro
 	return there->protocol == protocol && there->type == wanted->type &&
 	       there->scope == cv_table_route_scope(wanted) && there->onlink == wanted->onlink &&
 	       there->oif == wanted->oif && there->gateway == wanted->gateway &&
-	       there->source == wanted->source && !there->multipath && !there->has_more;
+	       there->source == wanted->source && there->mtu == wanted->mtu && !there->multipath &&
+	       !there->has_more;
 }
 
 /* Longest prefix first, then the preferred metric. */
@@ -170,6 +171,7 @@ static int find_missing(struct job *job)
 static void describe(struct cv_nl *nl, const struct cv_table_route *route, char *text, size_t size)
 {
 	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", device[IFNAMSIZ] = "";
+	char mtu[16] = "";
 	const char *type = route->type == RTN_BLACKHOLE	    ? "blackhole "
 			   : route->type == RTN_UNREACHABLE ? "unreachable "
 							    : "";
@@ -178,9 +180,11 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 		inet_ntop(AF_INET, &route->gateway, gateway, sizeof(gateway));
 	if (route->oif && cv_link_get_name(nl, route->oif, device))
 		snprintf(device, sizeof(device), "if%d", route->oif);
-	snprintf(text, size, "%s%s%s%s%s%s metric %u", type,
+	if (route->mtu)
+		snprintf(mtu, sizeof(mtu), " mtu %u", route->mtu);
+	snprintf(text, size, "%s%s%s%s%s%s metric %u%s", type,
 		 cv_prefix_format(&route->prefix, prefix), *gateway ? " via " : "", gateway,
-		 *device ? " dev " : "", device, route->metric);
+		 *device ? " dev " : "", device, route->metric, mtu);
 }
 
 /* The kernel's words on the first failure of a batch are those of the first in the report. */
