@@ -106,48 +106,87 @@ static bool is_ours(int ifindex, const void *data)
 	return false;
 }
 
+static uint32_t mtu_wanted(const struct cv_tunnel_set *set, const struct cv_tunnel_config *config,
+			   const struct cv_tunnel_mtu_device *device)
+{
+	const struct cv_tunnel_mtu_host host = {
+		.nl = set->host.nl,
+		.engine = set->host.engine,
+		.is_ours = is_ours,
+		.data = set,
+	};
+
+	return cv_tunnel_mtu_wanted(&host, config, device);
+}
+
 /* For a new device. Without a route to the remote, as Linux without one. */
 static uint32_t first_mtu(const struct cv_tunnel_config *config, void *data)
 {
-	struct cv_tunnel_set *set = data;
-	uint32_t mtu = cv_tunnel_mtu_wanted(set->host.nl, config, is_ours, set);
+	const struct cv_tunnel_mtu_device none = {.ifindex = 0};
+	uint32_t mtu = mtu_wanted(data, config, &none);
 
 	return mtu ? mtu : CV_TUNNEL_MTU_NBMA;
+}
+
+static const char *followed(const struct cv_tunnel_config *config)
+{
+	if (config->mtu)
+		return "as configured";
+	return config->remote ? "that of the route to its remote changed"
+			      : "that of its underlay changed";
 }
 
 /*
  * The device's MTU is ours to change as long as it is what we gave it last. Who sets it
  * to what it should be anyway lets it be followed again. Returns true if the state changed.
  */
-static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel,
+static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, uint32_t wanted,
 		       const struct cv_link *link)
 {
-	uint32_t wanted = cv_tunnel_mtu_wanted(set->host.nl, &tunnel->config, is_ours, set);
+	bool is_there = link->mtu == wanted;
+	bool changed = tunnel->mtu != wanted;
 	int rc;
 
-	if (!wanted || (link->mtu != tunnel->mtu && link->mtu != wanted))
+	if (!wanted || (link->mtu != tunnel->mtu && !is_there))
 		return false;
-	if (link->mtu == wanted) {
-		bool adopted = tunnel->mtu != wanted;
-
-		tunnel->mtu = wanted;
-		return adopted;
-	}
-	rc = cv_link_set_mtu(set->host.nl, tunnel->ifindex, wanted);
+	rc = is_there ? 0 : cv_link_set_mtu(set->host.nl, tunnel->ifindex, wanted);
 	if (rc) {
 		say(set, LOG_WARNING, "%s: cannot set mtu %u: %s", tunnel->config.name, wanted,
 		    strerror(-rc));
 		return false;
 	}
-	if (tunnel->config.mtu)
-		say(set, LOG_INFO, "%s: mtu %u, was %u, as configured", tunnel->config.name, wanted,
-		    tunnel->mtu);
-	else
-		say(set, LOG_INFO, "%s: mtu %u, was %u: that of %s changed", tunnel->config.name,
-		    wanted, tunnel->mtu,
-		    tunnel->config.remote ? "the route to its remote" : "its underlay");
+	if (!is_there)
+		say(set, LOG_INFO, "%s: mtu %u, was %u: %s", tunnel->config.name, wanted,
+		    tunnel->mtu, followed(&tunnel->config));
 	tunnel->mtu = wanted;
-	return true;
+	return changed;
+}
+
+static uint32_t mtu_now_wanted(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
+{
+	const struct cv_tunnel_mtu_device device = {tunnel->ifindex, tunnel->mtu};
+
+	return mtu_wanted(set, &tunnel->config, &device);
+}
+
+void cv_tunnel_set_follow(struct cv_tunnel_set *set)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct cv_tunnel *tunnel = set->tunnels[i];
+		struct cv_link link;
+		uint32_t wanted;
+
+		if (!tunnel->active || tunnel->config.remote || tunnel->config.mtu)
+			continue;
+		wanted = mtu_now_wanted(set, tunnel);
+		if (wanted != tunnel->mtu &&
+		    !cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
+			changed |= follow_mtu(set, tunnel, wanted, &link);
+	}
+	if (changed)
+		save(set);
 }
 
 /* ---- starting ------------------------------------------------------------------ */
@@ -317,7 +356,7 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 	cv_tunnel_accept_any_way(tunnel);
 	if (tunnel->active && !rc) {
 		keep_alias(set, tunnel, &link);
-		changed |= follow_mtu(set, tunnel, &link);
+		changed |= follow_mtu(set, tunnel, mtu_now_wanted(set, tunnel), &link);
 	}
 	return changed;
 }

@@ -84,6 +84,12 @@ int cv_tunnel_set_peer_counters(const struct cv_tunnel_set *set, const char *nam
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
 
 /*
+ * Give devices of NBMA tunnels the MTU that their peers' routes ask for now. To be called when
+ * cv_engine_paths_fd can be read; cv_tunnel_set_refresh does it, too, for all tunnels.
+ */
+void cv_tunnel_set_follow(struct cv_tunnel_set *set);
+
+/*
  * Look after the carrier holder; a new one is given all devices. To be called when cv_carrier_fd
  * can be read; cv_tunnel_set_refresh does it, too.
  */
