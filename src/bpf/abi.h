@@ -46,7 +46,7 @@
 #define CV_FP_MAP_ADDRESSES "cv_addresses_1"
 #define CV_FP_MAP_DEVICES   "cv_devices_1"
 #define CV_FP_MAP_ENDPOINTS "cv_endpoints_1"
-#define CV_FP_MAP_REMOTES   "cv_remotes_1"
+#define CV_FP_MAP_REMOTES   "cv_remotes_2"
 #define CV_FP_MAP_COUNTERS  ("cv_counters_" CV_FP_NEXT_NUMBER)
 #define CV_FP_MAP_IDS	    "cv_ids_1"
 #define CV_FP_MAP_WAYS	    "cv_ways_1"
@@ -57,6 +57,7 @@
 #define CV_FP_MAP_FRAGMENTS "cv_fragments_2"
 #define CV_FP_MAP_PEERS	    "cv_peers_1"
 #define CV_FP_MAP_TRAFFIC   ("cv_traffic_" CV_FP_NEXT_NUMBER)
+#define CV_FP_MAP_ACTIVITY  "cv_activity_1"
 #define CV_FP_MAP_ENGINE    "cv_engine"	 /* not pinned: it dies with the daemon */
 #define CV_FP_MAP_CAPTURE   "cv_capture" /* not pinned */
 
@@ -69,11 +70,12 @@ struct cv_fp_features {
 };
 
 enum {
+	CV_FP_ACTIVITY_BITS = 14,
 	CV_FP_TUNNELS_MAX = 1024,
 	CV_FP_ADDRESSES_MAX = 16384,
 	CV_FP_DEVICES_MAX = 8192,
 	CV_FP_ENDPOINTS_MAX = 16384,
-	CV_FP_REMOTES_MAX = 2048,
+	CV_FP_REMOTES_MAX = 16384,
 	CV_FP_WAYS_MAX = 16384,
 	CV_FP_PERMITS_MAX = 65536,
 	CV_FP_WORDS_MAX = 16384,
@@ -81,6 +83,7 @@ enum {
 	CV_FP_FRAGMENTS_MAX = 8192,
 	CV_FP_PEERS_MAX = 8192, /* with number 0, which is nobody's */
 	CV_FP_ID_SLOTS = 256,
+	CV_FP_ACTIVITY_SLOTS = 1 << CV_FP_ACTIVITY_BITS,
 	CV_FP_SLOTS = CV_FP_TUNNELS_MAX + 1, /* of counters */
 	CV_FP_SLOT_NONE = CV_FP_TUNNELS_MAX, /* what belongs to no tunnel */
 	CV_FP_DROPS = 64,		     /* room for enum cv_drop */
@@ -158,7 +161,28 @@ struct cv_fp_remote {
 	 * answered; not for longer, as the engine may be dead, or have forgotten it.
 	 */
 	__u32 error_until_s;
+	/* Of the outer route, its mtu metric included, which bpf_fib_lookup() does not tell unless
+	 * it is locked; bytes, 0: not known. */
+	__u32 link_mtu;
+	/* The largest inner packet by the routes through the tunnel to this remote, for packets
+	 * that pass the stack by; bytes, 0: as the tunnel's device says. */
+	__u32 inner_mtu;
 };
+_Static_assert(sizeof(struct cv_fp_remote) == 24, "no padding");
+
+/*
+ * cv_activity: by cv_fp_activity_slot() of the remote's outer address: what has gone on since user
+ * space, which maps it into its memory, last wrote zeroes there. Remotes may share a slot.
+ */
+struct cv_fp_activity {
+	__u32 sent;  /* the largest outer packet sent to it, bytes */
+	__u32 heard; /* something came from it through a tunnel */
+};
+
+CV_INLINE __u32 cv_fp_activity_slot(__be32 remote)
+{
+	return ((CV_FORCE __u32)remote * 0x9e3779b1U) >> (32 - CV_FP_ACTIVITY_BITS);
+}
 
 /* cv_counters: by slot, per CPU. Only ever added to. */
 struct cv_fp_counters {

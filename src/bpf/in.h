@@ -342,6 +342,16 @@ CV_INLINE void cv_count_in(const struct cv_scene *scene, __u32 segments, __u64 b
 		counters->rx_endpoint_packets += segments;
 }
 
+/* Something came back from this remote: nobody blocks protocol 4. */
+CV_INLINE void cv_note_heard(__be32 source)
+{
+	__u32 slot = cv_fp_activity_slot(source);
+	struct cv_fp_activity *activity = bpf_map_lookup_elem(&cv_activity_1, &slot);
+
+	if (activity && !activity->heard)
+		activity->heard = 1;
+}
+
 /*
  * Decapsulate: what is captured is the outer packet, then its header goes. ttl: the inner one's
  * from here on. False: the packet is unusable now, and not counted.
@@ -361,6 +371,7 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 		return false;
 	cv_count_in(scene, size.segments, cv_packet_bytes(&in->inner, &size), to_endpoint);
 	cv_count_ecn(scene, in->ecn_note);
+	cv_note_heard(in->outer.source);
 	return true;
 }
 

@@ -35,7 +35,7 @@ cv_devices_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_HASH, CV_FP_ENDPOINTS_MAX, __be32, struct cv_fp_endpoint)
 cv_endpoints_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_LRU_HASH, CV_FP_REMOTES_MAX, __be32, struct cv_fp_remote)
-cv_remotes_1 SEC(".maps");
+cv_remotes_2 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_PERCPU_ARRAY, CV_FP_SLOTS, __u32, struct cv_fp_counters)
 cv_counters_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_ARRAY, CV_FP_ID_SLOTS, __u32, __u32) cv_ids_1 SEC(".maps");
@@ -54,6 +54,14 @@ cv_fragments_2 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_HASH, CV_FP_PEERS_MAX, struct cv_fp_way_key, __u32) cv_peers_1 SEC(".maps");
 CV_MAP(BPF_MAP_TYPE_PERCPU_ARRAY, CV_FP_PEERS_MAX, __u32, struct cv_fp_traffic)
 cv_traffic_1 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CV_FP_ACTIVITY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct cv_fp_activity);
+} cv_activity_1 SEC(".maps");
 
 /*
  * The way to the engine: a program that hands over. The kernel empties a program array

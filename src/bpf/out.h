@@ -68,6 +68,16 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 peer, __u32 segm
 		counters->tx_endpoint_packets += segments;
 }
 
+/* For who looks whether the path still takes packets as large as those that are sent. */
+CV_INLINE void cv_note_sent(__be32 destination, __u32 largest)
+{
+	__u32 slot = cv_fp_activity_slot(destination);
+	struct cv_fp_activity *activity = bpf_map_lookup_elem(&cv_activity_1, &slot);
+
+	if (activity && activity->sent < largest)
+		activity->sent = largest;
+}
+
 /*
  * Put the outer header in front and send. The packet has an Ethernet header of room in
  * front: bpf_redirect_neigh() drops what has none, without a word (seen up to 6.18).
@@ -93,6 +103,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
 	cv_count_out(scene, departure->way->peer, size->segments, cv_packet_bytes(ip, size));
+	cv_note_sent(departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
 	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);

@@ -33,7 +33,7 @@ CV_INLINE __u32 cv_fib_flags(void)
 /* What the engine knows of the remote: errors to be told, a smaller path MTU. */
 CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 {
-	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_1, &destination);
+	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_2, &destination);
 
 	if (!remote)
 		return;
@@ -43,6 +43,8 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 		way->mtu = remote->mtu;
 		way->mtu_until_ns = remote->mtu_until_ns;
 	}
+	if (remote->link_mtu && remote->link_mtu < way->mtu)
+		way->mtu = remote->link_mtu;
 }
 
 /*
