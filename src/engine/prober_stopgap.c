@@ -50,7 +50,7 @@ static void list(int ifindex, struct cv_vector *paths)
 	size_t from = paths->count;
 	struct cv_prober_path *path;
 
-	if (!stopgap_nl && cv_nl_create(&stopgap_nl))
+	if (cv_nl_create(&stopgap_nl))
 		return;
 	cv_route_for_each_gateway(stopgap_nl, ifindex, take, paths);
 	for (size_t i = from; i < paths->count; i++) {
@@ -58,6 +58,7 @@ static void list(int ifindex, struct cv_vector *paths)
 		path->tunnel = ifindex;
 		path->link_mtu = path->mtu = link_mtu(path->remote);
 	}
+	cv_nl_destroy(stopgap_nl);
 	if (paths->count > from)
 		qsort(cv_vector_at(paths, from), paths->count - from, sizeof(*path), compare);
 }
