@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/node_paths.h"
 #include "agent/node_state.h"
 #include "agent/owned.h"
 #include "routing/nat.h"
@@ -32,6 +33,7 @@ struct cv_node_agent {
 	char pool_device[IFNAMSIZ];
 	struct cv_detect detect;
 	struct cv_nl *nl;
+	struct cv_engine *engine;
 	struct cv_tunnel_set *tunnels;
 	struct cv_store *store;
 	struct cv_routes *routes;
@@ -85,13 +87,24 @@ static uint8_t protocol_of(const struct cv_node_agent *node)
 	return node->intent.protocol ? node->intent.protocol : CV_ROUTE_PROTOCOL;
 }
 
+static struct cv_node_paths paths_of(const struct cv_node_agent *node)
+{
+	return (struct cv_node_paths){node->engine, node->nl, node->tunnels, node->pool_device};
+}
+
 static int look(struct cv_node_agent *node)
 {
+	const struct cv_node_paths paths = paths_of(node);
 	struct cv_facts facts;
 	int rc = cv_facts_read(node->nl, is_ours, node->tunnels, protocol_of(node), &facts);
 
 	if (rc)
 		return rc;
+	rc = cv_node_paths_read(&paths, &facts);
+	if (rc < 0) {
+		cv_facts_fini(&facts);
+		return rc;
+	}
 	cv_facts_fini(&node->facts);
 	node->facts = facts;
 	return 0;
@@ -384,6 +397,14 @@ void cv_node_refresh(struct cv_node_agent *node)
 	reconcile(node, true);
 }
 
+void cv_node_paths_changed(struct cv_node_agent *node)
+{
+	const struct cv_node_paths paths = paths_of(node);
+
+	if (cv_node_paths_read(&paths, &node->facts) > 0)
+		reconcile(node, false);
+}
+
 void cv_node_store_changed(struct cv_node_agent *node)
 {
 	if (cv_store_refresh(node->store) > 0)
@@ -465,6 +486,7 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 	snprintf(node->pool_device, sizeof(node->pool_device), "%s",
 		 options->pool_device ? options->pool_device : CV_NODE_POOL_DEVICE);
 	node->nl = options->nl;
+	node->engine = options->engine;
 	node->tunnels = options->tunnels;
 	rc = open_parts(node, options, error);
 	if (!rc)

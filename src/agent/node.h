@@ -30,6 +30,7 @@ struct cv_node_options {
 	const char *detect;	       /* how to find its address; NULL: first-found */
 	const char *pool_device;       /* NULL: CV_NODE_POOL_DEVICE */
 	struct cv_nl *nl;	       /* the caller's; outlives the agent */
+	struct cv_engine *engine;      /* the caller's; outlives the agent */
 	struct cv_tunnel_set *tunnels; /* the caller's; outlives the agent */
 };
 
@@ -60,6 +61,9 @@ void cv_node_store_changed(struct cv_node_agent *node);
 
 /* The kernel has changed, or may have: look and mend. */
 void cv_node_refresh(struct cv_node_agent *node);
+
+/* What is known of the ways to other nodes may have changed (cv_engine_paths_fd). */
+void cv_node_paths_changed(struct cv_node_agent *node);
 
 /* Every now and then: what no notice tells of (NAT, a store whose notices were lost). */
 void cv_node_look(struct cv_node_agent *node);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include "engine/engine.h"
 #include "net/link.h"
@@ -106,8 +107,12 @@ bool cv_engine_link_mtus(struct cv_engine *engine, int ifindex, uint32_t *ret_sm
 
 int cv_engine_paths_fd(const struct cv_engine *engine)
 {
+	static int fd = -1;
+
 	(void)engine;
-	return -1;
+	if (fd < 0)
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return fd;
 }
 
 void cv_engine_paths_seen(struct cv_engine *engine)

@@ -23,6 +23,7 @@
 
 #include "net/link.h"
 #include "tunnel/device.h"
+#include "tunnel/follow.h"
 #include "tunnel/kernel.h"
 #include "tunnel/mtu.h"
 #include "tunnel/state.h"
@@ -106,84 +107,36 @@ static bool is_ours(int ifindex, const void *data)
 	return false;
 }
 
-static uint32_t mtu_wanted(const struct cv_tunnel_set *set, const struct cv_tunnel_config *config,
-			   const struct cv_tunnel_mtu_device *device)
+static struct cv_tunnel_mtu_host mtu_host(const struct cv_tunnel_set *set)
 {
-	const struct cv_tunnel_mtu_host host = {
+	return (struct cv_tunnel_mtu_host){
 		.nl = set->host.nl,
 		.engine = set->host.engine,
 		.is_ours = is_ours,
 		.data = set,
 	};
-
-	return cv_tunnel_mtu_wanted(&host, config, device);
 }
 
 /* For a new device. Without a route to the remote, as Linux without one. */
 static uint32_t first_mtu(const struct cv_tunnel_config *config, void *data)
 {
+	const struct cv_tunnel_mtu_host host = mtu_host(data);
 	const struct cv_tunnel_mtu_device none = {.ifindex = 0};
-	uint32_t mtu = mtu_wanted(data, config, &none);
+	uint32_t mtu = cv_tunnel_mtu_wanted(&host, config, &none);
 
 	return mtu ? mtu : CV_TUNNEL_MTU_NBMA;
 }
 
-static const char *followed(const struct cv_tunnel_config *config)
-{
-	if (config->mtu)
-		return "as configured";
-	return config->remote ? "that of the route to its remote changed"
-			      : "that of its underlay changed";
-}
-
-/*
- * The device's MTU is ours to change as long as it is what we gave it last. Who sets it
- * to what it should be anyway lets it be followed again. Returns true if the state changed.
- */
-static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, uint32_t wanted,
-		       const struct cv_link *link)
-{
-	bool is_there = link->mtu == wanted;
-	bool changed = tunnel->mtu != wanted;
-	int rc;
-
-	if (!wanted || (link->mtu != tunnel->mtu && !is_there))
-		return false;
-	rc = is_there ? 0 : cv_link_set_mtu(set->host.nl, tunnel->ifindex, wanted);
-	if (rc) {
-		say(set, LOG_WARNING, "%s: cannot set mtu %u: %s", tunnel->config.name, wanted,
-		    strerror(-rc));
-		return false;
-	}
-	if (!is_there)
-		say(set, LOG_INFO, "%s: mtu %u, was %u: %s", tunnel->config.name, wanted,
-		    tunnel->mtu, followed(&tunnel->config));
-	tunnel->mtu = wanted;
-	return changed;
-}
-
-static uint32_t mtu_now_wanted(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
-{
-	const struct cv_tunnel_mtu_device device = {tunnel->ifindex, tunnel->mtu};
-
-	return mtu_wanted(set, &tunnel->config, &device);
-}
-
 void cv_tunnel_set_follow(struct cv_tunnel_set *set)
 {
+	const struct cv_tunnel_mtu_host host = mtu_host(set);
 	bool changed = false;
 
 	for (size_t i = 0; i < set->count; i++) {
 		struct cv_tunnel *tunnel = set->tunnels[i];
-		struct cv_link link;
-		uint32_t wanted;
 
-		if (!tunnel->active || tunnel->config.remote || tunnel->config.mtu)
-			continue;
-		wanted = mtu_now_wanted(set, tunnel);
-		if (wanted != tunnel->mtu &&
-		    !cv_link_get_by_index(set->host.nl, tunnel->ifindex, &link))
-			changed |= follow_mtu(set, tunnel, wanted, &link);
+		if (tunnel->active && !tunnel->config.remote && !tunnel->config.mtu)
+			changed |= cv_tunnel_follow_mtu(tunnel, &host, set->log);
 	}
 	if (changed)
 		save(set);
@@ -355,8 +308,10 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 	offer_again(set, tunnel);
 	cv_tunnel_accept_any_way(tunnel);
 	if (tunnel->active && !rc) {
+		const struct cv_tunnel_mtu_host host = mtu_host(set);
+
 		keep_alias(set, tunnel, &link);
-		changed |= follow_mtu(set, tunnel, mtu_now_wanted(set, tunnel), &link);
+		changed |= cv_tunnel_follow_mtu(tunnel, &host, set->log);
 	}
 	return changed;
 }
@@ -748,6 +703,33 @@ int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name)
 	const struct cv_tunnel *tunnel = find(set, name);
 
 	return tunnel ? tunnel->ifindex : 0;
+}
+
+static uint32_t device_mtu(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
+{
+	uint32_t mtu;
+
+	if (!tunnel->ifindex || cv_link_get_mtu(set->host.nl, tunnel->ifindex, &mtu))
+		return 0;
+	return mtu;
+}
+
+int cv_tunnel_set_ifindex_at(const struct cv_tunnel_set *set, size_t index)
+{
+	return set->tunnels[index]->ifindex;
+}
+
+uint32_t cv_tunnel_set_mtu_at(const struct cv_tunnel_set *set, size_t index)
+{
+	return device_mtu(set, set->tunnels[index]);
+}
+
+bool cv_tunnel_set_is_mtu_by_hand(const struct cv_tunnel_set *set, const char *name)
+{
+	const struct cv_tunnel *tunnel = find(set, name);
+	uint32_t mtu = tunnel && tunnel->mtu ? device_mtu(set, tunnel) : 0;
+
+	return mtu && mtu != tunnel->mtu;
 }
 
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex)

@@ -111,6 +111,15 @@ const struct cv_tunnel_config *cv_tunnel_set_find_owned(const struct cv_tunnel_s
 /* Index of a tunnel's device as it was last seen; 0: no such tunnel, or it has no device. */
 int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name);
 
+/* Of tunnel index: its device's index, and that device's MTU in bytes, which is asked of the
+ * kernel; 0: there is none. */
+int cv_tunnel_set_ifindex_at(const struct cv_tunnel_set *set, size_t index);
+uint32_t cv_tunnel_set_mtu_at(const struct cv_tunnel_set *set, size_t index);
+
+/* True if somebody else has set the MTU of a tunnel's device: it is not followed. Asks the kernel.
+ */
+bool cv_tunnel_set_is_mtu_by_hand(const struct cv_tunnel_set *set, const char *name);
+
 /* True if a device is a tunnel's. */
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex);
 
