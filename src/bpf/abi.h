@@ -224,7 +224,8 @@ struct cv_fp_way {
 	__u64 mtu_until_ns; /* until when this holds, CLOCK_MONOTONIC; 0: as long as the stamp */
 	__u8 drop;	    /* enum cv_drop: why there is no way */
 	__u8 to_engine;	    /* the engine must send it */
-	__u8 unused[4];
+	__u16 inner_mtu;    /* largest inner packet past the stack, bytes; 0: as mtu says */
+	__u8 unused[2];
 	__u16 peer; /* number of cv_traffic; 0, as all wrote it once: the peer is not counted */
 };
 
@@ -256,7 +257,7 @@ struct cv_fp_permit {
 	struct cv_fp_stamp stamp;
 	__u32 tunnel; /* index of its device */
 	__u32 slot;
-	__u32 mtu;	  /* of that device, bytes */
+	__u32 unused;	  /* was the device's MTU */
 	__u8 drop;	  /* enum cv_drop: why not */
 	__u8 routed_back; /* it may go past the stack: routes lead back here, and on to there */
 	__u16 peer;	  /* as in cv_fp_way */

@@ -185,19 +185,28 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 }
 
 /*
- * The largest inner packet. A route's mtu metric may be anything; below the least MTU there is, it
- * is none. The device's MTU the stack has seen to, but not for what endpoints send past it.
+ * The largest inner packet, largest being the one in question. A route's mtu metric may be
+ * anything; below the least MTU there is, it is none. What the stack sends into the device it has
+ * measured, by the metric of the inner route or by the device's MTU, but not what endpoints send
+ * past it: what is larger than the device is measured again.
  */
 static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-			  const struct cv_way_out *way)
+			  const struct cv_way_out *way, const struct cv_flow *flow,
+			  uint32_t largest)
 {
 	uint32_t device = tunnel->lanes[lane->worker].mtu;
 	uint32_t mtu = way->mtu ? way->mtu : MTU_UNKNOWN;
+	uint32_t limit;
 
 	if (mtu < CV_IPV4_MTU_MIN)
 		mtu = CV_IPV4_MTU_MIN;
 	mtu -= CV_IPIP_OVERHEAD;
-	return device && device < mtu ? device : mtu;
+	if (!device || largest <= device || device >= mtu)
+		return mtu;
+	limit = cv_router_inner_mtu(lane->router, tunnel, flow);
+	if (!limit)
+		limit = device;
+	return limit < mtu ? limit : mtu;
 }
 
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
@@ -229,9 +238,9 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way);
 	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
 					 : parcel.ip.total_length;
+	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way, &flow, largest);
 	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)
 		refuse_too_big(lane, &parcel, &segmenter, packet);
 	else if (largest > parcel.inner_mtu && !segmenter.segment_size)
