@@ -9,6 +9,7 @@
 
 #include "agent/commands_doctor.h"
 #include "agent/commands_endpoint.h"
+#include "agent/commands_path.h"
 #include "agent/commands_resource.h"
 #include "agent/control.h"
 #include "agent/json_text.h"
@@ -216,6 +217,7 @@ static json_t *status(const struct cv_commands *commands)
 			    mtu_or_null(cv_mtu_for_endpoints(commands->engine, commands->set)));
 	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
 	cv_node_add_status(commands->node, commands->set, json);
+	cv_commands_path_status(commands, json);
 	return json;
 }
 
@@ -335,6 +337,9 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 		break;
 	case CV_REQUEST_METRICS:
 		rc = cv_commands_metrics(commands, &result, error);
+		break;
+	case CV_REQUEST_PATH:
+		rc = cv_commands_path(commands, request, &result, error);
 		break;
 	}
 	if (rc)

@@ -111,16 +111,20 @@ static int add_probe(const struct cv_commands *commands, const struct cv_request
 int cv_commands_doctor(const struct cv_commands *commands, const struct cv_request *request,
 		       json_t **ret_result, struct cv_server_then *ret_then, struct cv_error *error)
 {
+	struct cv_paths paths = {.count = 0};
 	struct cv_doctor_input input;
 	json_t *list;
 	int rc = 0;
 
 	fill_input(commands, &input);
+	if (!cv_paths_read(commands->engine, input.intent, &paths))
+		input.paths = &paths;
 	list = cv_doctor_examine(&input);
 	if (!list)
-		return cv_error_set(error, -ENOMEM, "out of memory");
-	if (request->peer)
+		rc = cv_error_set(error, -ENOMEM, "out of memory");
+	else if (request->peer)
 		rc = add_probe(commands, request, &input, list, ret_then, error);
+	cv_paths_fini(&paths);
 	if (rc) {
 		json_decref(list);
 		return rc;
@@ -134,6 +138,7 @@ int cv_commands_doctor(const struct cv_commands *commands, const struct cv_reque
 char *cv_commands_metrics_text(void *context)
 {
 	const struct cv_commands *commands = context;
+	struct cv_paths paths = {.count = 0};
 	const struct cv_metrics_input input = {
 		.engine = commands->engine,
 		.fastpath = commands->fastpath,
@@ -141,9 +146,16 @@ char *cv_commands_metrics_text(void *context)
 		.endpoints = commands->endpoints,
 		.capturers = commands->capturers,
 		.node = commands->node,
+		.paths = &paths,
 	};
+	char *text;
 
-	return cv_metrics_text(&input);
+	/* Without memory for them: the others' metrics alone. */
+	if (cv_paths_read(commands->engine, cv_node_intent(commands->node), &paths))
+		paths.count = 0;
+	text = cv_metrics_text(&input);
+	cv_paths_fini(&paths);
+	return text;
 }
 
 int cv_commands_metrics(const struct cv_commands *commands, json_t **ret_result,

@@ -21,7 +21,7 @@ enum {
 
 static const char usage[] =
 	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N]\n"
-	"                [--fastpath auto|off] [--foreground] [--node NAME]\n"
+	"                [--fastpath auto|off] [--probing on|off] [--foreground] [--node NAME]\n"
 	"                [--address-detection METHOD] [--pool-device NAME]\n"
 	"                [--metrics ADDRESS:PORT]\n"
 	"       culvertd --purge [--run-dir DIR]\n"
@@ -39,6 +39,7 @@ static const char usage[] =
 	"                 serve metrics at this loopback address (default: nowhere)\n"
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
 	"  --fastpath off the engine carries everything (default: auto)\n"
+	"  --probing off  send no path probes, whatever PathConfiguration says (default: on)\n"
 	"  --foreground   stay in the foreground, which it always does\n"
 	"  --purge        remove what daemons of DIR have left: devices, processes, files\n"
 	"\n"
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"workers", required_argument, NULL, 'w'},
 	{"fastpath", required_argument, NULL, 'F'},
+	{"probing", required_argument, NULL, 'P'},
 	{"foreground", no_argument, NULL, 'f'},
 	{"version", no_argument, NULL, 'V'},
 	{"metrics", required_argument, NULL, 'm'},
@@ -88,7 +90,8 @@ static int complain(const char *what, const char *word)
 static bool has_options(const struct cv_daemon_options *options)
 {
 	return options->config_dir || options->workers || options->no_fastpath ||
-	       options->node_name || options->detect || options->pool_device || options->metrics;
+	       options->no_probing || options->node_name || options->detect ||
+	       options->pool_device || options->metrics;
 }
 
 /* 0, or the exit code. */
@@ -111,6 +114,11 @@ static int take_option(struct cv_daemon_options *options, int option, char *valu
 		if (parse_fastpath(value, &options->no_fastpath))
 			return complain("--fastpath takes auto or off, not ", value);
 		return 0;
+	case 'P':
+		options->no_probing = !strcmp(value, "off");
+		return options->no_probing || !strcmp(value, "on")
+			       ? 0
+			       : complain("--probing takes on or off, not ", value);
 	case 'n':
 		options->node_name = value;
 		return *value && strlen(value) < CV_NODE_NAME_MAX

@@ -486,6 +486,11 @@ static void remove_fastpath(struct daemon *d)
 		cv_log(LOG_NOTICE, "the programs of an earlier fast path are taken away");
 }
 
+static void recall_mtu(void *context, __be32 remote, uint32_t mtu, uint64_t until_ms)
+{
+	cv_engine_recall_mtu(context, remote, mtu, until_ms);
+}
+
 /* Without it, or where the kernel does not let us, everything works and is slower. */
 static void create_fastpath(struct daemon *d)
 {
@@ -495,8 +500,10 @@ static void create_fastpath(struct daemon *d)
 		.log = cv_log_text,
 	};
 
-	if (!cv_fastpath_create(&options, &d->fastpath, d->no_fastpath, sizeof(d->no_fastpath)))
+	if (!cv_fastpath_create(&options, &d->fastpath, d->no_fastpath, sizeof(d->no_fastpath))) {
+		cv_fastpath_recall(d->fastpath, recall_mtu, d->engine);
 		return;
+	}
 	d->fastpath = NULL;
 	cv_log(LOG_WARNING, "the fast path is not available: %s; the engine carries everything",
 	       d->no_fastpath);
@@ -523,8 +530,8 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.detect = options->detect,
 		.pool_device = options->pool_device,
 		.nl = d->nl,
-		.engine = d->engine,
 		.tunnels = d->set,
+		.engine = d->engine,
 	};
 	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;
@@ -568,6 +575,7 @@ static int create_sets(struct daemon *d, const struct cv_daemon_options *daemon_
 		rc = create_node(d, daemon_options, error);
 	if (rc || !d->fastpath)
 		return rc;
+	cv_engine_watch_fastpath(d->engine, cv_fastpath_activity(d->fastpath));
 	cv_fastpath_teacher(d->fastpath, &teacher);
 	cv_engine_set_teacher(d->engine, &teacher);
 	rc = cv_fastpath_ready(d->fastpath);
@@ -601,6 +609,8 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		rc = create_engine(d, options->workers, error);
 	if (rc)
 		return rc;
+	if (options->no_probing)
+		cv_engine_forbid_probing(d->engine);
 	create_carrier(d);
 	if (options->no_fastpath)
 		snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");

@@ -10,6 +10,7 @@ struct cv_daemon_options {
 	const char *config_dir;	 /* NULL: not given */
 	unsigned int workers;	 /* 0: one per CPU */
 	bool no_fastpath;	 /* the engine is to carry everything */
+	bool no_probing;	 /* no path is probed, whatever resources say */
 	const char *node_name;	 /* NULL: the host's */
 	const char *detect;	 /* routing/self.h; NULL: first-found */
 	const char *pool_device; /* NULL: CV_NODE_POOL_DEVICE */

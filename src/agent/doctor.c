@@ -11,6 +11,7 @@
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
+#include "agent/doctor_paths.h"
 #include "agent/doctor_policy.h"
 #include "agent/doctor_routes.h"
 #include "net/nft.h"
@@ -31,6 +32,7 @@ static const struct {
 	{"descriptors", cv_doctor_check_descriptors},
 	{"devices", cv_doctor_check_devices},
 	{"mtu", cv_doctor_check_mtu},
+	{"paths", cv_doctor_check_paths},
 	{"routes", cv_doctor_check_routes},
 	{"firewall", cv_doctor_check_firewall},
 	{"nat", cv_doctor_check_nat},
@@ -47,6 +49,7 @@ void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *nod
 	input->store_warnings = cv_store_warnings(cv_node_store(node));
 	input->pool_device = cv_node_pool_device(node);
 	input->pool_ifindex = cv_node_pool_ifindex(node);
+	input->not_probing = cv_node_not_probing(node);
 }
 
 /* The intent has it of those nodes alone for which on link or not makes a difference. */

@@ -8,6 +8,7 @@
 
 #include "agent/finding.h"
 #include "agent/node.h"
+#include "agent/paths.h"
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
 #include "tunnel/set.h"
@@ -30,8 +31,10 @@ struct cv_doctor_input {
 	const struct cv_node_report *report;
 	const char *store_problem; /* NULL: none */
 	const struct cv_messages *store_warnings;
-	const char *pool_device; /* its name */
-	int pool_ifindex;	 /* 0: there is none */
+	const char *pool_device;      /* its name */
+	int pool_ifindex;	      /* 0: there is none */
+	const struct cv_paths *paths; /* to remote ends; NULL: nobody asked */
+	const char *not_probing;      /* why they are not probed; NULL: they are */
 	/* What cv_doctor_examine asks for itself, once for all checks. */
 	const struct cv_doctor_way *ways; /* to the intent's peers; NULL: nobody asked */
 	json_t *ruleset;		  /* of nftables, as listed; NULL: it cannot be … */

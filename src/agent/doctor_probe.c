@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/doctor_paths.h"
 #include "net/route.h"
 #include "wire/ipv4.h"
 
@@ -147,6 +148,7 @@ void cv_doctor_check_way(const struct cv_doctor_input *input, const struct cv_pr
 				  address),
 			"no Node has the address %s: what it sends is dropped here", address);
 	check_route(input, target->peer, findings);
+	cv_doctor_tell_path(input, target->peer, findings);
 }
 
 /* ---- the answers ---------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All metrics, one table: name, type, help, and its number or what prints its samples. Everything
- * is asked for once, before (struct scrape). Counters begin at 0 with culvertd, but those of the
- * fast path, which outlive it: rate() takes either for a restart.
+ * All metrics but those of paths (metrics_paths.c), one table: name, type, help, and its number or
+ * what prints its samples. Everything is asked for once, before (struct scrape). Counters begin at
+ * 0 with culvertd, but those of the fast path, which outlive it: rate() takes either for a restart.
  */
 #include "agent/metrics.h"
 
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/metrics_paths.h"
 #include "agent/metrics_writer.h"
 
 enum {
@@ -567,6 +568,7 @@ char *cv_metrics_text(const struct cv_metrics_input *input)
 	}
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_family(&scrape, &metrics[i], &writer);
+	cv_metrics_paths(input->paths, &writer);
 	free(scrape.tunnels);
 	free(scrape.peers);
 	return cv_metrics_writer_finish(&writer);

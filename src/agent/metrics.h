@@ -9,6 +9,7 @@
 
 #include "agent/capture.h"
 #include "agent/node.h"
+#include "agent/paths.h"
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
 #include "tunnel/endpoint_set.h"
@@ -22,6 +23,7 @@ struct cv_metrics_input {
 	struct cv_endpoint_set *endpoints;
 	const struct cv_capturers *capturers;
 	const struct cv_node_agent *node;
+	const struct cv_paths *paths;
 };
 
 /* The caller frees the text; NULL without memory. */

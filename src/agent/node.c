@@ -33,8 +33,10 @@ struct cv_node_agent {
 	char pool_device[IFNAMSIZ];
 	struct cv_detect detect;
 	struct cv_nl *nl;
-	struct cv_engine *engine;
 	struct cv_tunnel_set *tunnels;
+	struct cv_engine *engine;
+	bool no_probing;
+	struct cv_path_configuration path; /* in force */
 	struct cv_store *store;
 	struct cv_routes *routes;
 	struct cv_nat *nat;
@@ -310,6 +312,36 @@ static void act_on_nat(struct cv_node_agent *node, bool is_look)
 	tell("nat", node->told_nat, sizeof(node->told_nat), node->report.nat_problem);
 }
 
+static bool is_same_prober(const struct cv_prober_config *a, const struct cv_prober_config *b)
+{
+	return a->probing == b->probing && a->min_mtu == b->min_mtu && a->base_mtu == b->base_mtu &&
+	       a->max_probes == b->max_probes && a->probe_timer_ms == b->probe_timer_ms &&
+	       a->raise_timer_ms == b->raise_timer_ms &&
+	       a->confirm_timer_ms == b->confirm_timer_ms &&
+	       a->liveness_timer_ms == b->liveness_timer_ms &&
+	       a->liveness_losses == b->liveness_losses && a->rate == b->rate;
+}
+
+/* Not only of nodes: a host whose tunnels are all made by commands may have such a resource, too.
+ */
+static void act_on_paths(struct cv_node_agent *node)
+{
+	const struct cv_prober_config before = node->path.prober;
+	struct cv_prober_config prober;
+
+	cv_snapshot_path(cv_store_snapshot(node->store), &node->path);
+	/* Before the first time all is zero, which no configuration is. */
+	if (is_same_prober(&before, &node->path.prober))
+		return;
+	prober = node->path.prober;
+	prober.probing = prober.probing && !node->no_probing;
+	if (node->engine)
+		cv_engine_configure_prober(node->engine, &prober);
+	if (before.rate)
+		cv_log(LOG_INFO, "paths: probed as PathConfiguration says, or the defaults%s",
+		       prober.probing ? "" : "; that is, not at all");
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static void log_store(struct cv_node_agent *node)
@@ -374,6 +406,7 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 		report->errors++;
 		return;
 	}
+	act_on_paths(node);
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	act_on_nat(node, is_look);
@@ -486,8 +519,9 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 	snprintf(node->pool_device, sizeof(node->pool_device), "%s",
 		 options->pool_device ? options->pool_device : CV_NODE_POOL_DEVICE);
 	node->nl = options->nl;
-	node->engine = options->engine;
 	node->tunnels = options->tunnels;
+	node->engine = options->engine;
+	node->no_probing = options->no_probing;
 	rc = open_parts(node, options, error);
 	if (!rc)
 		rc = look(node);
@@ -501,6 +535,7 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 		return rc;
 	}
 	node->is_idle = !has_made_anything(node);
+	act_on_paths(node);
 	reconcile(node, true);
 	*ret_node = node;
 	return 0;
@@ -548,6 +583,14 @@ const struct cv_facts *cv_node_facts(const struct cv_node_agent *node)
 const struct cv_node_report *cv_node_report(const struct cv_node_agent *node)
 {
 	return &node->report;
+}
+
+const char *cv_node_not_probing(const struct cv_node_agent *node)
+{
+	if (node->no_probing)
+		return "culvertd runs with --probing off";
+	return node->path.prober.probing ? NULL
+					 : "PathConfiguration default says probing: Disabled";
 }
 
 const char *cv_node_pool_device(const struct cv_node_agent *node)

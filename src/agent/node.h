@@ -9,6 +9,7 @@
 #ifndef CV_AGENT_NODE_H
 #define CV_AGENT_NODE_H
 
+#include "engine/engine.h"
 #include "net/netlink.h"
 #include "routing/decide.h"
 #include "routing/routes.h"
@@ -30,8 +31,9 @@ struct cv_node_options {
 	const char *detect;	       /* how to find its address; NULL: first-found */
 	const char *pool_device;       /* NULL: CV_NODE_POOL_DEVICE */
 	struct cv_nl *nl;	       /* the caller's; outlives the agent */
-	struct cv_engine *engine;      /* the caller's; outlives the agent */
 	struct cv_tunnel_set *tunnels; /* the caller's; outlives the agent */
+	struct cv_engine *engine;      /* knows the paths, and is told how to probe; as those */
+	bool no_probing;	       /* by it, whatever resources say */
 };
 
 /* What the last reconcile came to, for status and metrics. */
@@ -77,6 +79,9 @@ struct cv_store *cv_node_store(const struct cv_node_agent *node);
 const struct cv_intent *cv_node_intent(const struct cv_node_agent *node);
 const struct cv_facts *cv_node_facts(const struct cv_node_agent *node);
 const struct cv_node_report *cv_node_report(const struct cv_node_agent *node);
+
+/* Why no probes are sent, for people; NULL: they are. */
+const char *cv_node_not_probing(const struct cv_node_agent *node);
 
 /* The name of the pool device, and whether it is there (its index, or 0). */
 const char *cv_node_pool_device(const struct cv_node_agent *node);

@@ -201,16 +201,17 @@ static json_t *next_steps(const struct cv_intent *intent)
 {
 	json_t *lines = json_array();
 	char text[384];
-	size_t pools, tunnels;
+	size_t pools, tunnels, paths;
 
 	cv_snapshot_kind(intent->snapshot, CV_KIND_IP_POOL, &pools);
 	cv_snapshot_kind(intent->snapshot, CV_KIND_TUNNEL, &tunnels);
+	cv_snapshot_kind(intent->snapshot, CV_KIND_PATH_CONFIGURATION, &paths);
 	if (intent->self.problem[0])
 		add_line(lines, intent->self.problem);
 	if (cv_decide_is_ipip_off(&intent->felix) && intent->overlay.encapsulated.count)
 		add_line(lines, cv_intent_ipip_off_text);
 	if (!pools) {
-		if (!tunnels)
+		if (!tunnels && !paths)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");
 		return lines;
 	}

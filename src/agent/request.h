@@ -27,6 +27,7 @@ enum cv_request_kind {
 	CV_REQUEST_TRACE,
 	CV_REQUEST_DOCTOR,
 	CV_REQUEST_METRICS,
+	CV_REQUEST_PATH,
 };
 
 /* A manifest that came with a request. */
@@ -66,8 +67,10 @@ struct cv_request {
 	bool bypass;
 	struct cv_request_resources resources;
 	struct cv_request_trace trace;
-	const char *peer; /* doctor: a Node's name or an address; NULL: none is probed */
-	json_t *root;	  /* owned: keeps the strings above */
+	/* doctor: a Node's name or an address; NULL: none is probed. path: one of these, or a
+	 * tunnel's device; NULL: all. */
+	const char *peer;
+	json_t *root; /* owned: keeps the strings above */
 };
 
 enum {

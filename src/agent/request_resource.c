@@ -197,19 +197,30 @@ static int parse_trace(struct cv_request_parser *p)
 	return rc ? rc : read_device(p, trace->device);
 }
 
-static int parse_doctor(struct cv_request_parser *p)
+/* peers: what it may be. */
+static int read_peer(struct cv_request_parser *p, const char *peers)
 {
 	const json_t *peer = json_object_get(p->root, "peer");
 	int rc = cv_request_check_members(p, CV_REQUEST_MEMBERS("peer"));
 
-	p->request->kind = CV_REQUEST_DOCTOR;
 	if (rc || !peer)
 		return rc;
 	p->request->peer = name_of(peer);
 	if (!p->request->peer)
-		return cv_error_set(p->error, -EINVAL,
-				    "\"peer\" must be a Node's name or an address");
+		return cv_error_set(p->error, -EINVAL, "\"peer\" must be %s", peers);
 	return 0;
+}
+
+static int parse_doctor(struct cv_request_parser *p)
+{
+	p->request->kind = CV_REQUEST_DOCTOR;
+	return read_peer(p, "a Node's name or an address");
+}
+
+static int parse_path(struct cv_request_parser *p)
+{
+	p->request->kind = CV_REQUEST_PATH;
+	return read_peer(p, "a remote's address, a Node's name or a tunnel's device");
 }
 
 static int parse_metrics(struct cv_request_parser *p)
@@ -221,5 +232,5 @@ static int parse_metrics(struct cv_request_parser *p)
 const struct cv_request_command cv_request_resource_commands[CV_REQUEST_RESOURCE_COMMANDS] = {
 	{"apply", parse_apply},	    {"delete", parse_delete}, {"get", parse_get},
 	{"diff", parse_diff},	    {"trace", parse_trace},   {"doctor", parse_doctor},
-	{"metrics", parse_metrics},
+	{"metrics", parse_metrics}, {"path", parse_path},
 };

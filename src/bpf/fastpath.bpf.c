@@ -15,7 +15,6 @@
  * for the TTL of an endpoint's.
  */
 #include "bpf/bypass.h"
-#include "wire/probe.h"
 
 char cv_license[] SEC("license") = "Dual BSD/GPL";
 
@@ -206,20 +205,6 @@ CV_INLINE int take_unread(struct __sk_buff *skb, struct cv_scene *scene,
 	return cv_to_engine(skb, scene);
 }
 
-/* The first bytes of a path probe's answer: the engine looks closer, and delivers what is none. */
-CV_INLINE bool is_probe_answer(struct __sk_buff *skb, const struct cv_ipv4 *inner)
-{
-	__u8 head[CV_ICMP_HEADER];
-	__be16 id;
-
-	if (!cv_probe_may_be(inner) ||
-	    bpf_skb_load_bytes(skb, ETH_HLEN + CV_IPIP_OVERHEAD + CV_IPV4_HEADER_MIN, head,
-			       sizeof(head)))
-		return false;
-	__builtin_memcpy(&id, head + offsetof(struct cv_probe_message, id), sizeof(id));
-	return head[0] == CV_ICMP_ECHO_REPLY && id == cv_htons(CV_PROBE_ID);
-}
-
 /* An outer packet: protocol 4, for this host at the link layer. */
 CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 			 const struct cv_ipv4_header *header)
@@ -239,7 +224,7 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
-	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN || is_probe_answer(skb, &in.inner))
+	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN || cv_packet_is_probe_answer(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in.inner))
 		return take_unread(skb, scene, &in.key, drop);
 	in.key.inner_source = in.inner.source;
 	in.key.inner_destination = in.inner.destination;

@@ -68,13 +68,17 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 peer, __u32 segm
 		counters->tx_endpoint_packets += segments;
 }
 
-/* For who looks whether the path still takes packets as large as those that are sent. */
-CV_INLINE void cv_note_sent(__be32 destination, __u32 largest)
+/*
+ * For who looks whether the path still takes packets as large as those that are sent. The answers
+ * to his own questions are no traffic: two ends would ask each other for ever.
+ */
+CV_INLINE void cv_note_sent(struct __sk_buff *skb, const struct cv_ipv4 *ip, __be32 destination,
+			    __u32 largest)
 {
 	__u32 slot = cv_fp_activity_slot(destination);
 	struct cv_fp_activity *activity = bpf_map_lookup_elem(&cv_activity_1, &slot);
 
-	if (activity && activity->sent < largest)
+	if (activity && activity->sent < largest && !cv_packet_is_probe_answer(skb, ETH_HLEN, ip))
 		activity->sent = largest;
 }
 
@@ -97,13 +101,13 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
+	cv_note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	*(struct cv_ipv4_header *)(cv_packet_data(skb) + ETH_HLEN) = outer;
 	cv_count_out(scene, departure->way->peer, size->segments, cv_packet_bytes(ip, size));
-	cv_note_sent(departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	cv_capture_packet(skb, scene, CV_FP_VERDICT_ENCAPSULATED, CV_DROP_NONE);
 	neighbour.ipv4_nh = departure->way->gateway;
 	return (int)bpf_redirect_neigh(departure->way->oif, &neighbour, sizeof(neighbour), 0);

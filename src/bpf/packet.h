@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "wire/ipv4.h"
+#include "wire/probe.h"
 
 enum {
 	CV_PACKET_HOST = 0, /* linux/if_packet.h: PACKET_HOST */
@@ -80,6 +81,20 @@ static __attribute__((noinline)) int cv_packet_options_idle(struct __sk_buff *sk
 		least = header[at]; /* nothing comes behind "end of options" */
 	}
 	return cv_ipv4_checksum_ok(header, header_length);
+}
+
+/* By its first bytes, the answer to a path probe, ours or somebody's: the engine looks closer. */
+CV_INLINE bool cv_packet_is_probe_answer(struct __sk_buff *skb, __u32 offset,
+					 const struct cv_ipv4 *ip)
+{
+	__u8 head[CV_ICMP_HEADER];
+	__be16 id;
+
+	if (!cv_probe_may_be(ip) ||
+	    bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN, head, sizeof(head)))
+		return false;
+	__builtin_memcpy(&id, head + offsetof(struct cv_probe_message, id), sizeof(id));
+	return head[0] == CV_ICMP_ECHO_REPLY && id == cv_htons(CV_PROBE_ID);
 }
 
 /* What a packet or super-packet is on the wire. */

@@ -84,6 +84,21 @@ static const struct column workload_columns[] = {
 	{NULL, NULL, NULL, false},
 };
 
+static const struct column path_columns[] = {
+	{"PROBING", "spec.probing", "Enabled", false},
+	{"RAISETIMER", "spec.raiseTimer", "10m", false},
+	{"CONFIRMTIMER", "spec.confirmTimer", "300ms", false},
+	{"LIVENESSTIMER", "spec.livenessTimer", "30s", false},
+	{"SKIPDEADNEXTHOPS", "spec.skipDeadNextHops", "Disabled", false},
+	{"MINMTU", "spec.minMTU", "596", true},
+	{"BASEMTU", "spec.baseMTU", "1200", true},
+	{"MAXPROBES", "spec.maxProbes", "3", true},
+	{"PROBETIMER", "spec.probeTimer", "15s", true},
+	{"LIVENESSLOSSES", "spec.livenessLosses", "3", true},
+	{"PROBESPERSECOND", "spec.probesPerSecond", "2000", true},
+	{NULL, NULL, NULL, false},
+};
+
 /* Of a kind that this culvert does not know: its name alone. */
 static const struct column no_columns[] = {{NULL, NULL, NULL, false}};
 
@@ -98,6 +113,7 @@ static const struct {
 	{"FelixConfiguration", felix_columns},
 	{"Tunnel", tunnel_columns},
 	{"Workload", workload_columns},
+	{"PathConfiguration", path_columns},
 };
 
 static const struct column *columns_of(const char *kind)

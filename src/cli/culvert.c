@@ -16,6 +16,7 @@
 #include "cli/import.h"
 #include "cli/metrics.h"
 #include "cli/options.h"
+#include "cli/path.h"
 #include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/show.h"
@@ -35,6 +36,7 @@ static const char usage[] =
 	"  diff       what apply would change: \"culvert diff help\"\n"
 	"  status     how this node, its peers and culvertd are: \"culvert status help\"\n"
 	"  trace      which way packets to an address go, and why: \"culvert trace help\"\n"
+	"  path       MTU, round trip and state of the paths to others: \"culvert path help\"\n"
 	"  doctor     what is wrong with this host, and what to do: \"culvert doctor help\"\n"
 	"  metrics    all of that as Prometheus reads it\n"
 	"\n"
@@ -104,6 +106,7 @@ static const struct object {
 	{"trace", cv_trace_main, 0},
 	{"doctor", cv_doctor_main, 0},
 	{"metrics", cv_metrics_main, 0},
+	{"path", cv_path_main, CV_CLI_WATCH},
 };
 
 static int run_object(const struct cv_cli *cli, const struct object *object)
@@ -116,6 +119,7 @@ static int run_object(const struct cv_cli *cli, const struct object *object)
 		{CV_CLI_OUTPUT, "-o is for get; leave it out, or write -j"},
 		{CV_CLI_DRY_RUN, "--dry-run is for apply and delete; leave it out"},
 		{CV_CLI_CAPTURE, "-w, -c and --snap are for capture; leave them out"},
+		{CV_CLI_WATCH, "-w is for path and capture; leave it out"},
 		{CV_CLI_PLAN, "--pool, --mode, --no-nat and --block-length are for plan; leave "
 			      "them out"},
 		{CV_CLI_IMPORT, "--blocks and --no-blocks are for import; leave them out"},

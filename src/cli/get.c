@@ -22,7 +22,7 @@ static const char usage[] =
 	"Prints resources: as a table, or by -o yaml and -o json as a manifest that applies "
 	"again.\n"
 	"KIND: IPPool, Node, BlockAffinity, IPReservation, FelixConfiguration, Tunnel, Workload,\n"
-	"in any case, and in the plural. See culvert(8).\n";
+	"PathConfiguration, in any case, and in the plural. See culvert(8).\n";
 
 enum format {
 	FORMAT_TABLE,

@@ -90,6 +90,12 @@ static void set_write(struct cv_cli *cli, const char *value)
 	cli->write = value;
 }
 
+static void set_watch(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->watch = true;
+}
+
 static void set_packets(struct cv_cli *cli, const char *value)
 {
 	cli->packets = value;
@@ -110,38 +116,48 @@ struct option {
 	const char *value; /* what must follow, or NULL */
 	void (*set)(struct cv_cli *cli, const char *value);
 	enum cv_cli_option group; /* 0: every object takes it */
+	const char *object;	  /* only behind this word; NULL: anywhere */
 };
 
 static const struct option options[] = {
-	{"json", NULL, set_json, 0},
-	{"statistics", NULL, set_statistics, 0},
-	{"stats", NULL, set_statistics, 0},
-	{"Version", NULL, set_version, 0},
-	{"version", NULL, set_version, 0},
-	{"help", NULL, set_help, 0},
-	{"file", "FILE", set_file, CV_CLI_FILE},
-	{"run-dir", "DIR", set_run_dir, 0},
-	{"write", "FILE", set_write, CV_CLI_CAPTURE},
-	{"count", "COUNT", set_packets, CV_CLI_CAPTURE},
-	{"snap", "BYTES", set_snap, CV_CLI_CAPTURE},
-	{"output", "wide|yaml|json", set_output, CV_CLI_OUTPUT},
-	{"dry-run", NULL, set_dry_run, CV_CLI_DRY_RUN},
-	{"pool", "CIDR", set_pool, CV_CLI_PLAN},
-	{"mode", "CrossSubnet|Always|Never", set_mode, CV_CLI_PLAN},
-	{"block-length", "LENGTH", set_block_length, CV_CLI_PLAN},
-	{"no-nat", NULL, set_no_nat, CV_CLI_PLAN},
-	{"blocks", NULL, set_blocks, CV_CLI_IMPORT},
-	{"no-blocks", NULL, set_no_blocks, CV_CLI_IMPORT},
+	{"json", NULL, set_json, 0, NULL},
+	{"statistics", NULL, set_statistics, 0, NULL},
+	{"stats", NULL, set_statistics, 0, NULL},
+	{"Version", NULL, set_version, 0, NULL},
+	{"version", NULL, set_version, 0, NULL},
+	{"help", NULL, set_help, 0, NULL},
+	{"file", "FILE", set_file, CV_CLI_FILE, NULL},
+	{"run-dir", "DIR", set_run_dir, 0, NULL},
+	{"watch", NULL, set_watch, CV_CLI_WATCH, "path"},
+	{"write", "FILE", set_write, CV_CLI_CAPTURE, NULL},
+	{"count", "COUNT", set_packets, CV_CLI_CAPTURE, NULL},
+	{"snap", "BYTES", set_snap, CV_CLI_CAPTURE, NULL},
+	{"output", "wide|yaml|json", set_output, CV_CLI_OUTPUT, NULL},
+	{"dry-run", NULL, set_dry_run, CV_CLI_DRY_RUN, NULL},
+	{"pool", "CIDR", set_pool, CV_CLI_PLAN, NULL},
+	{"mode", "CrossSubnet|Always|Never", set_mode, CV_CLI_PLAN, NULL},
+	{"block-length", "LENGTH", set_block_length, CV_CLI_PLAN, NULL},
+	{"no-nat", NULL, set_no_nat, CV_CLI_PLAN, NULL},
+	{"blocks", NULL, set_blocks, CV_CLI_IMPORT, NULL},
+	{"no-blocks", NULL, set_no_blocks, CV_CLI_IMPORT, NULL},
 };
 
 enum {
 	OPTIONS = sizeof(options) / sizeof(options[0])
 };
 
-static const struct option *find_option(const char *name, size_t length)
+/* -w is one thing to path, and another to capture. */
+static bool is_for(const struct cv_cli *cli, const struct option *option)
+{
+	const char *word = cli->count ? cli->words[0] : "";
+
+	return !option->object || (*word && !strncmp(option->object, word, strlen(word)));
+}
+
+static const struct option *find_option(const struct cv_cli *cli, const char *name, size_t length)
 {
 	for (size_t i = 0; length && i < OPTIONS; i++) {
-		if (!strncmp(options[i].name, name, length))
+		if (!strncmp(options[i].name, name, length) && is_for(cli, &options[i]))
 			return &options[i];
 	}
 	return NULL;
@@ -163,10 +179,18 @@ static int unknown_option(const char *text, const char *name, struct cv_error *e
 /* -js: every letter an option without a value. */
 static bool parse_letters(struct cv_cli *cli, const char *text)
 {
-	if (text[0] != '-' || strlen(text) < 3 || strspn(text + 1, "jsVh") != strlen(text + 1))
+	if (text[0] != '-' || strlen(text) < 3 || strspn(text + 1, "jsVhw") != strlen(text + 1))
 		return false;
-	for (const char *p = text + 1; *p; p++)
-		find_option(p, 1)->set(cli, NULL);
+	for (const char *p = text + 1; *p; p++) {
+		if (find_option(cli, p, 1)->value)
+			return false;
+	}
+	for (const char *p = text + 1; *p; p++) {
+		const struct option *option = find_option(cli, p, 1);
+
+		option->set(cli, NULL);
+		cli->given |= option->group;
+	}
 	return true;
 }
 
@@ -176,7 +200,7 @@ static int parse_option(struct cv_cli *cli, int left, char **argv, struct cv_err
 	const char *text = argv[0];
 	const char *name = text + 1 + (text[1] == '-');
 	size_t length = strcspn(name, "=");
-	const struct option *option = find_option(name, length);
+	const struct option *option = find_option(cli, name, length);
 	const char *value = name[length] ? name + length + 1 : NULL;
 	int used = 1;
 

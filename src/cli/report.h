@@ -21,6 +21,7 @@ enum cv_cli_option {
 	CV_CLI_CAPTURE = 1 << 3, /* -w, -c, --snap */
 	CV_CLI_PLAN = 1 << 4,	 /* --pool, --mode, --no-nat, --block-length */
 	CV_CLI_IMPORT = 1 << 5,	 /* --blocks, --no-blocks */
+	CV_CLI_WATCH = 1 << 6,	 /* -w, of path */
 };
 
 struct cv_cli {
@@ -42,6 +43,7 @@ struct cv_cli {
 	const char *write;   /* -w */
 	const char *packets; /* -c */
 	const char *snap;    /* --snap */
+	bool watch;	     /* of path */
 	bool json;
 	bool statistics;
 	bool version;

@@ -195,6 +195,25 @@ static void print_kernel(const json_t *status)
 		       problem ? "; problem: " : "", or_else(problem, ""));
 }
 
+/* What is wrong is told in sentences; of the rest, the numbers. */
+static void print_paths(const json_t *paths)
+{
+	const json_t *problems = json_object_get(paths, "problems"), *problem;
+	size_t i;
+
+	if (!number(paths, "count"))
+		return;
+	printf("paths %lld: up %lld, down %lld, blocked %lld; MTU complete %lld, search %lld, "
+	       "error %lld, disabled %lld\n",
+	       number(paths, "count"), number(paths, "up"), number(paths, "down"),
+	       number(paths, "blocked"), number(paths, "complete"), number(paths, "search"),
+	       number(paths, "error"), number(paths, "disabled"));
+	json_array_foreach(problems, i, problem)
+	{
+		printf("    problem: %s\n", or_else(json_string_value(problem), "?"));
+	}
+}
+
 /* Those of the node come first; an export of Calico's has dozens of fields that are not acted on.
  */
 static void print_warnings(const struct cv_cli *cli, const json_t *warnings)
@@ -227,6 +246,7 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_pools(json_object_get(status, "pools"));
 	print_pool_device(json_object_get(status, "pool_device"), number(status, "endpoint_mtu"));
 	print_peers(cli, json_object_get(status, "peers"));
+	print_paths(json_object_get(status, "paths"));
 	print_kernel(status);
 	print_warnings(cli, json_object_get(status, "warnings"));
 	return CV_CLI_DONE;

@@ -29,6 +29,11 @@
 	X(ICMP_ABSORBED, "icmp-absorbed", "outer ICMP errors kept: RFC 2003 forbids to relay them") \
 	X(ICMP_SOFT_STATE, "icmp-soft-state", "outer ICMP errors too short to relay, kept as soft state") \
 	X(PMTU_LOWERED, "pmtu-lowered", "times an outer ICMP 3/4 lowered the path MTU of a remote") \
+	X(ICMP_PMTU_LIMITED, "icmp-pmtu-limited", "outer ICMP 3/4 not acted on: too many for one path, or it has lied") \
+	X(ICMP_PMTU_TINY, "icmp-pmtu-tiny", "outer ICMP 3/4 not acted on: an MTU below 596")     \
+	X(PMTU_REFUTED, "pmtu-refuted", "times probes showed that an outer ICMP 3/4 was false")  \
+	X(BLACK_HOLE, "black-hole", "times probes found that a path takes less, without any ICMP") \
+	X(PROBE_REFUSED, "probe-refused", "answers to probes that nobody sent, or from somebody else") \
 	X(HANDED_OVER, "handed-over", "outer packets that arrived through the TUN device")
 /* clang-format on */
 

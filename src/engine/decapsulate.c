@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "engine/encapsulate.h"
+#include "engine/prober.h"
 #include "wire/ecn.h"
+#include "wire/probe.h"
 
 /* Bytes of the headers that each segment of a super-packet repeats; 0: it cannot be one. */
 static uint32_t super_header_length(const struct virtio_net_hdr *vnet, const struct cv_ipv4 *inner,
@@ -134,6 +136,42 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_peer *peer,
 	}
 }
 
+/*
+ * The answer to a probe of ours, or what says that it is one: the prober knows. Before anybody asks
+ * for the route back to its inner source, which is the remote's outer address.
+ */
+static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+		       const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
+		       const uint8_t *packet, int ifindex)
+{
+	struct cv_probe_words words;
+	enum cv_drop drop = CV_DROP_NONE;
+
+	if (!lane->shared->prober || !cv_probe_may_be(inner) ||
+	    !cv_probe_parse(packet + inner->header_length, inner->payload_length,
+			    CV_ICMP_ECHO_REPLY, &words))
+		return false;
+	if (!cv_router_is_peer(lane->router, tunnel, outer->source))
+		drop = CV_DROP_NOT_A_PEER;
+	else if (ifindex)
+		drop = cv_router_check_arrival(lane->router, outer->source, outer->destination,
+					       ifindex);
+	if (drop)
+		cv_lane_drop(lane, tunnel, drop);
+	else
+		cv_prober_note_answer(lane->shared->prober, outer->source, tunnel->config.ifindex,
+				      &words);
+	return true;
+}
+
+static void note_heard(struct cv_lane *lane, __be32 source)
+{
+	uint32_t *heard = &lane->shared->activity[cv_fp_activity_slot(source)].heard;
+
+	if (!__atomic_load_n(heard, __ATOMIC_RELAXED))
+		__atomic_store_n(heard, 1, __ATOMIC_RELAXED);
+}
+
 static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 			  const struct virtio_net_hdr *vnet, const struct cv_ipv4 *outer,
 			  uint8_t *packet, int ifindex)
@@ -147,6 +185,8 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	drop = cv_ipip_parse_inner(packet, outer->payload_length, &inner);
 	if (!drop)
 		drop = inner_offload(vnet, outer->header_length, &inner, packet, &inner_vnet);
+	if (!drop && take_probe(lane, tunnel, outer, &inner, packet, ifindex))
+		return;
 	if (!drop)
 		drop = check_source(lane, tunnel, outer, &inner, packet, ifindex);
 	if (!drop)
@@ -162,6 +202,7 @@ static void deliver_inner(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		inner.tos = tos;
 		cv_ipv4_set_tos(packet, tos);
 	}
+	note_heard(lane, outer->source);
 	peer = cv_live_peer(tunnel, lane->worker, outer->source);
 	if (cv_segment_is_super(&inner_vnet) && inner.protocol == CV_IPV4_PROTO_UDP)
 		deliver_segments(lane, peer, &inner_vnet, packet, &inner);

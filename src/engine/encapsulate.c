@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "wire/icmp.h"
+#include "wire/probe.h"
 
 enum {
 	MTU_UNKNOWN = 65535
@@ -209,6 +210,25 @@ static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunne
 	return limit < mtu ? limit : mtu;
 }
 
+/*
+ * For the prober; written only when it grows, as workers share it. The answers to a prober's
+ * questions are no traffic: two ends would ask each other for ever.
+ */
+static void note_sent(struct cv_lane *lane, const struct parcel *parcel, const uint8_t *packet,
+		      uint32_t largest)
+{
+	uint32_t slot = cv_fp_activity_slot(parcel->way.destination);
+	uint32_t *sent = &lane->shared->activity[slot].sent;
+	const struct cv_ipv4 *ip = &parcel->ip;
+	struct cv_probe_words words;
+
+	if (__atomic_load_n(sent, __ATOMIC_RELAXED) >= largest + CV_IPIP_OVERHEAD ||
+	    (cv_probe_may_be(ip) && cv_probe_parse(packet + ip->header_length, ip->payload_length,
+						   CV_ICMP_ECHO_REPLY, &words)))
+		return;
+	__atomic_store_n(sent, largest + CV_IPIP_OVERHEAD, __ATOMIC_RELAXED);
+}
+
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		    const struct virtio_net_hdr *vnet, uint8_t *packet, uint32_t length)
 {
@@ -241,6 +261,7 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
 					 : parcel.ip.total_length;
 	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way, &flow, largest);
+	note_sent(lane, &parcel, packet, largest < parcel.inner_mtu ? largest : parcel.inner_mtu);
 	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)
 		refuse_too_big(lane, &parcel, &segmenter, packet);
 	else if (largest > parcel.inner_mtu && !segmenter.segment_size)

@@ -36,6 +36,7 @@ struct cv_engine {
 	struct cv_live live;
 	struct capture capture;
 	struct cv_teacher teacher;
+	bool is_probing_off;
 	unsigned int count;
 	struct cv_worker *workers[CV_ENGINE_WORKERS_MAX];
 };
@@ -46,11 +47,15 @@ static void stop_world(struct cv_engine *engine)
 	__atomic_store_n(&engine->shared.pausing, true, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_lock(engine->workers[i]);
+	if (engine->shared.lane.prober)
+		cv_prober_lock(engine->shared.lane.prober);
 }
 
 static void start_world(struct cv_engine *engine)
 {
 	__atomic_store_n(&engine->shared.pausing, false, __ATOMIC_RELEASE);
+	if (engine->shared.lane.prober)
+		cv_prober_unlock(engine->shared.lane.prober);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_unlock(engine->workers[i]);
 	pthread_mutex_unlock(&engine->shared.gate);
@@ -75,7 +80,9 @@ static int create_shared(struct cv_engine *engine)
 	if (getrandom(shared->lane.next_id, sizeof(shared->lane.next_id), 0) < 0)
 		return -errno;
 	shared->guard = cv_raw_open_guard();
-	return shared->guard < 0 ? shared->guard : 0;
+	if (shared->guard < 0)
+		return shared->guard;
+	return cv_prober_create(&shared->lane, &shared->lane.prober);
 }
 
 static unsigned int count_workers(unsigned int wanted)
@@ -109,6 +116,9 @@ int cv_engine_create(unsigned int workers, struct cv_engine **ret_engine)
 		if (err)
 			goto destroy_engine;
 	}
+	err = cv_prober_start(engine->shared.lane.prober);
+	if (err)
+		goto destroy_engine;
 	*ret_engine = engine;
 	return 0;
 
@@ -134,6 +144,7 @@ void cv_engine_destroy(struct cv_engine *engine)
 	__atomic_store_n(&engine->shared.stopping, true, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_destroy(engine->workers[i]);
+	cv_prober_destroy(engine->shared.lane.prober);
 	for (unsigned int i = 0; i < CV_ENGINE_TUNNELS_MAX; i++) {
 		if (engine->live.slots[i])
 			destroy_tunnel(engine, engine->live.slots[i]);
@@ -163,6 +174,7 @@ static void configuration_changed(struct cv_engine *engine)
 		cv_live_resolve_devices(&engine->live, i);
 		cv_worker_forget(engine->workers[i]);
 	}
+	cv_prober_tunnels_changed(engine->shared.lane.prober);
 }
 
 /* World stopped. On failure no worker serves the tunnel. */
@@ -267,6 +279,8 @@ static void tell_remote(void *context, __be32 address, const struct cv_remote_st
 		.mtu_until_ns = state->mtu_until_ms * 1000000,
 		.mtu = state->mtu,
 		.error_until_s = (uint32_t)((state->error_until_ms + 999) / 1000),
+		.link_mtu = state->link_mtu,
+		.inner_mtu = state->inner_mtu,
 	};
 
 	teacher->remote(teacher->context, address, &remote);
@@ -321,19 +335,65 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret)
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_counters(engine->workers[i], ret);
 	start_world(engine);
+	cv_prober_counters(engine->shared.lane.prober, ret);
 }
 
 uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote)
 {
-	struct timespec now;
 	uint32_t mtu;
 	bool error_waits;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	cv_remotes_read(engine->shared.lane.remotes, remote,
-			(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, &mtu,
+	cv_remotes_read(engine->shared.lane.remotes, remote, cv_prober_now_ms(), &mtu,
 			&error_waits);
 	return mtu;
+}
+
+/* ---- paths ---- */
+
+int cv_engine_paths(struct cv_engine *engine, struct cv_prober_path **ret_list, size_t *ret_count)
+{
+	return cv_prober_list(engine->shared.lane.prober, ret_list, ret_count);
+}
+
+bool cv_engine_link_mtus(struct cv_engine *engine, int ifindex, uint32_t *ret_smallest,
+			 uint32_t *ret_largest)
+{
+	return cv_prober_link_mtus(engine->shared.lane.prober, ifindex, ret_smallest, ret_largest);
+}
+
+int cv_engine_paths_fd(const struct cv_engine *engine)
+{
+	return cv_prober_fd(engine->shared.lane.prober);
+}
+
+void cv_engine_paths_seen(struct cv_engine *engine)
+{
+	eventfd_t ignored;
+
+	eventfd_read(cv_prober_fd(engine->shared.lane.prober), &ignored);
+}
+
+void cv_engine_configure_prober(struct cv_engine *engine, const struct cv_prober_config *config)
+{
+	cv_prober_configure(engine->shared.lane.prober, config, engine->is_probing_off);
+}
+
+void cv_engine_forbid_probing(struct cv_engine *engine)
+{
+	const struct cv_prober_config config = cv_prober_config_default();
+
+	engine->is_probing_off = true;
+	cv_engine_configure_prober(engine, &config);
+}
+
+void cv_engine_watch_fastpath(struct cv_engine *engine, struct cv_fp_activity *activity)
+{
+	cv_prober_watch(engine->shared.lane.prober, activity);
+}
+
+void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu, uint64_t until_ms)
+{
+	cv_remotes_set_mtu(engine->shared.lane.remotes, remote, mtu, cv_prober_now_ms(), until_ms);
 }
 
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)

@@ -99,8 +99,12 @@ int cv_engine_peer_counters(struct cv_engine *engine, int ifindex, struct cv_pee
 /* What belongs to no tunnel: packets without one, receive overflow, foreign ICMP. */
 void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
 
-/* The outer path MTU that ICMP has told of a remote, in bytes; 0: nothing is known. */
+/* The outer path MTU that ICMP or probes have told of a remote, in bytes; 0: nothing is known. */
 uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote);
+
+/* An earlier engine knew this of a remote's path; until_ms: of CLOCK_MONOTONIC. */
+void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu,
+			  uint64_t until_ms);
 
 /*
  * All paths, sorted by tunnel and remote (as a number). The caller frees *ret_list. 0 or -ENOMEM.
@@ -120,6 +124,13 @@ void cv_engine_paths_seen(struct cv_engine *engine);
 
 /* Probe like this from now on. */
 void cv_engine_configure_prober(struct cv_engine *engine, const struct cv_prober_config *config);
+
+/* Never probe, whatever is configured. */
+void cv_engine_forbid_probing(struct cv_engine *engine);
+
+/* Where the fast path notes what it sends (bpf/abi.h, cv_activity), for as long as the engine lives
+ * or until this is called with NULL. */
+void cv_engine_watch_fastpath(struct cv_engine *engine, struct cv_fp_activity *activity);
 
 /* The name of the tunnel with this device, or NULL; valid until it is deleted. */
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex);

@@ -11,6 +11,7 @@
 #include "engine/capture.h"
 #include "engine/coalesce.h"
 #include "engine/limit.h"
+#include "engine/prober.h"
 #include "engine/reassembly.h"
 #include "engine/router.h"
 #include "engine/teach.h"
@@ -28,8 +29,10 @@ struct cv_lane_shared {
 	struct cv_limit *limit;
 	struct cv_reassembly *reassembly;
 	const struct cv_teacher *teacher;   /* whom to tell of answers; NULL: nobody */
+	struct cv_prober *prober;	    /* or NULL */
 	uint64_t pmtu_lifetime_ms;	    /* of learned path MTUs */
 	uint16_t next_id[CV_LANE_ID_SLOTS]; /* outer identifications, by destination; atomic */
+	struct cv_fp_activity activity[CV_FP_ACTIVITY_SLOTS]; /* as the fast path's; atomic */
 };
 
 struct cv_lane_output {

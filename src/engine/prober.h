@@ -44,6 +44,62 @@ struct cv_prober_path {
 	uint64_t probes_sent, probes_answered, probe_bytes;
 };
 
+struct cv_prober;
+struct cv_probe_words;
+
+/*
+ * Any thread: the answer to a probe within a tunnel came from remote; an ICMP error that quotes a
+ * probe (mtu: of "fragmentation needed", bytes; 0: another one); an ICMP error has lowered the MTU
+ * of a remote. Whether they are what they seem the prober finds out.
+ */
+void cv_prober_note_answer(struct cv_prober *prober, __be32 remote, int tunnel,
+			   const struct cv_probe_words *words);
+void cv_prober_note_error(struct cv_prober *prober, __be32 remote, int tunnel,
+			  const struct cv_probe_words *words, uint32_t mtu);
+void cv_prober_note_too_big(struct cv_prober *prober, __be32 remote, uint32_t mtu);
+
+struct cv_lane_shared;
+struct cv_counters;
+struct cv_fp_activity;
+
+/*
+ * Create for an engine whose lanes share this; no thread yet. 0 or -errno. The caller owns
+ * *ret_prober, which uses shared->live under cv_prober_lock alone: whoever changes that, locks.
+ */
+int cv_prober_create(struct cv_lane_shared *shared, struct cv_prober **ret_prober);
+
+/* Start the thread. -errno. */
+int cv_prober_start(struct cv_prober *prober);
+
+/* Stop the thread if it runs, close, free. Nobody may write letters any more. NULL is fine. */
+void cv_prober_destroy(struct cv_prober *prober);
+
+void cv_prober_lock(struct cv_prober *prober);
+void cv_prober_unlock(struct cv_prober *prober);
+
+/* Tunnels have come, gone or changed: look again who the remotes are. */
+void cv_prober_tunnels_changed(struct cv_prober *prober);
+
+/* Probe like this from now on; is_off: not at all, whatever config says. */
+void cv_prober_configure(struct cv_prober *prober, const struct cv_prober_config *config,
+			 bool is_off);
+
+/* Where the fast path notes what it sends (bpf/abi.h, cv_activity); NULL: nowhere any more. */
+void cv_prober_watch(struct cv_prober *prober, struct cv_fp_activity *activity);
+
+/* As cv_engine_paths_fd, cv_engine_paths, cv_engine_link_mtus. */
+int cv_prober_fd(const struct cv_prober *prober);
+int cv_prober_list(struct cv_prober *prober, struct cv_prober_path **ret_list, size_t *ret_count);
+bool cv_prober_link_mtus(struct cv_prober *prober, int tunnel, uint32_t *ret_smallest,
+			 uint32_t *ret_largest);
+
+/* Add what it has counted. */
+void cv_prober_counters(struct cv_prober *prober, struct cv_counters *sum);
+
+/* CLOCK_MONOTONIC. */
+uint64_t cv_prober_now_us(void);
+uint64_t cv_prober_now_ms(void);
+
 /* "none", "tunnel", "underlay". */
 const char *cv_prober_method_name(enum cv_prober_method method);
 

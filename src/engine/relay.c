@@ -10,7 +10,9 @@
  */
 #include "engine/relay.h"
 
+#include "engine/prober.h"
 #include "wire/icmp.h"
+#include "wire/probe.h"
 
 /*
  * Can the quoted packet have left through this tunnel? *ret_mtu: the path MTU used so far, as far
@@ -61,6 +63,27 @@ static void keep(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_ABSORBED, 1);
 }
 
+static const enum cv_event mtu_events[] = {
+	[CV_REMOTE_LOWERED] = CV_EVENT_PMTU_LOWERED,
+	[CV_REMOTE_TINY] = CV_EVENT_ICMP_PMTU_TINY,
+	[CV_REMOTE_LIMITED] = CV_EVENT_ICMP_PMTU_LIMITED,
+};
+
+/* False: it is not believed, and nobody is told. */
+static bool take_mtu(struct cv_lane *lane, struct cv_live_tunnel *tunnel, __be32 remote,
+		     uint32_t mtu, uint32_t current_mtu)
+{
+	enum cv_remote_verdict verdict;
+
+	verdict = cv_remotes_lower_mtu(lane->shared->remotes, remote, mtu, current_mtu,
+				       lane->now_ms, lane->shared->pmtu_lifetime_ms);
+	if (verdict != CV_REMOTE_KEPT)
+		cv_lane_count(lane, tunnel, mtu_events[verdict], 1);
+	if (verdict == CV_REMOTE_LOWERED && lane->shared->prober)
+		cv_prober_note_too_big(lane->shared->prober, remote, mtu);
+	return verdict == CV_REMOTE_LOWERED || verdict == CV_REMOTE_KEPT;
+}
+
 static void relay_about(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 			const struct cv_raw_error *error, const struct cv_ipip_quote *quote,
 			uint32_t current_mtu)
@@ -73,9 +96,8 @@ static void relay_about(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		info = cv_icmp_path_mtu(info, &quote->outer, current_mtu);
 	relay = cv_icmp_relay_rule(error->type, error->code, info, &tunnel->config.ipip);
 	if (relay.soft_state_mtu &&
-	    cv_remotes_lower_mtu(lane->shared->remotes, quote->outer.destination, info,
-				 lane->now_ms, lane->shared->pmtu_lifetime_ms))
-		cv_lane_count(lane, tunnel, CV_EVENT_PMTU_LOWERED, 1);
+	    !take_mtu(lane, tunnel, quote->outer.destination, info, current_mtu))
+		return;
 	if (relay.action == CV_ICMP_RELAY_NONE) {
 		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_ABSORBED, 1);
 		return;
@@ -88,6 +110,32 @@ static void relay_about(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	if (cv_lane_answer(lane, tunnel, &quote->inner, error->quote + quote->inner_offset,
 			   quote->inner_length, relay.type, relay.code, rest))
 		cv_lane_count(lane, tunnel, CV_EVENT_ICMP_RELAYED, 1);
+}
+
+/*
+ * An error about a path probe: from our own inner address to the remote's outer one, which routing
+ * would never take into a tunnel. Nobody is told; the prober knows its secret. What quotes too
+ * little to have it is believed by nobody.
+ */
+static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
+		       const struct cv_raw_error *error, const struct cv_ipip_quote *quote)
+{
+	struct cv_probe_words words;
+	uint32_t mtu = 0;
+	uint32_t header_length = quote->inner.header_length;
+
+	if (!lane->shared->prober || !quote->has_inner || !cv_probe_may_be(&quote->inner) ||
+	    quote->inner.destination != quote->outer.destination ||
+	    quote->inner_length < header_length ||
+	    !cv_probe_parse(error->quote + quote->inner_offset + header_length,
+			    quote->inner_length - header_length, CV_ICMP_ECHO, &words))
+		return false;
+	if (error->type == CV_ICMP_DEST_UNREACHABLE && error->code == CV_ICMP_FRAGMENTATION_NEEDED)
+		mtu = cv_icmp_path_mtu(error->info, &quote->outer, CV_IPV4_LENGTH_MAX);
+	cv_prober_note_error(lane->shared->prober, quote->outer.destination, tunnel->config.ifindex,
+			     &words, mtu);
+	cv_lane_count(lane, tunnel, CV_EVENT_ICMP_ABSORBED, 1);
+	return true;
 }
 
 void cv_relay_error(struct cv_lane *lane, const struct cv_raw_error *error)
@@ -110,6 +158,8 @@ void cv_relay_error(struct cv_lane *lane, const struct cv_raw_error *error)
 	/* The tunnel of a packet we sent is the one that would take its answer. */
 	tunnel = cv_live_lookup(lane->shared->live, lane->worker, quote.outer.destination,
 				quote.outer.source, 0);
+	if (tunnel && take_probe(lane, tunnel, error, &quote))
+		return;
 	if (!tunnel || !was_sent(lane, tunnel, &quote, error->quote, &current_mtu)) {
 		cv_lane_drop(lane, NULL, CV_DROP_ICMP_NOT_OURS);
 		return;

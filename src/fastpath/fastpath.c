@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -21,10 +22,13 @@
 #include "fastpath/endpoints.h"
 #include "fastpath/lookup.h"
 #include "fastpath/state.h"
-#include "fastpath/teach.h"
 #include "fastpath/traffic.h"
 #include "fastpath/tunnels.h"
 #include "net/link.h"
+
+enum {
+	ACTIVITY_BYTES = CV_FP_ACTIVITY_SLOTS * sizeof(struct cv_fp_activity)
+};
 
 void cv_fastpath_say(const struct cv_fastpath *fastpath, int priority, const char *format, ...)
 {
@@ -254,6 +258,8 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 		return;
 	if (fastpath->capture)
 		cv_fastpath_capture(fastpath, 0, NULL, NULL, NULL);
+	if (fastpath->activity)
+		munmap(fastpath->activity, ACTIVITY_BYTES);
 	cv_programs_fini(&fastpath->programs);
 	cv_pins_close(&fastpath->pins);
 	for (size_t i = 0; i < fastpath->tunnel_count; i++) {
@@ -266,6 +272,19 @@ void cv_fastpath_destroy(struct cv_fastpath *fastpath)
 	free(fastpath->addresses);
 	pthread_mutex_destroy(&fastpath->lock);
 	free(fastpath);
+}
+
+struct cv_fp_activity *cv_fastpath_activity(struct cv_fastpath *fastpath)
+{
+	void *memory;
+
+	if (fastpath->activity)
+		return fastpath->activity;
+	memory = mmap(NULL, ACTIVITY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fastpath->programs.map[CV_MAP_ACTIVITY], 0);
+	if (memory != MAP_FAILED)
+		fastpath->activity = memory;
+	return fastpath->activity;
 }
 
 /* ---- following ---------------------------------------------------------------------------------
@@ -329,7 +348,6 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath)
 	cv_traffic_sweep(fastpath);
 	cv_addresses_sweep(fastpath);
 	cv_endpoints_sweep(fastpath);
-	cv_teach_forget(fastpath);
 	settle(fastpath);
 	return err;
 }

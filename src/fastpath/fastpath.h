@@ -42,6 +42,19 @@ int cv_fastpath_ready(struct cv_fastpath *fastpath);
 /* What the engine tells the fast path: for cv_engine_set_teacher. Ends before the fast path. */
 void cv_fastpath_teacher(struct cv_fastpath *fastpath, struct cv_teacher *ret_teacher);
 
+/*
+ * Before the engine is told of the teacher: the path MTUs (bytes of outer packets) that an earlier
+ * one has left behind and that still hold, until then (CLOCK_MONOTONIC). All else that it knew of
+ * remotes is forgotten.
+ */
+void cv_fastpath_recall(struct cv_fastpath *fastpath,
+			void (*tell)(void *context, __be32 remote, uint32_t mtu, uint64_t until_ms),
+			void *context);
+
+/* Where the programs note what they send and hear (bpf/abi.h, cv_activity), mapped until
+ * cv_fastpath_destroy; NULL and errno. */
+struct cv_fp_activity *cv_fastpath_activity(struct cv_fastpath *fastpath);
+
 /* Close what this process holds. Programs stay attached and go on. NULL is fine. */
 void cv_fastpath_destroy(struct cv_fastpath *fastpath);
 

@@ -99,6 +99,8 @@ struct cv_fastpath {
 	struct cv_fastpath_address *addresses;
 	size_t address_count;
 
+	struct cv_fp_activity *activity; /* NULL: not mapped */
+
 	struct perf_buffer *capture;
 	void (*take)(void *context, const struct cv_fp_capture *record, const uint8_t *packet);
 	void (*lost)(void *context, uint64_t count);

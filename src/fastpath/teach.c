@@ -6,9 +6,10 @@
  * Anybody who can forge ICMP errors could have that done without end, so that only so many
  * generations a second are made for errors; a path MTU falls a limited number of times.
  */
-#include "fastpath/teach.h"
+#include "fastpath/state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 #include <bpf/bpf.h>
 
@@ -85,13 +86,38 @@ void cv_fastpath_teacher(struct cv_fastpath *fastpath, struct cv_teacher *ret_te
 	};
 }
 
-void cv_teach_forget(struct cv_fastpath *fastpath)
+/* What is left of an entry for the next engine; false: nothing. */
+static bool keep(struct cv_fp_remote *value)
+{
+	*value = (struct cv_fp_remote){
+		.mtu = value->mtu,
+		.mtu_until_ns = value->mtu_until_ns,
+	};
+	return value->mtu && value->mtu_until_ns > now_ns();
+}
+
+void cv_fastpath_recall(struct cv_fastpath *fastpath,
+			void (*tell)(void *context, __be32 remote, uint32_t mtu, uint64_t until_ms),
+			void *context)
 {
 	int map = fastpath->programs.map[CV_MAP_REMOTES];
-	__be32 key;
+	__be32 *keys = calloc(CV_FP_REMOTES_MAX, sizeof(*keys));
+	struct cv_fp_remote value;
+	unsigned int count = 0;
 
-	while (!bpf_map_get_next_key(map, NULL, &key)) {
-		if (bpf_map_delete_elem(map, &key))
-			return;
+	/* The keys first: a key's successor is unknown once it is deleted. */
+	while (keys && count < CV_FP_REMOTES_MAX &&
+	       !bpf_map_get_next_key(map, count ? &keys[count - 1] : NULL, &keys[count]))
+		count++;
+	for (unsigned int i = 0; i < count; i++) {
+		if (bpf_map_lookup_elem(map, &keys[i], &value))
+			continue;
+		if (!keep(&value)) {
+			bpf_map_delete_elem(map, &keys[i]);
+			continue;
+		}
+		bpf_map_update_elem(map, &keys[i], &value, BPF_ANY);
+		tell(context, keys[i], value.mtu, value.mtu_until_ns / 1000000);
 	}
+	free(keys);
 }

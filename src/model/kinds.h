@@ -36,6 +36,7 @@ extern const struct cv_kind_reader cv_kind_ip_reservation;
 extern const struct cv_kind_reader cv_kind_felix_configuration;
 extern const struct cv_kind_reader cv_kind_tunnel;
 extern const struct cv_kind_reader cv_kind_workload;
+extern const struct cv_kind_reader cv_kind_path_configuration;
 
 const struct cv_kind_reader *cv_kind_reader(enum cv_kind kind);
 

@@ -305,7 +305,8 @@ static int fail_kind(struct parser *parser, const struct cv_yaml_node *node, con
 	return cv_reader_fail(
 		&parser->reader, node,
 		"unknown kind \"%.64s\"; leave it out: there are IPPool, Node, "
-		"BlockAffinity, IPReservation, FelixConfiguration, Tunnel and Workload",
+		"BlockAffinity, IPReservation, FelixConfiguration, Tunnel, Workload and "
+		"PathConfiguration",
 		kind);
 }
 

@@ -38,6 +38,11 @@ static const struct {
 					  "felix"}},
 	[CV_KIND_TUNNEL] = {"Tunnel", culvert, &cv_kind_tunnel, {"tunnels"}},
 	[CV_KIND_WORKLOAD] = {"Workload", culvert, &cv_kind_workload, {"workloads"}},
+	[CV_KIND_PATH_CONFIGURATION] = {"PathConfiguration",
+					culvert,
+					&cv_kind_path_configuration,
+					{"pathconfigurations", "pathconfig", "pathconfigs",
+					 "path"}},
 };
 
 enum {
@@ -105,7 +110,8 @@ int cv_kind_parse(const char *word, enum cv_kind *ret_kind, struct cv_error *err
 				    nearest.best);
 	return cv_error_set(error, -EINVAL,
 			    "no kind \"%.64s\"; there are IPPool, Node, BlockAffinity, "
-			    "IPReservation, FelixConfiguration, Tunnel and Workload",
+			    "IPReservation, FelixConfiguration, Tunnel, Workload and "
+			    "PathConfiguration",
 			    word);
 }
 

@@ -17,6 +17,7 @@
 #include <linux/types.h>
 
 #include "net/prefix.h"
+#include "path/config.h"
 #include "tunnel/config.h"
 
 enum cv_kind {
@@ -27,6 +28,7 @@ enum cv_kind {
 	CV_KIND_FELIX_CONFIGURATION,
 	CV_KIND_TUNNEL,
 	CV_KIND_WORKLOAD,
+	CV_KIND_PATH_CONFIGURATION,
 	CV_KIND_MAX
 };
 
@@ -129,6 +131,15 @@ struct cv_workload {
 	size_t count;
 };
 
+/* How paths to remote ends are probed, and what follows of it; "default" alone. */
+struct cv_path_configuration {
+	struct cv_prober_config prober;
+	bool skip_dead_next_hops; /* Disabled */
+};
+
+/* What holds where there is no such resource. */
+void cv_path_configuration_init(struct cv_path_configuration *ret_path);
+
 enum {
 	CV_RESOURCE_DIGEST = 32
 };
@@ -153,6 +164,7 @@ struct cv_resource {
 		struct cv_felix_configuration *felix; /* owned */
 		struct cv_tunnel_resource *tunnel;    /* owned */
 		struct cv_workload workload;
+		struct cv_path_configuration path;
 	};
 };
 

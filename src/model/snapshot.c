@@ -367,3 +367,14 @@ void cv_snapshot_felix(const struct cv_snapshot *snapshot, const char *node,
 			overlay_felix(ret_felix, resources[i]->felix);
 	}
 }
+
+void cv_snapshot_path(const struct cv_snapshot *snapshot, struct cv_path_configuration *ret_path)
+{
+	const struct cv_resource *resource =
+		cv_snapshot_find(snapshot, CV_KIND_PATH_CONFIGURATION, "default");
+
+	if (resource)
+		*ret_path = resource->path;
+	else
+		cv_path_configuration_init(ret_path);
+}

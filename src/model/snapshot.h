@@ -77,6 +77,9 @@ const struct cv_resource *cv_snapshot_pool_of(const struct cv_snapshot *snapshot
 const struct cv_resource *cv_snapshot_pool_of_prefix(const struct cv_snapshot *snapshot,
 						     const struct cv_prefix *prefix);
 
+/* PathConfiguration "default", or what holds without it. */
+void cv_snapshot_path(const struct cv_snapshot *snapshot, struct cv_path_configuration *ret_path);
+
 /* FelixConfiguration "default" with "node.NAME" over it. Pointers in it are the snapshot's. */
 void cv_snapshot_felix(const struct cv_snapshot *snapshot, const char *node,
 		       struct cv_felix_configuration *ret_felix);

@@ -209,3 +209,39 @@ int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t leng
 	} while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 0;
 }
+
+int cv_raw_ignore_path_mtu(int fd)
+{
+	return set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+}
+
+int cv_raw_open_echo(uint16_t id)
+{
+	/* Behind the IPv4 header: type 0, and the identifier. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 3),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, offsetof(struct icmphdr, un.echo.id)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT16_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+	struct icmp_filter filter = {.data = ~(1U << ICMP_ECHOREPLY)};
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
+	    setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)) < 0)
+		err = -errno;
+	if (!err)
+		err = cv_raw_ignore_path_mtu(fd);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}

@@ -59,4 +59,17 @@ int cv_raw_read_error(int guard, struct cv_raw_error *ret_error);
 int cv_raw_open_icmp(void);
 int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t length);
 
+/*
+ * Path MTUs that the kernel knows do not concern what is sent by this socket: it takes, and does
+ * not fragment, what its device takes (-EMSGSIZE: more). 0 or -errno.
+ */
+int cv_raw_ignore_path_mtu(int fd);
+
+/*
+ * Open a raw ICMP socket that receives echo replies of one identifier, from their IPv4 header on,
+ * and sends with DF, whatever path MTU the kernel knows. Non-blocking. Descriptor, which the caller
+ * closes, or -errno.
+ */
+int cv_raw_open_echo(uint16_t id);
+
 #endif

@@ -38,8 +38,11 @@ enum {
 	SILENT_MS = 1000,	/* a path that is silent while there is traffic is asked so often */
 	SILENCE_MAX = 3,	/* without traffic, probe_timer << this at most */
 	TRAFFIC_HOLD_MS = 3000, /* a sender that waits for its retransmission timer still sends */
-	LAST_COPIES = 3,	/* of the size in the last attempt … */
-	LAST_SMALLS = 2,	/* … with so many small ones, and the rest of the burst: */
+	/* What is sent with the last attempt alone has sizes of its own: only answers to it count,
+	 * not late ones to what was sent before. */
+	LAST_SMALL = CV_PLPMTUD_SMALL + 1,
+	LAST_COPIES = 3, /* of the size in the last attempt … */
+	LAST_SMALLS = 2, /* … with so many small ones, and the rest of the burst: */
 	LADDER_MAX = CV_PLPMTUD_BURST_MAX - LAST_COPIES - LAST_SMALLS,
 	LINK_MAX = 65535 /* the length field of IPv4 */
 };
@@ -58,7 +61,7 @@ static uint32_t max(uint32_t a, uint32_t b)
 
 static uint32_t floor_of(const struct cv_plpmtud *path, const struct cv_prober_config *config)
 {
-	return min(max(config->min_mtu, CV_PLPMTUD_SMALL + 1), path->link_mtu);
+	return min(max(config->min_mtu, LAST_SMALL + 1), path->link_mtu);
 }
 
 static uint32_t base_of(const struct cv_plpmtud *path, const struct cv_prober_config *config)
@@ -131,7 +134,7 @@ static void ask(struct cv_plpmtud *path, uint32_t size, bool is_quick)
 	path->asked = size;
 	path->is_quick = is_quick;
 	path->is_due = true;
-	path->is_heard = false;
+	path->is_heard = path->is_last = false;
 	path->best = 0;
 	path->attempt = 0;
 }
@@ -143,7 +146,7 @@ static void ask_round(struct cv_plpmtud *path, uint32_t bottom, bool is_quick)
 	path->question = CV_PLPMTUD_ROUND;
 	path->is_quick = is_quick;
 	path->is_due = true;
-	path->is_heard = false;
+	path->is_heard = path->is_last = false;
 	path->attempt = 0;
 }
 
@@ -349,7 +352,8 @@ static void send_last_attempt(struct cv_plpmtud *path, const struct cv_prober_co
 	put(action, path->asked, LAST_COPIES);
 	for (size_t i = 0; i < count; i++)
 		put(action, ladder[i], 1);
-	put(action, CV_PLPMTUD_SMALL, LAST_SMALLS);
+	put(action, LAST_SMALL, LAST_SMALLS);
+	path->is_last = true;
 	path->is_heard = false;
 	path->best = 0;
 }
@@ -359,7 +363,7 @@ static void send(struct cv_plpmtud *path, const struct cv_prober_config *config,
 {
 	bool is_ask = path->question == CV_PLPMTUD_ASK;
 
-	path->is_due = false;
+	path->is_due = path->is_last = false;
 	path->sent_ms = now_ms;
 	if (is_ask && !path->silence && path->attempt >= last_attempt(path, config)) {
 		send_last_attempt(path, config, action);
@@ -470,8 +474,10 @@ static void hear(struct cv_plpmtud *path, uint32_t size)
 {
 	if (path->question == CV_PLPMTUD_ASK && size >= path->asked)
 		path->question = CV_PLPMTUD_NOTHING;
-	path->is_heard = true;
-	path->best = max(path->best, size);
+	if (!path->is_last || size >= LAST_SMALL) {
+		path->is_heard = true;
+		path->best = max(path->best, size);
+	}
 	/* It was down and is not any more. What was lost meanwhile says nothing. */
 	if (path->silence && path->question != CV_PLPMTUD_NOTHING) {
 		path->is_due = true;

@@ -53,7 +53,7 @@ struct cv_plpmtud {
 	uint64_t distrust_ms, raise_ms;
 	bool is_searched;
 	enum cv_plpmtud_question question;
-	bool is_due, is_quick, is_heard;
+	bool is_due, is_quick, is_heard, is_last;
 	uint32_t asked, best, attempt, silence;
 	uint64_t sent_ms;
 	unsigned int round_count;

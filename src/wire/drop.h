@@ -33,8 +33,7 @@
 	X(NOT_A_PEER, "not-a-peer",                                                              \
 	  "the outer source is no next hop of a route through the device, nor (pools) a node")   \
 	X(SOURCE_NOT_ROUTED_BACK, "source-not-routed-back",                                      \
-	  "the outer source is not among the next hops back to the inner source through this "   \
-	  "tunnel, nor (pools) the node that owns it")                                           \
+	  "the outer source is no next hop back to the inner source here, nor (pools) its node") \
 	X(SOURCE_ROUTE_REFUSES, "source-route-refuses",                                          \
 	  "the route back to the inner source is local, blackhole, unreachable or missing")      \
 	X(SOURCE_OWN, "inner-source-own", "the inner source is an address of this host")         \

@@ -29,10 +29,11 @@ START_LIMIT_S = 60 if "GUEST_KERNEL" in os.environ else 10
 class Culvertd:
     """
     The daemon in a node, with a run directory of its own, in a mode. endpoints: device and
-    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about.
+    address of each pod, ("pod0", "10.244.1.2"): what the mode "endpoints" is about. probing:
+    whether it probes paths, as it does by default.
     """
 
-    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=()):
+    def __init__(self, node, *arguments, mode=MODE, endpoints=(), wrapper=(), probing=False):
         if mode == MIXED:
             raise ValueError("mixed is for tests of two daemons")
         self.node = node
@@ -42,6 +43,9 @@ class Culvertd:
         self.arguments = list(arguments)
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
+        # Most tests count what is on the wires; those about paths ask for probes.
+        if not probing:
+            self.arguments += ["--probing", "off"]
         self.run_dir = tempfile.mkdtemp(prefix=f"culvert-test-{node.name}-")
         # Its resources, never the machine's own; an argument --config comes later and wins.
         self.config = os.path.join(self.run_dir, "etc")

@@ -30,6 +30,7 @@ DEVICE = "culvert0"
 # Of each example: what it needs beside it, and routes that a1 must have then.
 WANTED = {
     "ippool.yaml": ((), ()),
+    "path.yaml": ((), ()),
     "workloads.yaml": (("two-zones.yaml",), ("10.244.1.128/25 dev machines", "10.244.1.77 dev veth1")),
     "two-zones.yaml": ((), (f"10.244.2.0/24 via 192.168.200.2 dev {DEVICE}",
                             "blackhole 10.244.1.0/24", "unreachable 10.244.0.0/16")),

@@ -77,7 +77,7 @@ def status():
     before, table = text.split("It has also")
     nested = rows(table)
     same("status", got, words(re.sub(r"`\{.*?\}`", "", before)) - {"fastpath_state", "status"} | set(nested))
-    for name in ("node", "store", "pools", "pool_device", "peers", "routes", "nat", "reconcile"):
+    for name in ("node", "store", "pools", "pool_device", "peers", "paths", "routes", "nat", "reconcile"):
         # Of counters, the members are told behind them.
         first, counters, _ = nested[name].partition("`counters`")
         same(f"status: {name}", got[name], words(first + counters))
@@ -134,6 +134,14 @@ def trace_and_doctor():
     same("metrics", ask("metrics"), {"text"})
 
 
+def paths():
+    got = ask("path")
+    same("path", got, {"probing", "reason", "paths"})
+    same("PATH", got["paths"], set(rows(piece("PATH, what is known", "\n## Resources"))))
+    same("PATH: probes", got["paths"][0]["probes"], {"sent", "answered", "bytes"})
+    tap.equal({p["node"] for p in ask("path", peer="b1")["paths"]}, {"b1"}, "path: of one peer")
+
+
 def names_of_bytes():
     """A kernel's device, a file and directories whose names are bytes: nobody loses his answer."""
     node = net.Node("odd")
@@ -170,5 +178,5 @@ def names_of_bytes():
 
 
 if __name__ == "__main__":
-    tap.main([status, tunnels, endpoints, resources, trace_and_doctor, names_of_bytes, zones.clean_end],
+    tap.main([status, tunnels, endpoints, resources, trace_and_doctor, paths, names_of_bytes, zones.clean_end],
              zones.before, zones.after)

@@ -144,7 +144,7 @@ class Line:
                          10.244.1.1   192.168.100.254       10.244.2.1
                         192.168.100.1   192.168.200.254    192.168.200.2
 
-    n1 and n2 run culvertd (d1, d2) with tun0 to each other; mode "mixed": n1 has the engine alone,
+    n1 and n2 run culvertd (d1, d2; probing or not) with tun0 to each other; mode "mixed": n1 has the engine alone,
     n2 the fast path and its pod as an endpoint. offload: of all cables but as set by offloads()
     later.
     """
@@ -152,7 +152,7 @@ class Line:
     A, B = "192.168.100.1", "192.168.200.2"
     POD_A, POD_B = "10.244.1.2", "10.244.2.2"
 
-    def __init__(self, *arguments, offload=False, words=""):
+    def __init__(self, *arguments, offload=False, words="", probing=False):
         names = ("p1", "n1", "r", "n2", "p2")
         self.p1, self.n1, self.r, self.n2, self.p2 = (net.Node(n) for n in names)
         net.connect(self.p1, "eth0", self.n1, "pod0", offload=offload)
@@ -167,8 +167,10 @@ class Line:
         one, other = culvert.MODE, culvert.MODE
         if culvert.MODE == culvert.MIXED:
             one, other = culvert.ENGINE, culvert.ENDPOINTS
-        self.d1 = Culvertd(self.n1, *arguments, mode=one, endpoints=(("pod0", self.POD_A),))
-        self.d2 = Culvertd(self.n2, *arguments, mode=other, endpoints=(("pod0", self.POD_B),))
+        self.d1 = Culvertd(self.n1, *arguments, mode=one, probing=probing,
+                           endpoints=(("pod0", self.POD_A),))
+        self.d2 = Culvertd(self.n2, *arguments, mode=other, probing=probing,
+                           endpoints=(("pod0", self.POD_B),))
         self.d1.add(f"tun0 mode ipip remote {self.B} local {self.A} {words}")
         self.d2.add(f"tun0 mode ipip remote {self.A} local {self.B} {words}")
         self.n1.ip("route add 10.244.2.0/24 dev tun0")

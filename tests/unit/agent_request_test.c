@@ -225,6 +225,11 @@ static void understands_questions(void **state)
 	assert_string_equal(request.peer, "b1");
 	assert_int_equal(parse("{" V "\"command\":\"metrics\"}"), 0);
 	assert_int_equal(request.kind, CV_REQUEST_METRICS);
+	assert_int_equal(parse("{" V "\"command\":\"path\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_PATH);
+	assert_null(request.peer);
+	assert_int_equal(parse("{" V "\"command\":\"path\",\"peer\":\"tun0\"}"), 0);
+	assert_string_equal(request.peer, "tun0");
 }
 
 static void refuses_with_a_code(void **state)
@@ -367,6 +372,8 @@ static void refuses_what_says_too_little_of_resources(void **state)
 		{"{" V "\"command\":\"doctor\",\"peer\":\"\"}", -EINVAL, -1},
 		{"{" V "\"command\":\"doctor\",\"peer\":[]}", -EINVAL, -1},
 		{"{" V "\"command\":\"metrics\",\"text\":\"\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"path\",\"peer\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"path\",\"remote\":\"10.0.0.1\"}", -EINVAL, -1},
 	};
 
 	(void)state;

@@ -61,7 +61,7 @@ static void examples_apply(void **state)
 		cv_manifest_fini(&manifest);
 		count++;
 	}
-	assert_int_equal(count, 3);
+	assert_int_equal(count, 4);
 }
 
 /* Of a kind: ".Sh IPPOOL" to the next one; the caller frees it. */

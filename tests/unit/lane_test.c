@@ -528,7 +528,7 @@ static void test_strangers_are_cheap(void **state)
 	inner(fixture, POD_A, POD_B, 100, 0);
 	send_inner(fixture);
 	asked = fixture->world->asked;
-	cv_remotes_lower_mtu(fixture->world->shared.remotes, world_addr(B1), 1000,
+	cv_remotes_lower_mtu(fixture->world->shared.remotes, world_addr(B1), 1000, 1500,
 			     fixture->world->now_ms, 600000);
 	send_inner(fixture);
 	inner(fixture, POD_B, POD_A, 100, 0);

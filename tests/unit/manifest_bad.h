@@ -28,6 +28,7 @@ struct manifest_bad {
 #define FELIX(spec)	  OF("projectcalico.org/v3", "FelixConfiguration", "default", spec)
 #define TUNNEL(spec)	  OF("culvert/v1", "Tunnel", "tun1", spec)
 #define WORKLOAD(spec)	  OF("culvert/v1", "Workload", "p", spec)
+#define PATHS(spec)	  OF("culvert/v1", "PathConfiguration", "default", spec)
 /* clang-format on */
 
 static const struct manifest_bad manifest_bad[] = {
@@ -114,7 +115,7 @@ static const struct manifest_bad manifest_bad[] = {
 	{BYTES("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"),
 	 "2:7: unknown kind \"ConfigMap\"; leave it out: there are IPPool, Node, BlockAffinity, "
 	 "IPReservation, "
-	 "FelixConfiguration, Tunnel and Workload"},
+	 "FelixConfiguration, Tunnel, Workload and PathConfiguration"},
 	{BYTES("apiVersion: operator.tigera.io/v1\nkind: Installation\n"),
 	 "2:7: Installation is the Calico operator's; take what it made of it: kubectl get "
 	 "ippools.crd.projectcalico.org -o yaml"},
@@ -513,6 +514,50 @@ static const struct manifest_bad manifest_bad[] = {
 	 "8:3: unknown field \"dev\" in Workload spec; delete it"},
 	{WORKLOAD("  node: a1\n  addresses: [[10.0.0.1]]\n"),
 	 "7:15: spec.addresses: an entry must be a string, not a list"},
+
+	/* PathConfiguration */
+	{OF("culvert/v1", "PathConfiguration", "node.a1", "  probing: Disabled\n"),
+	 "4:9: metadata.name: the only PathConfiguration is \"default\"; rename node.a1, or write its "
+	 "fields there"},
+	{OF("projectcalico.org/v3", "PathConfiguration", "default", "  probing: Disabled\n"),
+	 "1:13: kind PathConfiguration is of apiVersion culvert/v1, not \"projectcalico.org/v3\""},
+	{PATHS("  probing: true\n"), "6:12: spec.probing must be Enabled or Disabled, not true"},
+	{PATHS("  probing: disabled\n"), "6:12: spec.probing must be Enabled or Disabled, not "
+					 "\"disabled\"; did you mean Disabled?"},
+	{PATHS("  minMtu: 600\n"),
+	 "6:3: unknown field \"minMtu\" in PathConfiguration spec; did you mean minMTU?"},
+	{PATHS("  minMTU: 87\n"), "6:11: spec.minMTU must be a whole number from 88 to 65535, not 87"},
+	{PATHS("  minMTU: 1201\n"), "6:11: spec.minMTU 1201 is more than baseMTU, which is 1200 where "
+				    "it is not given; give a baseMTU that is not less"},
+	{PATHS("  baseMTU: 595\n"),
+	 "6:12: spec.baseMTU 595 is less than minMTU, which is 596 where it is not given"},
+	{PATHS("  baseMTU: 1300\n  minMTU: 1400\n"),
+	 "6:12: spec.baseMTU 1300 is less than minMTU, which is 1400"},
+	{PATHS("  baseMTU: 65536\n"),
+	 "6:12: spec.baseMTU must be a whole number from 88 to 65535, not 65536"},
+	{PATHS("  maxProbes: 0\n"), "6:14: spec.maxProbes must be a whole number from 1 to 10, not 0"},
+	{PATHS("  maxProbes: \"3\"\n"), "6:14: spec.maxProbes must be a number; take the quotes off 3"},
+	{PATHS("  livenessLosses: 65\n"),
+	 "6:19: spec.livenessLosses must be a whole number from 1 to 64, not 65"},
+	{PATHS("  probesPerSecond: 0\n"),
+	 "6:20: spec.probesPerSecond must be a whole number from 1 to 100000, not 0"},
+	{PATHS("  probeTimer: 999ms\n"), "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
+					 "no less), not \"999ms\""},
+	{PATHS("  probeTimer: 1h1ms\n"), "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
+					 "no less), not \"1h1ms\""},
+	{PATHS("  probeTimer: 15\n"),
+	 "6:15: spec.probeTimer must be a duration like 15s, 10m or 300ms, not 15"},
+	{PATHS("  raiseTimer: 0s\n"), "6:15: spec.raiseTimer must be from 1s to 24h, not \"0s\""},
+	{PATHS("  raiseTimer: {}\n"),
+	 "6:15: spec.raiseTimer must be a duration like 15s, 10m or 300ms, not a mapping"},
+	{PATHS("  confirmTimer: 49ms\n"),
+	 "6:17: spec.confirmTimer must be from 50ms to 1m, or 0s for never, not \"49ms\""},
+	{PATHS("  livenessTimer: 99ms\n"),
+	 "6:18: spec.livenessTimer must be from 100ms to 1h, not \"99ms\""},
+	{PATHS("  livenessTimer: 30 s\n"),
+	 "6:18: spec.livenessTimer must be a duration like 15s, 10m or 300ms, not \"30 s\""},
+	{PATHS("  skipDeadNextHops: yes\n"),
+	 "6:21: spec.skipDeadNextHops must be Enabled or Disabled, not yes"},
 };
 
 #undef BYTES

@@ -113,7 +113,24 @@
 	"  device: tap0\n" \
 	"  addresses:\n" \
 	"  - 10.244.1.5\n" \
-	"  - 10.244.2.0/24\n"
+	"  - 10.244.2.0/24\n" \
+	"---\n" \
+	"apiVersion: culvert/v1\n" \
+	"kind: PathConfiguration\n" \
+	"metadata:\n" \
+	"  name: default\n" \
+	"spec:\n" \
+	"  probing: Disabled\n" \
+	"  minMTU: 700\n" \
+	"  baseMTU: 1300\n" \
+	"  maxProbes: 4\n" \
+	"  probeTimer: \"1m30s\"\n" \
+	"  raiseTimer: \"1.5h\"\n" \
+	"  confirmTimer: \"0s\"\n" \
+	"  livenessTimer: \"500ms\"\n" \
+	"  livenessLosses: 5\n" \
+	"  probesPerSecond: 100\n" \
+	"  skipDeadNextHops: Enabled\n"
 
 #define EXPORT_OF_CALICOCTL \
 	"apiVersion: projectcalico.org/v3\n" \

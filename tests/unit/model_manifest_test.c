@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "model/manifest.h"
+#include "model/snapshot.h"
 #include "manifest_bad.h"
 #include "manifest_good.h"
 #include "manifests.h"
@@ -174,7 +175,7 @@ static void decodes_every_kind(void **state)
 	struct cv_resource **r = m.resources;
 
 	(void)state;
-	assert_int_equal(m.count, 7);
+	assert_int_equal(m.count, 8);
 	assert_int_equal(m.warnings.count, 0);
 	for (int i = 0; i < 7; i++)
 		assert_int_equal(r[i]->kind, i);
@@ -249,6 +250,69 @@ static void decodes_our_own(void **state)
 	assert_int_equal(workload->count, 2);
 	assert_prefix(&workload->addresses[0], "10.244.1.5", 32);
 	assert_prefix(&workload->addresses[1], "10.244.2.0", 24);
+	cv_manifest_fini(&m);
+}
+
+static void assert_prober(const struct cv_prober_config *is,
+			  const struct cv_prober_config *expected)
+{
+	assert_int_equal(is->probing, expected->probing);
+	assert_int_equal(is->min_mtu, expected->min_mtu);
+	assert_int_equal(is->base_mtu, expected->base_mtu);
+	assert_int_equal(is->max_probes, expected->max_probes);
+	assert_int_equal(is->probe_timer_ms, expected->probe_timer_ms);
+	assert_int_equal(is->raise_timer_ms, expected->raise_timer_ms);
+	assert_int_equal(is->confirm_timer_ms, expected->confirm_timer_ms);
+	assert_int_equal(is->liveness_timer_ms, expected->liveness_timer_ms);
+	assert_int_equal(is->liveness_losses, expected->liveness_losses);
+	assert_int_equal(is->rate, expected->rate);
+}
+
+static void decodes_how_paths_are_probed(void **state)
+{
+	struct cv_manifest m = parse(EVERY_KIND);
+	const struct cv_path_configuration *path = &m.resources[7]->path;
+	const struct cv_prober_config expected = {
+		.probing = false,
+		.min_mtu = 700,
+		.base_mtu = 1300,
+		.max_probes = 4,
+		.probe_timer_ms = 90000,
+		.raise_timer_ms = 5400000,
+		.confirm_timer_ms = 0,
+		.liveness_timer_ms = 500,
+		.liveness_losses = 5,
+		.rate = 100,
+	};
+
+	(void)state;
+	assert_int_equal(m.resources[7]->kind, CV_KIND_PATH_CONFIGURATION);
+	assert_prober(&path->prober, &expected);
+	assert_true(path->skip_dead_next_hops);
+	cv_manifest_fini(&m);
+}
+
+/* What is not given is as without the resource. */
+static void knows_the_defaults_of_probing(void **state)
+{
+	static const char text[] = "apiVersion: culvert/v1\nkind: PathConfiguration\n"
+				   "metadata: {name: default}\nspec: {maxProbes: 2}\n";
+	struct cv_manifest m = parse(text);
+	struct cv_prober_config expected = cv_prober_config_default();
+	struct cv_path_configuration path;
+	struct cv_snapshot *snapshot;
+
+	(void)state;
+	assert_int_equal(cv_snapshot_create(NULL, 0, &snapshot, &error), 0);
+	cv_snapshot_path(snapshot, &path);
+	cv_snapshot_put(snapshot);
+	assert_prober(&path.prober, &expected);
+	assert_false(path.skip_dead_next_hops);
+	assert_int_equal(cv_snapshot_create(m.resources, m.count, &snapshot, &error), 0);
+	cv_snapshot_path(snapshot, &path);
+	cv_snapshot_put(snapshot);
+	expected.max_probes = 2;
+	assert_prober(&path.prober, &expected);
 	cv_manifest_fini(&m);
 }
 
@@ -446,6 +510,7 @@ static void knows_kinds_by_many_names(void **state)
 		{"felixconfig", CV_KIND_FELIX_CONFIGURATION},
 		{"Tunnels", CV_KIND_TUNNEL},
 		{"workload", CV_KIND_WORKLOAD},
+		{"pathconfig", CV_KIND_PATH_CONFIGURATION},
 	};
 	enum cv_kind kind;
 
@@ -457,7 +522,8 @@ static void knows_kinds_by_many_names(void **state)
 	assert_int_equal(cv_kind_parse("bgpnode", &kind, &error), -EINVAL);
 	assert_string_equal(error.text,
 			    "no kind \"bgpnode\"; there are IPPool, Node, BlockAffinity, "
-			    "IPReservation, FelixConfiguration, Tunnel and Workload");
+			    "IPReservation, FelixConfiguration, Tunnel, Workload and "
+			    "PathConfiguration");
 	assert_int_equal(cv_kind_parse("ipools", &kind, &error), -EINVAL);
 	assert_string_equal(error.text, "no kind \"ipools\"; did you mean ippools?");
 	assert_string_equal(cv_kind_name(CV_KIND_NODE), "Node");
@@ -584,6 +650,8 @@ int main(void)
 		cmocka_unit_test(decodes_every_kind),
 		cmocka_unit_test(decodes_felix),
 		cmocka_unit_test(decodes_our_own),
+		cmocka_unit_test(decodes_how_paths_are_probed),
+		cmocka_unit_test(knows_the_defaults_of_probing),
 		cmocka_unit_test(takes_an_export_of_calicoctl),
 		cmocka_unit_test(takes_an_export_of_kubectl),
 		cmocka_unit_test(takes_json_of_kubectl),

@@ -258,7 +258,7 @@ static void test_shows_remotes(void **state)
 	struct cv_remote_error taken;
 
 	cv_remotes_observe(remotes, tell, &last);
-	cv_remotes_lower_mtu(remotes, world_addr(B1), 1400, 1000, 500);
+	cv_remotes_lower_mtu(remotes, world_addr(B1), 1400, 1500, 1000, 500);
 	assert_int_equal(last.mtu, 1400);
 	assert_int_equal(last.mtu_until_ms, 1500);
 	assert_int_equal(last.error_until_ms, 0);
@@ -268,7 +268,7 @@ static void test_shows_remotes(void **state)
 	assert_true(cv_remotes_take_error(remotes, world_addr(B1), 1001, &taken));
 	assert_int_equal(last.error_until_ms, 0);
 	cv_remotes_observe(remotes, NULL, NULL);
-	cv_remotes_lower_mtu(remotes, world_addr(B1), 1300, 1002, 500);
+	cv_remotes_lower_mtu(remotes, world_addr(B1), 1300, 1500, 1002, 500);
 	assert_int_equal(last.mtu, 1400);
 }
 

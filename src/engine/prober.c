@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The prober's thread: notices of the kernel, letters of the workers, the clock.
+ *
+ * One tick looks at all entries; it comes when the first of them is due, and every TICK_MS for the
+ * sake of those that begin to have traffic. Memory of the fast path is read there, without a
+ * system call.
+ *
+ * A change of routing makes the list again, at once; under a steady stream of changes that takes a
+ * fifth of the time at most.
+ */
+#define _GNU_SOURCE
+#include "engine/prober.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/prober_state.h"
+#include "net/monitor.h"
+#include "net/raw.h"
+
+enum {
+	TICK_MS = 100,
+	TICK_LEAST_MS = 2,
+	IDLE_MS = 60000,
+	REFRESH_DELAY_MS = 20, /* a burst of notices is looked at once */
+	REFRESH_REST = 4,
+	REFRESH_AGAIN_MS = 1000, /* after a dump that was interrupted */
+	ACTIVE_MS = 5000,
+	READS_MAX = 256,
+	ECHO_BYTES = 128, /* of an answer; more is cut off */
+};
+
+uint64_t cv_prober_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t cv_prober_now_ms(void)
+{
+	return cv_prober_now_us() / 1000;
+}
+
+static void tell_news(struct cv_prober *prober)
+{
+	if (prober->has_news)
+		eventfd_write(prober->news, 1);
+	prober->has_news = false;
+}
+
+struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote)
+{
+	size_t low = 0, high = prober->count;
+
+	for (size_t i = 0; !tunnel && i < prober->count; i++) {
+		if (prober->entries[i]->target.remote == remote)
+			return prober->entries[i];
+	}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct cv_prober_entry *entry = prober->entries[middle];
+		uint32_t a = cv_ntohl(entry->target.remote), b = cv_ntohl(remote);
+
+		if (entry->target.tunnel == tunnel && a == b)
+			return entry;
+		if (entry->target.tunnel < tunnel || (entry->target.tunnel == tunnel && a < b))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* ---- letters -------------------------------------------------------------------------------- */
+
+/* From a worker, between two packets: no more than a copy. What finds no room is lost, as an
+ * answer may be. */
+static void post(struct cv_prober *prober, const struct cv_prober_letter *letter)
+{
+	bool is_first;
+
+	pthread_mutex_lock(&prober->inbox_lock);
+	is_first = !prober->inbox_count;
+	if (prober->inbox_count < CV_PROBER_INBOX)
+		prober->inbox[prober->inbox_count++] = *letter;
+	pthread_mutex_unlock(&prober->inbox_lock);
+	if (is_first)
+		eventfd_write(prober->wake, 1);
+}
+
+void cv_prober_note_answer(struct cv_prober *prober, __be32 remote, int tunnel,
+			   const struct cv_probe_words *words)
+{
+	const struct cv_prober_letter letter = {
+		.kind = CV_PROBER_ANSWER,
+		.remote = remote,
+		.tunnel = tunnel,
+		.words = *words,
+		.time_us = cv_prober_now_us(),
+	};
+
+	post(prober, &letter);
+}
+
+void cv_prober_note_error(struct cv_prober *prober, __be32 remote, int tunnel,
+			  const struct cv_probe_words *words, uint32_t mtu)
+{
+	const struct cv_prober_letter letter = {
+		.kind = CV_PROBER_ERROR,
+		.remote = remote,
+		.tunnel = tunnel,
+		.words = *words,
+		.mtu = mtu,
+		.time_us = cv_prober_now_us(),
+	};
+
+	post(prober, &letter);
+}
+
+void cv_prober_note_too_big(struct cv_prober *prober, __be32 remote, uint32_t mtu)
+{
+	const struct cv_prober_letter letter = {
+		.kind = CV_PROBER_TOO_BIG,
+		.remote = remote,
+		.mtu = mtu,
+		.time_us = cv_prober_now_us(),
+	};
+
+	post(prober, &letter);
+}
+
+/* Locked. */
+static void take_letters(struct cv_prober *prober)
+{
+	struct cv_prober_letter letters[CV_PROBER_INBOX];
+	unsigned int count;
+
+	pthread_mutex_lock(&prober->inbox_lock);
+	count = prober->inbox_count;
+	memcpy(letters, prober->inbox, count * sizeof(letters[0]));
+	prober->inbox_count = 0;
+	pthread_mutex_unlock(&prober->inbox_lock);
+	for (unsigned int i = 0; i < count; i++) {
+		if (letters[i].kind == CV_PROBER_ANSWER)
+			cv_prober_take_answer(prober, &letters[i]);
+		else if (letters[i].kind == CV_PROBER_ERROR)
+			cv_prober_take_error(prober, &letters[i]);
+		else
+			cv_prober_take_too_big(prober, &letters[i]);
+	}
+}
+
+/* ---- the clock ------------------------------------------------------------------------------- */
+
+static void look_at(struct cv_prober *prober, struct cv_fp_activity *activity, unsigned int slot,
+		    struct cv_prober_entry *entry, uint64_t now)
+{
+	uint32_t sent;
+
+	if (!activity)
+		return;
+	sent = __atomic_load_n(&activity[slot].sent, __ATOMIC_RELAXED);
+	if (sent > entry->largest_sent)
+		entry->largest_sent = sent;
+	if (__atomic_load_n(&activity[slot].heard, __ATOMIC_RELAXED))
+		entry->heard_ms = now;
+	if (!sent)
+		return;
+	if (now >= entry->active_until_ms) {
+		/* After a pause, nothing is known of now. */
+		uint64_t soon = now + prober->config.confirm_timer_ms;
+
+		entry->echo_ms = entry->echo_ms < soon ? entry->echo_ms : soon;
+	}
+	entry->active_until_ms = now + ACTIVE_MS;
+}
+
+/* Remotes that share a slot have the traffic of all: so slots are emptied when all have looked. */
+static void empty(struct cv_fp_activity *activity, unsigned int slot)
+{
+	if (!activity)
+		return;
+	if (activity[slot].sent)
+		__atomic_store_n(&activity[slot].sent, 0, __ATOMIC_RELAXED);
+	if (activity[slot].heard)
+		__atomic_store_n(&activity[slot].heard, 0, __ATOMIC_RELAXED);
+}
+
+static void look_at_all(struct cv_prober *prober, uint64_t now)
+{
+	for (size_t i = 0; i < prober->count; i++) {
+		struct cv_prober_entry *entry = prober->entries[i];
+		unsigned int slot = cv_fp_activity_slot(entry->target.remote);
+
+		look_at(prober, prober->activity, slot, entry, now);
+		look_at(prober, prober->fast_activity, slot, entry, now);
+	}
+	for (size_t i = 0; i < prober->count; i++) {
+		unsigned int slot = cv_fp_activity_slot(prober->entries[i]->target.remote);
+
+		empty(prober->activity, slot);
+		empty(prober->fast_activity, slot);
+	}
+}
+
+static void add_tokens(struct cv_prober *prober, uint64_t now)
+{
+	uint64_t more = (now - prober->tokens_ms) * prober->config.rate / 1000;
+
+	if (!more)
+		return;
+	prober->tokens_ms = now;
+	more += prober->tokens;
+	/* A tenth of a second's may be saved up, and a burst. */
+	if (more > prober->config.rate / 10 + CV_PLPMTUD_BURST_MAX + 2)
+		more = prober->config.rate / 10 + CV_PLPMTUD_BURST_MAX + 2;
+	prober->tokens = (uint32_t)more;
+}
+
+/* Returns when the next entry is due. */
+static uint64_t run_all(struct cv_prober *prober, uint64_t now)
+{
+	uint64_t next = now + (prober->count ? TICK_MS : IDLE_MS);
+
+	for (size_t i = 0; i < prober->count; i++) {
+		struct cv_prober_entry *entry = prober->entries[i];
+
+		if (now < entry->next_ms && !entry->largest_sent)
+			continue;
+		if (prober->tokens <= CV_PLPMTUD_BURST_MAX + 2 && prober->config.probing)
+			break;
+		cv_prober_run(prober, entry, now);
+		if (entry->next_ms < next)
+			next = entry->next_ms;
+	}
+	return next;
+}
+
+static void arm(struct cv_prober *prober, uint64_t at, uint64_t now)
+{
+	uint64_t wait = at > now + TICK_LEAST_MS ? at - now : TICK_LEAST_MS;
+	struct timeval delay;
+
+	if (prober->is_stale && wait > REFRESH_DELAY_MS)
+		wait = REFRESH_DELAY_MS;
+	delay.tv_sec = (time_t)(wait / 1000);
+	delay.tv_usec = (suseconds_t)(wait % 1000 * 1000);
+	event_add(prober->timer, &delay);
+}
+
+/* Not locked. */
+static void refresh(struct cv_prober *prober)
+{
+	uint64_t begin = cv_prober_now_ms();
+
+	if (!prober->is_stale || begin < prober->refresh_ms)
+		return;
+	prober->is_stale = false;
+	cv_prober_refresh(prober, begin);
+	prober->refresh_ms = begin + REFRESH_REST * (cv_prober_now_ms() - begin);
+	if (prober->is_stale)
+		prober->refresh_ms += REFRESH_AGAIN_MS;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *data)
+{
+	struct cv_prober *prober = data;
+	uint64_t now, next;
+
+	(void)fd;
+	(void)what;
+	if (__atomic_exchange_n(&prober->tunnels_changed, false, __ATOMIC_ACQ_REL)) {
+		prober->is_stale = true;
+		prober->refresh_ms = 0;
+	}
+	refresh(prober);
+	pthread_mutex_lock(&prober->lock);
+	now = cv_prober_now_ms();
+	take_letters(prober);
+	look_at_all(prober, now);
+	add_tokens(prober, now);
+	next = run_all(prober, now);
+	tell_news(prober);
+	pthread_mutex_unlock(&prober->lock);
+	arm(prober, next, now);
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------
+ */
+
+static void on_wake(evutil_socket_t fd, short what, void *data)
+{
+	struct cv_prober *prober = data;
+	eventfd_t ignored;
+
+	eventfd_read(fd, &ignored);
+	if (__atomic_load_n(&prober->stopping, __ATOMIC_ACQUIRE))
+		event_base_loopbreak(prober->base);
+	else
+		on_tick(fd, what, data);
+}
+
+static void on_changed(evutil_socket_t fd, short what, void *data)
+{
+	const uint64_t soon = cv_prober_now_ms() + REFRESH_DELAY_MS;
+	struct cv_prober *prober = data;
+	int changes = cv_monitor_drain(fd);
+
+	(void)what;
+	if (!changes || !(changes < 0 || changes & ~(CV_MONITOR_QDISC | CV_MONITOR_FILTER)))
+		return;
+	if (!prober->is_stale && prober->refresh_ms < soon)
+		prober->refresh_ms = soon;
+	prober->is_stale = true;
+	arm(prober, prober->refresh_ms, cv_prober_now_ms());
+}
+
+/* Answers on the underlay; the socket's filter has let through nothing but echo replies with our
+ * identifier. */
+static void on_echo(evutil_socket_t fd, short what, void *data)
+{
+	struct cv_prober *prober = data;
+	struct cv_prober_letter letter = {.kind = CV_PROBER_ANSWER};
+	uint8_t packet[ECHO_BYTES];
+
+	(void)what;
+	pthread_mutex_lock(&prober->lock);
+	for (unsigned int i = 0; i < READS_MAX; i++) {
+		ssize_t length = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
+		struct cv_ipv4 ip;
+
+		if (length < 0)
+			break;
+		if (cv_ipv4_parse_header(packet, (uint32_t)length, &ip) ||
+		    !cv_probe_parse(packet + ip.header_length, (uint32_t)length - ip.header_length,
+				    CV_ICMP_ECHO_REPLY, &letter.words))
+			continue;
+		letter.remote = ip.source;
+		letter.time_us = cv_prober_now_us();
+		cv_prober_take_echo(prober, &letter);
+	}
+	tell_news(prober);
+	pthread_mutex_unlock(&prober->lock);
+	on_tick(fd, what, data);
+}
+
+/* ---- the thread --------------------------------------------------------------------------------
+ */
+
+static void *run(void *data)
+{
+	struct cv_prober *prober = data;
+
+	event_base_dispatch(prober->base);
+	return NULL;
+}
+
+static int open_descriptors(struct cv_prober *prober)
+{
+	prober->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	prober->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (prober->wake < 0 || prober->news < 0)
+		return -errno;
+	/* The monitor comes before the first list: no change goes unseen. */
+	prober->monitor = cv_monitor_open();
+	if (prober->monitor < 0)
+		return prober->monitor;
+	prober->sender = cv_raw_open_sender();
+	if (prober->sender < 0)
+		return prober->sender;
+	prober->echo = cv_raw_open_echo(CV_PROBE_ID);
+	if (prober->echo < 0)
+		return prober->echo;
+	return cv_raw_ignore_path_mtu(prober->sender);
+}
+
+static int add_events(struct cv_prober *prober)
+{
+	const struct {
+		int fd;
+		event_callback_fn on;
+	} watched[] = {
+		{prober->wake, on_wake},
+		{prober->monitor, on_changed},
+		{prober->echo, on_echo},
+	};
+	static const struct timeval at_once = {.tv_sec = 0};
+	struct event_config *config = event_config_new();
+
+	/* No locks: the base is the thread's alone. */
+	if (config) {
+		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		prober->base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (!prober->base)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
+		prober->events[i] = event_new(prober->base, watched[i].fd, EV_READ | EV_PERSIST,
+					      watched[i].on, prober);
+		if (!prober->events[i] || event_add(prober->events[i], NULL))
+			return -ENOMEM;
+	}
+	prober->timer = evtimer_new(prober->base, on_tick, prober);
+	return prober->timer && !event_add(prober->timer, &at_once) ? 0 : -ENOMEM;
+}
+
+int cv_prober_create(struct cv_lane_shared *shared, struct cv_prober **ret_prober)
+{
+	struct cv_prober *prober = calloc(1, sizeof(*prober));
+	int err;
+
+	if (!prober)
+		return -ENOMEM;
+	prober->live = shared->live;
+	prober->remotes = shared->remotes;
+	prober->activity = shared->activity;
+	prober->config = cv_prober_config_default();
+	prober->is_stale = true;
+	prober->wake = prober->news = prober->monitor = prober->sender = prober->echo = -1;
+	pthread_mutex_init(&prober->lock, NULL);
+	pthread_mutex_init(&prober->inbox_lock, NULL);
+	err = cv_nl_create(&prober->nl);
+	if (!err)
+		err = open_descriptors(prober);
+	if (!err)
+		err = add_events(prober);
+	if (err) {
+		cv_prober_destroy(prober);
+		return err;
+	}
+	*ret_prober = prober;
+	return 0;
+}
+
+int cv_prober_start(struct cv_prober *prober)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&prober->thread, NULL, run, prober);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return -err;
+	prober->is_running = true;
+	pthread_setname_np(prober->thread, "cv-prober");
+	return 0;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void cv_prober_destroy(struct cv_prober *prober)
+{
+	if (!prober)
+		return;
+	if (prober->is_running) {
+		__atomic_store_n(&prober->stopping, true, __ATOMIC_RELEASE);
+		eventfd_write(prober->wake, 1);
+		pthread_join(prober->thread, NULL);
+	}
+	for (size_t i = 0; i < sizeof(prober->events) / sizeof(prober->events[0]); i++) {
+		if (prober->events[i])
+			event_free(prober->events[i]);
+	}
+	if (prober->timer)
+		event_free(prober->timer);
+	if (prober->base)
+		event_base_free(prober->base);
+	for (size_t i = 0; i < prober->count; i++)
+		free(prober->entries[i]);
+	free(prober->entries);
+	cv_nl_destroy(prober->nl);
+	close_if_open(prober->wake);
+	close_if_open(prober->news);
+	close_if_open(prober->monitor);
+	close_if_open(prober->sender);
+	close_if_open(prober->echo);
+	pthread_mutex_destroy(&prober->lock);
+	pthread_mutex_destroy(&prober->inbox_lock);
+	free(prober);
+}
