@@ -70,16 +70,18 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 peer, __u32 segm
 
 /*
  * For who looks whether the path still takes packets as large as those that are sent. The answers
- * to his own questions are no traffic: two ends would ask each other for ever.
+ * to his own questions are no traffic: two ends would ask each other for ever. A function of its
+ * own, as its callers have no stack to spare: with all that they call they may have 512 bytes.
  */
-CV_INLINE void cv_note_sent(struct __sk_buff *skb, const struct cv_ipv4 *ip, __be32 destination,
-			    __u32 largest)
+static __attribute__((noinline)) int note_sent(struct __sk_buff *skb, const struct cv_ipv4 *ip,
+					       __be32 destination, __u32 largest)
 {
 	__u32 slot = cv_fp_activity_slot(destination);
 	struct cv_fp_activity *activity = bpf_map_lookup_elem(&cv_activity_1, &slot);
 
 	if (activity && activity->sent < largest && !cv_packet_is_probe_answer(skb, ETH_HLEN, ip))
 		activity->sent = largest;
+	return 0;
 }
 
 /*
@@ -101,7 +103,7 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	cv_note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
+	note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))

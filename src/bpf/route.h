@@ -35,46 +35,41 @@ CV_INLINE __u16 cv_u16_at_most(__u32 value)
 	return value > 0xffff ? 0xffff : (__u16)value;
 }
 
-/* What the engine knows of the remote: errors to be told, a smaller path MTU; the outer route's. */
-CV_INLINE bool cv_apply_remote(__be32 destination, struct cv_fp_way *way)
+/* What the engine knows of the remote: errors to be told, a smaller path MTU; what routes say that
+ * bpf_fib_lookup() does not. */
+CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 {
 	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_2, &destination);
 
 	if (!remote)
-		return false;
+		return;
 	if (remote->error_until_s && bpf_ktime_get_ns() < remote->error_until_s * CV_NS_PER_S)
 		way->to_engine = 1;
 	if (remote->mtu && remote->mtu < way->mtu && bpf_ktime_get_ns() < remote->mtu_until_ns) {
 		way->mtu = remote->mtu;
 		way->mtu_until_ns = remote->mtu_until_ns;
 	}
-	way->inner_mtu = cv_u16_at_most(remote->inner_mtu);
 	if (remote->link_mtu && remote->link_mtu < way->mtu)
 		way->mtu = remote->link_mtu;
-	return remote->link_mtu;
+	way->inner_mtu = cv_u16_at_most(remote->inner_mtu);
 }
 
 /*
  * What is larger than the tunnel's device, or than the mtu metric of the route into it, the stack
- * never sends there, so it is not measured here again: a route's may be larger than the device's.
- * Endpoints send past the stack: their packets may be as large as the engine says of routes to this
- * remote, else as the device; larger ones are the engine's, which asks for the route.
- *
- * As long as the engine has not said what the outer route takes (link_mtu), the device's MTU stands
- * for the route's mtu metric, which bpf_fib_lookup() minds only when it is locked. The stamp holds
- * no longer than that MTU: changing it flushes the kernel's routes.
+ * never sends there, so that it is not measured by them here again: a route's may be larger than
+ * the device's. Endpoints send past the stack: their packets may be as large as the engine says of
+ * the routes to this remote, else as the device; larger ones are the engine's, which asks for the
+ * route. The stamp holds no longer than the device's MTU: changing it flushes the kernel's routes.
  */
-CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, bool has_link_mtu,
-			       struct cv_fp_way *way)
+CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, struct cv_fp_way *way)
 {
 	__u32 mtu = tunnel->mtu;
 	bool up;
 
+	if (way->inner_mtu)
+		return;
 	cv_device_read(tunnel->device, &up, &mtu);
-	if (!way->inner_mtu)
-		way->inner_mtu = cv_u16_at_most(mtu);
-	if (!has_link_mtu && mtu && mtu + CV_IPIP_OVERHEAD < way->mtu)
-		way->mtu = mtu + CV_IPIP_OVERHEAD;
+	way->inner_mtu = cv_u16_at_most(mtu);
 }
 
 /*
@@ -128,7 +123,8 @@ static __attribute__((noinline)) int resolve_way(struct __sk_buff *skb,
 		return 0;
 	}
 	way->to_engine = !way->source;
-	cv_apply_device(tunnel, cv_apply_remote(destination, way), way);
+	cv_apply_remote(destination, way);
+	cv_apply_device(tunnel, way);
 	return 0;
 }
 
