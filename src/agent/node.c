@@ -46,6 +46,7 @@ struct cv_node_agent {
 	struct cv_intent intent;
 	struct cv_node_report report;
 	struct cv_formers formers;
+	struct cv_node_jumbo jumbo;
 	int64_t needed_us; /* when some pool last needed the pool device; 0: never */
 	bool is_idle;	   /* there never was a resource: nothing of ours is anywhere */
 	/* What the log has, so that it hears of news only. */
@@ -280,6 +281,14 @@ static void act_on_routes(struct cv_node_agent *node, bool is_look)
 	tell("routes", node->told_route, sizeof(node->told_route), report.first_failure);
 }
 
+/* Once the routes are there: the engine asks them about larger packets. */
+static void tell_of_paths(struct cv_node_agent *node)
+{
+	const struct cv_node_paths paths = paths_of(node);
+
+	cv_node_paths_tell(&paths, &node->facts, &node->intent, &node->jumbo);
+}
+
 static void act_on_nat(struct cv_node_agent *node, bool is_look)
 {
 	struct cv_node_state state = node->state;
@@ -409,6 +418,7 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	act_on_paths(node);
 	act_on_device(node);
 	act_on_routes(node, is_look);
+	tell_of_paths(node);
 	act_on_nat(node, is_look);
 	/* Last: packets wait for what is above, nobody for a digest of everything. */
 	log_store(node);
@@ -550,6 +560,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	if (node->intent.snapshot)
 		cv_intent_fini(&node->intent);
 	cv_facts_fini(&node->facts);
+	free(node->jumbo.remotes);
 	cv_formers_fini(&node->formers);
 	cv_store_destroy(node->store);
 	cv_detect_fini(&node->detect);

@@ -11,6 +11,7 @@
 #include "net/route.h"
 #include "net/vector.h"
 #include "tunnel/mtu.h"
+#include "wire/types.h"
 
 static int add(struct cv_vector *list, __be32 remote, uint32_t link_mtu)
 {
@@ -87,4 +88,49 @@ int cv_node_paths_read(const struct cv_node_paths *paths, struct cv_facts *facts
 		return rc;
 	facts->mtu_by_hand = by_hand;
 	return rc || changed;
+}
+
+static bool has(const struct cv_node_jumbo *jumbo, __be32 remote)
+{
+	size_t low = 0, high = jumbo->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (jumbo->remotes[middle] == remote)
+			return true;
+		if (cv_ntohl(jumbo->remotes[middle]) < cv_ntohl(remote))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+void cv_node_paths_tell(const struct cv_node_paths *paths, const struct cv_facts *facts,
+			const struct cv_intent *intent, struct cv_node_jumbo *jumbo)
+{
+	struct cv_node_jumbo now = {.count = 0};
+
+	if (!jumbo->count && !facts->wider_count)
+		return;
+	now.remotes = calloc(facts->wider_count + 1, sizeof(*now.remotes));
+	if (!now.remotes)
+		return;
+	/* In the order of facts->wider: sorted. Each is told again: soft state is forgotten. */
+	for (size_t i = 0; i < facts->wider_count; i++) {
+		__be32 remote = facts->wider[i].remote;
+		uint32_t mtu = cv_decide_route_mtu(facts, intent, remote);
+
+		if (!mtu)
+			continue;
+		now.remotes[now.count++] = remote;
+		cv_engine_set_inner_mtu(paths->engine, remote, mtu);
+	}
+	for (size_t i = 0; i < jumbo->count; i++) {
+		if (!has(&now, jumbo->remotes[i]))
+			cv_engine_set_inner_mtu(paths->engine, jumbo->remotes[i], 0);
+	}
+	free(jumbo->remotes);
+	*jumbo = now;
 }

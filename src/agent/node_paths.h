@@ -5,7 +5,7 @@
 
 #include "engine/engine.h"
 #include "net/netlink.h"
-#include "routing/facts.h"
+#include "routing/decide.h"
 #include "tunnel/set.h"
 
 /* Who knows of them. */
@@ -19,5 +19,18 @@ struct cv_node_paths {
 /* Put what the ways of the pool device's packets take now into facts. 1; 0: that is what is there
  * already; -ENOMEM. */
 int cv_node_paths_read(const struct cv_node_paths *paths, struct cv_facts *facts);
+
+/* Remotes that the engine has been told of, sorted; zeroed: none. */
+struct cv_node_jumbo {
+	__be32 *remotes;
+	size_t count;
+};
+
+/*
+ * Tell the engine to which remotes routes of ours have an mtu of their own, and no longer have one.
+ * Without memory, it is left as it was.
+ */
+void cv_node_paths_tell(const struct cv_node_paths *paths, const struct cv_facts *facts,
+			const struct cv_intent *intent, struct cv_node_jumbo *jumbo);
 
 #endif

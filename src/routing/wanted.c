@@ -101,12 +101,8 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 		 intent->mtu + CV_IPIP_OVERHEAD, CV_IPIP_OVERHEAD);
 }
 
-/*
- * That of a route to a peer by the tunnel: 0, the device's, where the way to it takes no more than
- * all others do, or somebody has said what the device's is to be.
- */
-static uint32_t route_mtu(const struct cv_facts *facts, const struct cv_intent *intent,
-			  __be32 remote)
+uint32_t cv_decide_route_mtu(const struct cv_facts *facts, const struct cv_intent *intent,
+			     __be32 remote)
 {
 	uint32_t mtu = cv_facts_wider(facts, remote);
 
@@ -271,7 +267,7 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 	if (path == CV_PATH_TUNNEL) {
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
-		route.mtu = route_mtu(list->facts, intent, peer->address);
+		route.mtu = cv_decide_route_mtu(list->facts, intent, peer->address);
 	}
 	return add_beside_hosts(list, intent, &route);
 }
