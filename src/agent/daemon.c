@@ -532,6 +532,7 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.nl = d->nl,
 		.tunnels = d->set,
 		.engine = d->engine,
+		.no_probing = options->no_probing,
 	};
 	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;
@@ -660,6 +661,9 @@ static void stop(struct daemon *d)
 {
 	cv_metrics_server_destroy(d->metrics);
 	cv_server_destroy(d->server);
+	/* The fast path keeps what it knows of remotes whose tunnels are given up below. */
+	if (d->engine)
+		cv_engine_set_teacher(d->engine, NULL);
 	cv_capturers_destroy(d->capturers);
 	cv_node_destroy(d->node);
 	cv_endpoint_set_destroy(d->endpoints);

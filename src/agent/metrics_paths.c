@@ -12,17 +12,18 @@
 
 static double mtu(const struct cv_prober_path *path)
 {
-	return path->mtu ? path->mtu : NAN;
+	return path->mtu ? (double)path->mtu : (double)NAN;
 }
 
 static double link_mtu(const struct cv_prober_path *path)
 {
-	return path->link_mtu ? path->link_mtu : NAN;
+	return path->link_mtu ? (double)path->link_mtu : (double)NAN;
 }
 
 static double is_up(const struct cv_prober_path *path)
 {
-	return path->liveness == CV_LIVENESS_UNKNOWN ? NAN : path->liveness == CV_LIVENESS_UP;
+	return path->liveness == CV_LIVENESS_UNKNOWN ? (double)NAN
+						     : path->liveness == CV_LIVENESS_UP;
 }
 
 static double is_blocked(const struct cv_prober_path *path)

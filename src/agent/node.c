@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/dead_ends.h"
 #include "agent/log.h"
 #include "agent/node_paths.h"
 #include "agent/node_state.h"
@@ -37,6 +38,7 @@ struct cv_node_agent {
 	struct cv_engine *engine;
 	bool no_probing;
 	struct cv_path_configuration path; /* in force */
+	struct cv_dead_ends dead;
 	struct cv_store *store;
 	struct cv_routes *routes;
 	struct cv_nat *nat;
@@ -145,6 +147,8 @@ static int decide(struct cv_node_agent *node)
 		.detect = &node->detect,
 		.nl = node->nl,
 		.pool_device = node->pool_device,
+		.dead = node->dead.devices,
+		.dead_count = node->dead.count,
 		.has_tunnel = has_tunnel,
 		.data = node->tunnels,
 		.keep_device =
@@ -351,6 +355,20 @@ static void act_on_paths(struct cv_node_agent *node)
 		       prober.probing ? "" : "; that is, not at all");
 }
 
+/* None, unless somebody wants to know. */
+static bool look_for_dead_ends(struct cv_node_agent *node)
+{
+	struct cv_paths paths = {.count = 0};
+	bool changed;
+
+	if (!node->engine ||
+	    (node->path.skip_dead_next_hops && cv_paths_read(node->engine, &node->intent, &paths)))
+		return false;
+	changed = cv_dead_ends_update(&node->dead, &paths, node->tunnels);
+	cv_paths_fini(&paths);
+	return changed;
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static void log_store(struct cv_node_agent *node)
@@ -399,6 +417,8 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	if (node->is_idle && !cv_store_snapshot(node->store)->count)
 		return;
 	node->is_idle = false;
+	act_on_paths(node);
+	look_for_dead_ends(node);
 	rc = is_look ? look(node) : 0;
 	if (!rc)
 		rc = decide(node);
@@ -415,7 +435,6 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 		report->errors++;
 		return;
 	}
-	act_on_paths(node);
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	tell_of_paths(node);
@@ -435,17 +454,18 @@ void cv_node_reconcile(struct cv_node_agent *node)
 	reconcile(node, false);
 }
 
-void cv_node_refresh(struct cv_node_agent *node)
-{
-	reconcile(node, true);
-}
-
 void cv_node_paths_changed(struct cv_node_agent *node)
 {
 	const struct cv_node_paths paths = paths_of(node);
+	bool is_dead_end_news = look_for_dead_ends(node);
 
-	if (cv_node_paths_read(&paths, &node->facts) > 0)
+	if (cv_node_paths_read(&paths, &node->facts) > 0 || is_dead_end_news)
 		reconcile(node, false);
+}
+
+void cv_node_refresh(struct cv_node_agent *node)
+{
+	reconcile(node, true);
 }
 
 void cv_node_store_changed(struct cv_node_agent *node)
@@ -563,6 +583,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	free(node->jumbo.remotes);
 	cv_formers_fini(&node->formers);
 	cv_store_destroy(node->store);
+	cv_dead_ends_fini(&node->dead);
 	cv_detect_fini(&node->detect);
 	free(node->run_dir);
 	free(node);

@@ -61,11 +61,11 @@ void cv_node_destroy(struct cv_node_agent *node);
 int cv_node_fd(const struct cv_node_agent *node);
 void cv_node_store_changed(struct cv_node_agent *node);
 
+/* The engine knows something new of the paths to remote ends (cv_engine_paths_fd). */
+void cv_node_paths_changed(struct cv_node_agent *node);
+
 /* The kernel has changed, or may have: look and mend. */
 void cv_node_refresh(struct cv_node_agent *node);
-
-/* What is known of the ways to other nodes may have changed (cv_engine_paths_fd). */
-void cv_node_paths_changed(struct cv_node_agent *node);
 
 /* Every now and then: what no notice tells of (NAT, a store whose notices were lost). */
 void cv_node_look(struct cv_node_agent *node);

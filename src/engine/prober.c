@@ -35,7 +35,8 @@ enum {
 	REFRESH_AGAIN_MS = 1000, /* after a dump that was interrupted */
 	ACTIVE_MS = 5000,
 	READS_MAX = 256,
-	ECHO_BYTES = 128, /* of an answer; more is cut off */
+	MOST = CV_PLPMTUD_BURST_MAX + CV_PROBER_CANDIDATES + 2, /* probes of one entry at once */
+	ECHO_BYTES = 128,					/* of an answer; more is cut off */
 };
 
 uint64_t cv_prober_now_us(void)
@@ -221,27 +222,31 @@ static void add_tokens(struct cv_prober *prober, uint64_t now)
 		return;
 	prober->tokens_ms = now;
 	more += prober->tokens;
-	/* A tenth of a second's may be saved up, and a burst. */
-	if (more > prober->config.rate / 10 + CV_PLPMTUD_BURST_MAX + 2)
-		more = prober->config.rate / 10 + CV_PLPMTUD_BURST_MAX + 2;
+	/* A tenth of a second's may be saved up, and one entry's. */
+	if (more > prober->config.rate / 10 + MOST)
+		more = prober->config.rate / 10 + MOST;
 	prober->tokens = (uint32_t)more;
 }
 
-/* Returns when the next entry is due. */
+/* Returns when the next entry is due. Where tokens are short, who waits now comes first then. */
 static uint64_t run_all(struct cv_prober *prober, uint64_t now)
 {
 	uint64_t next = now + (prober->count ? TICK_MS : IDLE_MS);
+	size_t first = prober->turn < prober->count ? prober->turn : 0;
 
 	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
+		size_t at = (first + i) % prober->count;
+		struct cv_prober_entry *entry = prober->entries[at];
 
-		if (now < entry->next_ms && !entry->largest_sent)
+		if (!cv_prober_is_due(prober, entry, now)) {
+			next = entry->next_ms < next ? entry->next_ms : next;
 			continue;
-		if (prober->tokens <= CV_PLPMTUD_BURST_MAX + 2 && prober->config.probing)
-			break;
+		}
+		prober->turn = at;
+		if (prober->tokens < MOST)
+			return now + TICK_LEAST_MS * 5;
 		cv_prober_run(prober, entry, now);
-		if (entry->next_ms < next)
-			next = entry->next_ms;
+		next = entry->next_ms < next ? entry->next_ms : next;
 	}
 	return next;
 }

@@ -3,10 +3,9 @@
  * What is done for one remote: small echoes tell whether it is up, how far away, and by which way
  * it answers at all; the machine of path/plpmtud.h says which sizes to test.
  *
- * By which way: within the tunnel, from one inner address of ours after the other until one is
- * answered; else on the underlay, which tells the path's MTU, but not whether protocol 4 passes.
- * While the tunnel does not answer, the underlay is asked beside it: if that answers, it is
- * protocol 4 that is lost.
+ * By which way: within the tunnel, from whichever inner address of ours is answered; else on the
+ * underlay, which tells the path's MTU, but not whether protocol 4 passes. While the tunnel does
+ * not answer, the underlay is asked beside it: if that answers, it is protocol 4 that is lost.
  *
  * Deviations from RFC 8899 are the machine's; of its own this file has the pace: while there is
  * traffic, or doubt, an echo every second; else one every config.liveness_timer_ms.
@@ -119,7 +118,7 @@ static bool is_blocked(const struct cv_prober *prober, const struct cv_prober_en
 {
 	return entry->live[CV_PROBER_BY_UNDERLAY].state == CV_LIVENESS_UP &&
 	       entry->live[CV_PROBER_BY_TUNNEL].state == CV_LIVENESS_DOWN &&
-	       entry->tries >= ROUNDS * entry->target.candidate_count &&
+	       entry->target.candidate_count && entry->rounds > ROUNDS &&
 	       !was_heard(prober, entry, now_ms);
 }
 
@@ -143,10 +142,13 @@ static void choose_method(struct cv_prober *prober, struct cv_prober_entry *entr
 {
 	enum cv_prober_method method = entry->method;
 
+	/* Its inner source may be gone. */
+	if (method == CV_PROBER_INNER)
+		method = CV_PROBER_NONE;
 	if (entry->inner_source)
 		method = CV_PROBER_INNER;
 	else if (entry->live[CV_PROBER_BY_UNDERLAY].state == CV_LIVENESS_UP &&
-		 entry->tries >= ROUNDS * entry->target.candidate_count)
+		 entry->rounds > ROUNDS)
 		method = CV_PROBER_UNDERLAY;
 	else if (entry->live[CV_PROBER_BY_UNDERLAY].state == CV_LIVENESS_DOWN)
 		method = CV_PROBER_NONE;
@@ -212,31 +214,36 @@ static void send_probe(struct cv_prober *prober, struct cv_prober_entry *entry,
 		prober->tokens--;
 }
 
-/* The inner source that is known to be answered, or the one whose turn it is; 0: none. */
-static __be32 next_inner_source(struct cv_prober_entry *entry)
+/*
+ * From the inner source that was answered; if there is none, or no longer, from all that may be,
+ * at once. Of these the first alone says something about liveness.
+ */
+static void send_inner_echoes(struct cv_prober *prober, struct cv_prober_entry *entry,
+			      uint64_t now_ms)
 {
 	const struct cv_prober_target *target = &entry->target;
+	bool is_known =
+		entry->inner_source && entry->live[CV_PROBER_BY_TUNNEL].state != CV_LIVENESS_DOWN;
 
 	if (entry->inner_source)
-		return entry->inner_source;
-	if (!target->candidate_count)
-		return 0;
-	return target->candidates[entry->tries % target->candidate_count];
+		send_probe(prober, entry, CV_PROBER_BY_TUNNEL, entry->inner_source,
+			   CV_PLPMTUD_SMALL, true, now_ms);
+	for (unsigned int i = 0; i < target->candidate_count && !is_known; i++) {
+		if (target->candidates[i] != entry->inner_source)
+			send_probe(prober, entry, CV_PROBER_BY_TUNNEL, target->candidates[i],
+				   CV_PLPMTUD_SMALL, !i && !entry->inner_source, now_ms);
+	}
 }
 
 static void send_echoes(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms)
 {
-	__be32 inner_source = next_inner_source(entry);
 	const struct cv_liveness *inner = &entry->live[CV_PROBER_BY_TUNNEL];
-	bool ask_underlay = !entry->inner_source || inner->state != CV_LIVENESS_UP || inner->losses;
 
-	if (inner_source)
-		send_probe(prober, entry, CV_PROBER_BY_TUNNEL, inner_source, CV_PLPMTUD_SMALL, true,
-			   now_ms);
-	if (ask_underlay)
-		send_probe(prober, entry, CV_PROBER_BY_UNDERLAY, 0, CV_PLPMTUD_SMALL, true, now_ms);
-	if (!entry->inner_source || inner->losses)
-		entry->tries++;
+	send_inner_echoes(prober, entry, now_ms);
+	if (entry->inner_source && inner->state == CV_LIVENESS_UP && !inner->losses)
+		return;
+	send_probe(prober, entry, CV_PROBER_BY_UNDERLAY, 0, CV_PLPMTUD_SMALL, true, now_ms);
+	entry->rounds++;
 }
 
 /* What is not answered in time. */
@@ -251,7 +258,6 @@ static void give_up(struct cv_prober *prober, struct cv_prober_entry *entry, uin
 		flight->is_echo = false;
 		cv_liveness_lost(&entry->live[flight->kind], prober->config.liveness_losses,
 				 now_ms);
-		/* Not that it is down at every candidate: it was another one's turn. */
 		if (entry->echo_ms > now_ms + ECHO_PACE_MS &&
 		    entry->live[flight->kind].losses < prober->config.liveness_losses)
 			entry->echo_ms = now_ms + ECHO_PACE_MS;
@@ -263,13 +269,13 @@ static bool is_in_doubt(const struct cv_prober *prober, const struct cv_prober_e
 	const struct cv_liveness *live = &entry->live[kind_of(entry)];
 
 	if (entry->method == CV_PROBER_NONE || !entry->inner_source)
-		return entry->tries < ROUNDS * entry->target.candidate_count + 1 ||
+		return entry->rounds <= ROUNDS ||
 		       (entry->live[CV_PROBER_BY_UNDERLAY].losses > 0 &&
 			entry->live[CV_PROBER_BY_UNDERLAY].losses < prober->config.liveness_losses);
 	return live->losses && live->losses < prober->config.liveness_losses;
 }
 
-/* A fifth of the remotes' echoes would otherwise meet in the same moment for ever. */
+/* Up to a tenth less: remotes that came in one moment do not meet in one for ever. */
 static uint64_t spread(const struct cv_prober_entry *entry, uint64_t interval_ms)
 {
 	return interval_ms - interval_ms * entry->secret[0] / 2560;
@@ -320,6 +326,20 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Traffic hurries what is due late; while it goes on, the machine's own pace counts. */
+static bool is_hurried(const struct cv_prober *prober, const struct cv_prober_entry *entry,
+		       uint64_t now_ms)
+{
+	return entry->largest_sent && entry->method != CV_PROBER_NONE &&
+	       entry->plpmtud_ms > now_ms + prober->config.confirm_timer_ms;
+}
+
+bool cv_prober_is_due(const struct cv_prober *prober, const struct cv_prober_entry *entry,
+		      uint64_t now_ms)
+{
+	return now_ms >= entry->next_ms || is_hurried(prober, entry, now_ms);
+}
+
 void cv_prober_run(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms)
 {
 	uint64_t next_ms;
@@ -336,7 +356,7 @@ void cv_prober_run(struct cv_prober *prober, struct cv_prober_entry *entry, uint
 	give_up(prober, entry, now_ms);
 	look(prober, entry, now_ms);
 	run_echoes(prober, entry, now_ms);
-	if (now_ms >= entry->plpmtud_ms || entry->largest_sent)
+	if (now_ms >= entry->plpmtud_ms || is_hurried(prober, entry, now_ms))
 		run_plpmtud(prober, entry, now_ms);
 	renew(prober, entry, now_ms);
 	next_ms = entry->echo_ms;
@@ -379,7 +399,7 @@ static void take(struct cv_prober *prober, struct cv_prober_entry *entry,
 	if (kind == CV_PROBER_BY_TUNNEL) {
 		entry->inner_source = flight->inner_source;
 		entry->heard_ms = now_ms;
-		entry->tries = 0;
+		entry->rounds = 0;
 	}
 	look(prober, entry, now_ms);
 	if (kind == kind_of(entry) && entry->method != CV_PROBER_NONE)
@@ -408,10 +428,13 @@ void cv_prober_take_echo(struct cv_prober *prober, const struct cv_prober_letter
 
 		if (entry->target.remote == letter->remote)
 			flight = find_flight(entry, &letter->words);
-		if (flight && flight->kind == CV_PROBER_BY_UNDERLAY) {
+		if (!flight)
+			continue;
+		/* Sent through the tunnel, it was answered outside: the remote does not route our
+		 * inner address to us. */
+		if (flight->kind == CV_PROBER_BY_UNDERLAY)
 			take(prober, entry, flight, letter->time_us);
-			return;
-		}
+		return;
 	}
 	prober->refused++;
 }

@@ -18,7 +18,7 @@ struct event_base;
 
 enum {
 	CV_PROBER_FLIGHTS = 64,	  /* probes of a path that may be answered; a power of two */
-	CV_PROBER_CANDIDATES = 4, /* inner sources that are tried */
+	CV_PROBER_CANDIDATES = 8, /* inner sources that are tried */
 	CV_PROBER_INBOX = 256,
 	CV_PROBER_KINDS = 2,
 };
@@ -60,7 +60,7 @@ struct cv_prober_entry {
 	struct cv_liveness live[CV_PROBER_KINDS];
 	enum cv_prober_method method;
 	__be32 inner_source; /* that was answered */
-	unsigned int tries;  /* echoes within the tunnel since one was answered */
+	unsigned int rounds; /* of echoes within the tunnel since one was answered */
 	uint8_t secret[8];
 	uint16_t sequence; /* of the last probe */
 	struct cv_prober_flight flights[CV_PROBER_FLIGHTS];
@@ -109,6 +109,7 @@ struct cv_prober {
 	struct cv_fp_activity *fast_activity; /* the fast path's; NULL: there is none */
 	struct cv_prober_entry **entries;     /* sorted by tunnel and remote, as numbers */
 	size_t count;
+	size_t turn;				/* whose it is, if tokens were short */
 	uint64_t refuted, black_holes, refused; /* counters */
 	uint64_t tokens_ms;			/* when tokens were last added */
 	uint32_t tokens;			/* probes that may be sent now */
@@ -141,6 +142,10 @@ struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunne
 
 /* The thread, not locked: ask the kernel who the remotes are now, and take that over. */
 void cv_prober_refresh(struct cv_prober *prober, uint64_t now_ms);
+
+/* Locked: is anything due for an entry? */
+bool cv_prober_is_due(const struct cv_prober *prober, const struct cv_prober_entry *entry,
+		      uint64_t now_ms);
 
 /* Locked: do what is due for an entry. */
 void cv_prober_run(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms);

@@ -260,7 +260,7 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	}
 	if (before.source != target->source || before.candidate_count != target->candidate_count ||
 	    memcmp(before.candidates, target->candidates, sizeof(before.candidates)) != 0) {
-		entry->tries = 0;
+		entry->rounds = 0;
 		entry->next_ms = entry->echo_ms = now_ms;
 	}
 	if (memcmp(&before, target, sizeof(before)) == 0)

@@ -32,7 +32,7 @@ void cv_prober_configure(struct cv_prober *prober, const struct cv_prober_config
 		struct cv_prober_entry *entry = prober->entries[i];
 
 		entry->next_ms = entry->echo_ms = entry->plpmtud_ms = 0;
-		entry->tries = 0;
+		entry->rounds = 0;
 	}
 	prober->has_news = true;
 	pthread_mutex_unlock(&prober->lock);

@@ -37,6 +37,32 @@ static void parse_metrics(const struct nlattr *metrics, struct cv_table_route *r
 	}
 }
 
+/* Devices alone, each once and with the same weight; whether the kernel uses them now is its
+ * affair. False: something else. */
+static bool parse_devices(const struct nlattr *attr, struct cv_table_route *route)
+{
+	const char *at = mnl_attr_get_payload(attr);
+	size_t left = mnl_attr_get_payload_len(attr);
+	uint8_t count = 0;
+
+	while (left >= sizeof(struct rtnexthop)) {
+		struct rtnexthop hop;
+		size_t length;
+
+		memcpy(&hop, at, sizeof(hop));
+		length = MNL_ALIGN((size_t)hop.rtnh_len);
+		/* Attributes of a hop are a gateway, or another thing that we never make. */
+		if (hop.rtnh_len != sizeof(hop) || hop.rtnh_hops || length > left ||
+		    hop.rtnh_flags & RTNH_F_ONLINK || count == CV_TABLE_ROUTE_DEVICES)
+			return false;
+		route->devices[count++] = hop.rtnh_ifindex;
+		at += length;
+		left -= length;
+	}
+	route->device_count = count;
+	return count > 1;
+}
+
 static void parse_attribute(const struct nlattr *attr, struct cv_table_route *route)
 {
 	switch (mnl_attr_get_type(attr)) {
@@ -55,8 +81,11 @@ static void parse_attribute(const struct nlattr *attr, struct cv_table_route *ro
 	case RTA_PREFSRC:
 		route->source = (CV_FORCE __be32)get_u32(attr);
 		break;
-	case RTA_VIA: /* a gateway of IPv6: nothing that we would make */
 	case RTA_MULTIPATH:
+		if (!parse_devices(attr, route))
+			route->multipath = true;
+		break;
+	case RTA_VIA: /* a gateway of IPv6: nothing that we would make */
 	case RTA_NH_ID:
 		route->multipath = true;
 		break;
@@ -104,6 +133,7 @@ static int collect(const struct nlmsghdr *nlh, void *data)
 	if (route.multipath) {
 		route.oif = 0;
 		route.gateway = 0;
+		route.device_count = 0;
 	}
 	err = cv_vector_append(&listing->routes, &route);
 	return err < 0 ? err : MNL_CB_OK;
@@ -150,6 +180,12 @@ struct changes {
 	size_t failed;
 };
 
+bool cv_table_route_same_devices(const struct cv_table_route *a, const struct cv_table_route *b)
+{
+	return a->device_count == b->device_count &&
+	       !memcmp(a->devices, b->devices, a->device_count * sizeof(a->devices[0]));
+}
+
 uint8_t cv_table_route_scope(const struct cv_table_route *route)
 {
 	return route->type == RTN_UNICAST && !route->gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
@@ -185,6 +221,18 @@ static void put_mtu(struct nlmsghdr *nlh, uint32_t mtu)
 	mnl_attr_nest_end(nlh, metrics);
 }
 
+static void put_devices(struct nlmsghdr *nlh, const struct cv_table_route *route)
+{
+	struct rtnexthop hops[CV_TABLE_ROUTE_DEVICES];
+
+	for (unsigned int i = 0; i < route->device_count; i++)
+		hops[i] = (struct rtnexthop){
+			.rtnh_len = sizeof(hops[i]),
+			.rtnh_ifindex = route->devices[i],
+		};
+	mnl_attr_put(nlh, RTA_MULTIPATH, route->device_count * sizeof(hops[0]), hops);
+}
+
 static void build(struct nlmsghdr *nlh, size_t i, void *data)
 {
 	const struct changes *changes = data;
@@ -210,6 +258,8 @@ static void build(struct nlmsghdr *nlh, size_t i, void *data)
 	if (route->oif)
 		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)route->oif);
 	put_mtu(nlh, route->mtu);
+	if (route->device_count)
+		put_devices(nlh, route);
 }
 
 static void note_failure(size_t i, int err, void *data)

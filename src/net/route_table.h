@@ -10,8 +10,15 @@
 #include "net/netlink.h"
 #include "net/prefix.h"
 
-/* One route with at most one next hop. What the kernel tells one route from another by is
- * (prefix, metric), with TOS 0; routes of another TOS are not listed. */
+enum {
+	CV_TABLE_ROUTE_DEVICES = 8 /* next hops of a route at most, that is */
+};
+
+/*
+ * One route, with at most one next hop, or with several that are devices alone, without gateways.
+ * What the kernel tells one route from another by is (prefix, metric), with TOS 0; routes of
+ * another TOS are not listed.
+ */
 struct cv_table_route {
 	struct cv_prefix prefix;
 	uint8_t type;	  /* RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, … */
@@ -23,10 +30,14 @@ struct cv_table_route {
 	__be32 gateway; /* 0: on link, or none */
 	__be32 source;	/* RTA_PREFSRC; 0: none */
 	uint32_t mtu;	/* RTAX_MTU, bytes, not locked; 0: the device's */
-	bool multipath; /* listed only: several next hops, or a nexthop object; oif and gateway say
-			   nothing */
-	bool has_more;	/* listed only: other metrics (a locked MTU …), an encapsulation: what we
-			   never  make */
+	bool multipath; /* listed only: other sorts of several next hops, or a nexthop object; oif
+			   and gateway say nothing */
+	/* 0: oif and gateway are its next hop. Else they are 0, and it is these devices, all
+	 * alike; sorted, where it is wanted. */
+	uint8_t device_count;
+	int devices[CV_TABLE_ROUTE_DEVICES];
+	bool has_more; /* listed only: other metrics (a locked MTU …), an encapsulation: what we
+			  never make */
 };
 
 /*
@@ -62,6 +73,9 @@ struct cv_route_change {
  */
 int cv_route_table_change(struct cv_nl *nl, struct cv_route_change *changes, size_t count,
 			  size_t *ret_failed);
+
+/* True if both have the same several devices, or none. */
+bool cv_table_route_same_devices(const struct cv_table_route *a, const struct cv_table_route *b);
 
 /* The scope with which a route is added: link without a gateway, else universe. */
 uint8_t cv_table_route_scope(const struct cv_table_route *route);

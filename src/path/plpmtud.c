@@ -10,7 +10,8 @@
  * A size fails by a pattern, for a false verdict is dear (an inner TCP sender keeps a smaller MSS
  * for minutes): all probes of it were lost, and a smaller one, sent with the last of them, was
  * answered. If nothing is answered the path is down and says nothing about its MTU. Without traffic
- * that are max_probes attempts, each of probe_timer_ms. With traffic, waiting for q = quick_ms:
+ * that are max_probes attempts, each of probe_timer_ms. With traffic, or while a path is new (a
+ * first SYN must not find its MTU unknown), waiting for q = quick_ms:
  *
  *   0        q        q + q/3  q + 2q/3  2q                  3q
  *   size     size,    size,    size,     3 * size, ladder,   verdict
@@ -38,6 +39,7 @@ enum {
 	SILENT_MS = 1000,	/* a path that is silent while there is traffic is asked so often */
 	SILENCE_MAX = 3,	/* without traffic, probe_timer << this at most */
 	TRAFFIC_HOLD_MS = 3000, /* a sender that waits for its retransmission timer still sends */
+	NEW_MS = 5000,		/* since probes are answered, or the link takes more */
 	/* What is sent with the last attempt alone has sizes of its own: only answers to it count,
 	 * not late ones to what was sent before. */
 	LAST_SMALL = CV_PLPMTUD_SMALL + 1,
@@ -101,6 +103,12 @@ static void put_mtu(struct cv_plpmtud *path, uint32_t mtu, enum cv_plpmtud_how h
 	path->how = how;
 }
 
+/* min_mtu, or the link's MTU below it, may be another one now. */
+static void keep_floor(struct cv_plpmtud *path, const struct cv_prober_config *config)
+{
+	path->mtu = max(path->mtu, floor_of(path, config));
+}
+
 /* Nothing has failed: the next question is whether the link's MTU passes. */
 static void forget_failures(struct cv_plpmtud *path)
 {
@@ -126,6 +134,16 @@ static bool has_traffic(const struct cv_plpmtud *path, const struct cv_prober_co
 	uint64_t hold_ms = max(TRAFFIC_HOLD_MS, min(config->confirm_timer_ms, 60000) * 2);
 
 	return config->confirm_timer_ms && path->traffic && now_ms - path->traffic_ms < hold_ms;
+}
+
+/* The first search of a path is quick, traffic or not: an inner TCP that ignores ICMP has only the
+ * MTU that its SYN finds. */
+static bool is_searched_quickly(const struct cv_plpmtud *path,
+				const struct cv_prober_config *config, uint64_t now_ms)
+{
+	return has_traffic(path, config, now_ms) ||
+	       (config->confirm_timer_ms && path->state == CV_PLPMTUD_SEARCH &&
+		now_ms < path->new_until_ms);
 }
 
 static void ask(struct cv_plpmtud *path, uint32_t size, bool is_quick)
@@ -209,7 +227,7 @@ static void choose_in_gap(struct cv_plpmtud *path, const struct cv_prober_config
 static void choose_in_search(struct cv_plpmtud *path, const struct cv_prober_config *config,
 			     uint64_t now_ms)
 {
-	bool is_quick = has_traffic(path, config, now_ms);
+	bool is_quick = is_searched_quickly(path, config, now_ms);
 	uint32_t confirm = confirmation(path, config, now_ms);
 	uint32_t base = base_of(path, config);
 
@@ -227,7 +245,12 @@ static void choose_in_search(struct cv_plpmtud *path, const struct cv_prober_con
 		ask(path, path->mtu, is_quick);
 	} else if (path->low < base &&
 		   (path->high > base || (path->is_searched && now_ms >= path->raise_ms))) {
+		/* In ERROR the result below is checked again, too: the path may have healed a bit.
+		 */
+		path->is_searched = false;
 		ask(path, base, is_quick);
+	} else if (path->low < path->mtu && path->mtu > floor_of(path, config)) {
+		ask(path, path->mtu, is_quick);
 	} else {
 		choose_in_gap(path, config, is_quick, now_ms);
 	}
@@ -407,6 +430,7 @@ bool cv_plpmtud_enable(struct cv_plpmtud *path, bool is_answered, uint64_t now_m
 	if (is_answered && path->mtu < path->link_mtu)
 		path->hint = path->mtu;
 	path->raise_ms = 0;
+	path->new_until_ms = now_ms + NEW_MS;
 	return report(path, &before, now_ms);
 }
 
@@ -423,6 +447,8 @@ bool cv_plpmtud_set_link(struct cv_plpmtud *path, const struct cv_prober_config 
 		return false;
 	is_raised = link_mtu > path->link_mtu;
 	path->link_mtu = link_mtu;
+	if (is_raised)
+		path->new_until_ms = now_ms + NEW_MS;
 	if (path->mtu > link_mtu || is_free) {
 		put_mtu(path, link_mtu, CV_PLPMTUD_BY_LINK);
 		forget(path);
@@ -442,6 +468,7 @@ bool cv_plpmtud_set_link(struct cv_plpmtud *path, const struct cv_prober_config 
 		path->high = min(path->high, link_mtu + 1);
 		path->soft = min(path->soft, path->high);
 	}
+	keep_floor(path, config);
 	choose(path, config, now_ms);
 	return report(path, &before, now_ms);
 }
@@ -571,8 +598,10 @@ static void note_traffic(struct cv_plpmtud *path, const struct cv_prober_config 
 		path->traffic_ms = input->now_ms;
 	}
 	path->traffic = max(path->bucket[0], path->bucket[1]);
-	if (has_traffic(path, config, input->now_ms))
+	if (is_searched_quickly(path, config, input->now_ms))
 		path->is_quick = true;
+	else if (path->silence)
+		path->is_quick = false; /* it is down, and nobody cares */
 }
 
 static bool is_expired(const struct cv_plpmtud *path, const struct cv_prober_config *config,
@@ -625,8 +654,7 @@ bool cv_plpmtud_run(struct cv_plpmtud *path, const struct cv_prober_config *conf
 
 	ret_action->count = 0;
 	note_traffic(path, config, input);
-	if (path->mtu < floor_of(path, config)) /* min_mtu is another one now */
-		put_mtu(path, floor_of(path, config), path->how);
+	keep_floor(path, config);
 	if (path->state == CV_PLPMTUD_DISABLED)
 		age(path, config, now_ms);
 	if (is_expired(path, config, quick_ms, now_ms))

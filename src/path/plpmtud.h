@@ -50,7 +50,7 @@ struct cv_plpmtud {
 	/* The machine's own, from here: plpmtud.c says what they mean. */
 	uint32_t low, soft, high;
 	uint32_t hint, disputed;
-	uint64_t distrust_ms, raise_ms;
+	uint64_t distrust_ms, raise_ms, new_until_ms;
 	bool is_searched;
 	enum cv_plpmtud_question question;
 	bool is_due, is_quick, is_heard, is_last;

@@ -16,6 +16,10 @@ struct cv_decide_input {
 	const struct cv_formers *formers; /* addresses that nodes had; NULL: none */
 	bool keep_device;		  /* keep the pool device though no pool encapsulates */
 	const struct cv_intent *in_force; /* NULL: nothing yet */
+	/* Devices of tunnels whose remote end is down; where PathConfiguration says so, routes that
+	 * several Tunnels have do without them. */
+	const int *dead;
+	size_t dead_count;
 	/* Whether the tunnel of this name is a Tunnel resource's, not a person's: routes lead into
 	 * no other. NULL: it is. */
 	bool (*has_tunnel)(const char *name, void *data);

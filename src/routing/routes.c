@@ -81,7 +81,7 @@ static bool is_same(const struct cv_table_route *there, const struct cv_table_ro
 	       there->scope == cv_table_route_scope(wanted) && there->onlink == wanted->onlink &&
 	       there->oif == wanted->oif && there->gateway == wanted->gateway &&
 	       there->source == wanted->source && there->mtu == wanted->mtu && !there->multipath &&
-	       !there->has_more;
+	       !there->has_more && cv_table_route_same_devices(there, wanted);
 }
 
 /* Longest prefix first, then the preferred metric. */
@@ -168,9 +168,24 @@ static int find_missing(struct job *job)
 	return err;
 }
 
+/* " dev tun0 dev tun1". */
+static void describe_devices(struct cv_nl *nl, const int *devices, unsigned int count, char *text,
+			     size_t size)
+{
+	char name[IFNAMSIZ];
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned int i = 0; i < count && length < size; i++) {
+		if (cv_link_get_name(nl, devices[i], name))
+			snprintf(name, sizeof(name), "if%d", devices[i]);
+		length += (size_t)snprintf(text + length, size - length, " dev %s", name);
+	}
+}
+
 static void describe(struct cv_nl *nl, const struct cv_table_route *route, char *text, size_t size)
 {
-	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", device[IFNAMSIZ] = "";
+	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", devices[96];
 	char mtu[16] = "";
 	const char *type = route->type == RTN_BLACKHOLE	    ? "blackhole "
 			   : route->type == RTN_UNREACHABLE ? "unreachable "
@@ -178,13 +193,15 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 
 	if (route->gateway)
 		inet_ntop(AF_INET, &route->gateway, gateway, sizeof(gateway));
-	if (route->oif && cv_link_get_name(nl, route->oif, device))
-		snprintf(device, sizeof(device), "if%d", route->oif);
+	if (route->device_count)
+		describe_devices(nl, route->devices, route->device_count, devices, sizeof(devices));
+	else
+		describe_devices(nl, &route->oif, route->oif != 0, devices, sizeof(devices));
 	if (route->mtu)
 		snprintf(mtu, sizeof(mtu), " mtu %u", route->mtu);
-	snprintf(text, size, "%s%s%s%s%s%s metric %u%s", type,
+	snprintf(text, size, "%s%s%s%s%s metric %u%s", type,
 		 cv_prefix_format(&route->prefix, prefix), *gateway ? " via " : "", gateway,
-		 *device ? " dev " : "", device, route->metric, mtu);
+		 devices, route->metric, mtu);
 }
 
 /* The kernel's words on the first failure of a batch are those of the first in the report. */

@@ -5,6 +5,7 @@
  * Routes, by prefix and then by metric:
  * - towards other nodes, by tunnel or directly, and to our workloads' devices;
  * - blackhole for our own blocks: an address of ours that no pod has must not go round in circles;
+ * - into the devices of Tunnels: of several that list one prefix, one route by all of them;
  * - the guard: unreachable for what is left of the overlay space of encapsulating pools, so that
  * nothing inner leaves by the default route, unencapsulated.
  */
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "routing/merge.h"
 #include "routing/warnings.h"
 #include "wire/ipip.h"
 
@@ -440,36 +442,14 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 				.type = RTN_UNICAST,
 				.protocol = intent->protocol,
 				.metric = CV_METRIC_NODE,
-				.oif = interface->index,
+				.device_count = 1,
+				.devices = {interface->index},
 			};
 
 			rc = add_route(list, &route);
 		}
 	}
 	return rc;
-}
-
-static int by_prefix_and_metric(const void *a, const void *b)
-{
-	const struct cv_table_route *x = a, *y = b;
-	int order = cv_prefix_compare(&x->prefix, &y->prefix);
-
-	if (order)
-		return order;
-	return x->metric < y->metric ? -1 : x->metric > y->metric;
-}
-
-/* Two claims of one node may be the same prefix (a block, and a Workload that is all of it). */
-static void drop_doubles(struct list *list)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		if (kept && !by_prefix_and_metric(&list->routes[kept - 1], &list->routes[i]))
-			continue;
-		list->routes[kept++] = list->routes[i];
-	}
-	list->count = kept;
 }
 
 static int make_routes(const struct cv_decide_input *input, struct cv_intent *intent)
@@ -490,11 +470,8 @@ static int make_routes(const struct cv_decide_input *input, struct cv_intent *in
 		free(list.routes);
 		return rc;
 	}
-	if (list.count)
-		qsort(list.routes, list.count, sizeof(*list.routes), by_prefix_and_metric);
-	drop_doubles(&list);
 	intent->routes = list.routes;
-	intent->route_count = list.count;
+	intent->route_count = cv_merge_routes(input, intent, list.routes, list.count);
 	return 0;
 }
 

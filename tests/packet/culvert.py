@@ -41,6 +41,8 @@ class Culvertd:
         self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
         self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
+        if os.environ.get("PROOF_PROBING"):
+            self.arguments += ["--probing", "on" if probing else "off"]
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
         # Most tests count what is on the wires; those about paths ask for probes.
@@ -154,7 +156,9 @@ class Culvertd:
         drop.h and counters.h, and rx_packets, rx_bytes, tx_packets, tx_bytes.
         """
         if tunnel is None:
-            return _flatten(json.loads(self.cli("-j", "status").stdout))
+            status = json.loads(self.cli("-j", "status").stdout)
+            del status["paths"]  # how many there are of which sort: no counters
+            return _flatten(status)
         shown = json.loads(self.cli("-j", "-s", "tunnel", "show", tunnel).stdout)
         return _flatten([each["counters"] for each in shown])
 

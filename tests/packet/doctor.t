@@ -23,7 +23,7 @@ import tap
 from cluster import ping
 from zones import ADDRESSES, DEVICE, Zones, block_text
 
-zones = Zones()
+zones = Zones(probing=True)
 A1 = zones.nodes["a1"]
 IS_ENGINE = culvert.MODE == culvert.ENGINE
 
@@ -81,7 +81,7 @@ def healthy():
     tap.equal((code, troubles(findings)), (0, []), "nothing is wrong")
     checks = {f["check"] for f in findings}
     tap.equal(checks, {"store", "node", "peers", "fast-path", "conntrack", "forwarding",
-                       "rp-filter", "neighbours", "descriptors", "devices", "mtu", "routes",
+                       "rp-filter", "neighbours", "descriptors", "devices", "mtu", "paths", "routes",
                        "firewall", "nat"}, "every check says so")
 
 

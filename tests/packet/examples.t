@@ -68,7 +68,7 @@ for name, address in ADDRESSES.items():
     atexit.register(shutil.rmtree, homes[name], ignore_errors=True)
     config = os.path.join(homes[name], "etc")
     os.mkdir(config)
-    daemons[name] = Culvertd(node, "--config", config, "--node", name)
+    daemons[name] = Culvertd(node, "--config", config, "--node", name, probing=True)
 # The devices that examples name.
 nodes["a1"].ip(*(f"link add {d} type bridge" for d in ("machines", "veth1", "brq4f1d0c62-9a")),
                *(f"link set {d} up" for d in ("machines", "veth1", "brq4f1d0c62-9a")))
@@ -129,9 +129,32 @@ def first_time():
     with open(os.path.join(EXAMPLES, "two-zones.yaml"), encoding="utf-8") as f, \
             open(os.path.join(homes["a1"], "overlay.yaml"), encoding="utf-8") as g:
         tap.equal(f.read(), g.read(), "two-zones.yaml is what plan prints")
+    mtu_guide()
     for name in nodes:
         shell(name, "culvert delete -f overlay.yaml")
         tap.equal((resources(name), routes(name)), (0, ""), f"{name}: deleted, and nothing is left")
+
+
+def mtu_guide():
+    """The commands by which doc/guide/mtu.md lets its reader check its numbers, as printed there."""
+    with open(os.path.join(GUIDES, "mtu.md"), encoding="utf-8") as f:
+        text = f.read()
+    lines = re.search(r"Do not take our word for it:\n\n((?:    a1# .*\n)+)", text)[1].splitlines()
+    tap.ok(net.wait_for(lambda: "complete" in shell("a1", "culvert path b1").stdout, 20),
+           "the MTU guide: the path is known", lambda: shell("a1", "culvert path").stdout)
+    said = {}
+    for line in lines:
+        line = line.removeprefix("    a1# ")
+        done = shell("a1", line, check=False)
+        said[line] = done.stdout
+        tap.equal(done.returncode, 0, f"… {line}")
+    table = re.search(r"    (TUNNEL .*)\n    (culvert0 .*)\n", text)
+    got = shell("a1", "culvert path").stdout.splitlines()
+    tap.equal((got[0].split(), got[1].split()[:8]), (table[1].split(), table[2].split()[:8]),
+              "… and prints that table")
+    size = int(re.search(r"-s (\d+)", "".join(lines))[1])
+    tap.ok(shell("a1", f"ping -c 1 -M do -s {size + 1} 10.244.2.0", check=False).returncode != 0,
+           "… where one byte more is too large")
 
 
 def examples():

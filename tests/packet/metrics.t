@@ -19,7 +19,7 @@ from zones import DEVICE, Zones
 PORT = 9091
 TABLE = os.path.join(culvert.ROOT, "doc/metrics.md")
 
-zones = Zones("--metrics", f"127.0.0.1:{PORT}")
+zones = Zones("--metrics", f"127.0.0.1:{PORT}", probing=True)
 A1 = zones.nodes["a1"]
 
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -73,6 +73,7 @@ def table():
             row = re.match(r"\| `(culvert_\w+)` \| (\w+) \| (.*?) \|", line)
             if row:
                 listed[row[1]] = row[2], set(re.findall(r"`(\w+)`", row[3]))
+    tap.ok(net.wait_for(lambda: value(metrics()[1], "culvert_path_up", node="b1") == 1, 10), "b1 answers probes")
     types, values = metrics()
     tap.equal(sorted(types), sorted(listed), "the table lists what is printed")
     tap.equal({n: k for n, k in types.items() if listed[n][0] != k}, {}, "… with its types")

@@ -73,7 +73,7 @@ def same(what, got, documented, sometimes=()):
 def status():
     zones.apply(zones.manifest())
     got = ask("status")
-    text = piece("The result of `status`", "\n## Resources")
+    text = piece("The result of `status`", "\n## Paths")
     before, table = text.split("It has also")
     nested = rows(table)
     same("status", got, words(re.sub(r"`\{.*?\}`", "", before)) - {"fastpath_state", "status"} | set(nested))

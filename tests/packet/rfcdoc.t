@@ -51,6 +51,18 @@ def names_exist():
     tap.ok(count > 60, f"doc/rfc.md names {count} assertions")
 
 
+def unit_tests_exist():
+    count = 0
+    for file, names in re.findall(r'`(\w+_test)` ("[^|`]*")', TEXT):
+        path = os.path.join(HERE, "..", "unit", file + ".c")
+        with open(path, encoding="utf-8") as source:
+            run = set(re.findall(r"cmocka_unit_test\w*\((\w+)", source.read()))
+        for name in re.findall(r'"([^"]*)"', names):
+            count += 1
+            tap.ok(name in run, f"{file} runs: {name}")
+    tap.ok(count > 20, f"doc/rfc.md names {count} unit tests")
+
+
 def tables():
     found = list(rows())
     tap.ok(all(len(cells) == 5 for _, cells in found), "every row has five cells",
@@ -71,4 +83,4 @@ def tables():
               "as many SHOULD are not followed as the summary says")
 
 
-tap.main([names_exist, tables], root=False)
+tap.main([names_exist, unit_tests_exist, tables], root=False)

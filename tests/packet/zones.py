@@ -80,12 +80,14 @@ def block_text(node, cidr):
 class Zones:
     """
     The network above. base: the first two numbers of the pool's addresses. pods: whether there are
-    any.
+    any. probing: whether the daemons probe paths.
     """
 
-    def __init__(self, *arguments, base="10.244", offload=True, start=True, pods=True):
+    def __init__(self, *arguments, base="10.244", offload=True, start=True, pods=True,
+                 probing=False):
         self.base = base
         self.has_pods = pods
+        self.probing = probing
         self.arguments = arguments
         self.nodes = {name: net.Node(name) for name in NODES}
         self.pods = {name: net.Node("p" + name) for name in NODES}
@@ -143,7 +145,7 @@ class Zones:
             atexit.register(shutil.rmtree, self.config[name], ignore_errors=True)
             self.daemons[name] = Culvertd(
                 self.nodes[name], "--config", self.config[name], "--node", name, *self.arguments,
-                mode=modes[name], endpoints=(("pod0", self.pod(name)),) if self.has_pods else ())
+                mode=modes[name], probing=self.probing, endpoints=(("pod0", self.pod(name)),) if self.has_pods else ())
 
     def manifest(self, mode="CrossSubnet", nat=True, names=NODES):
         """One manifest for all of it."""

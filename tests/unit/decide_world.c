@@ -60,6 +60,8 @@ const struct cv_intent *cv_world_decide(struct cv_decide_world *world)
 		.nl = world->nl,
 		.pool_device = "culvert0",
 		.keep_device = world->keep_device,
+		.dead = world->dead,
+		.dead_count = world->dead_count,
 	};
 
 	forget(world);
@@ -82,13 +84,16 @@ void cv_world_end(struct cv_decide_world *world)
 
 const char *cv_world_route_text(const struct cv_table_route *route, char buffer[128])
 {
-	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN], device[32] = "";
+	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN], device[64] = "";
 	struct in_addr in = {.s_addr = route->gateway};
 
 	if (route->oif == CV_OIF_POOL_DEVICE)
 		snprintf(device, sizeof(device), " dev pool");
 	else if (route->oif)
 		snprintf(device, sizeof(device), " dev %d", route->oif);
+	for (unsigned int i = 0; i < route->device_count; i++)
+		snprintf(device + strlen(device), sizeof(device) - strlen(device), "%s%d",
+			 i ? "+" : " dev ", route->devices[i]);
 	snprintf(buffer, 128, "%s%s%s%s%s metric %u%s",
 		 route->type == RTN_BLACKHOLE	  ? "blackhole "
 		 : route->type == RTN_UNREACHABLE ? "unreachable "

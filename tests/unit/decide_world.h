@@ -25,6 +25,8 @@ struct cv_decide_world {
 	struct cv_nl *nl;
 	const char *name; /* this node's: "a1" */
 	bool keep_device;
+	const int *dead; /* the test's */
+	size_t dead_count;
 	struct cv_intent intent; /* of the last cv_world_decide */
 };
 
@@ -45,7 +47,7 @@ void cv_world_end(struct cv_decide_world *world);
 void cv_world_assert_routes(const struct cv_decide_world *world, const char *const *lines);
 
 /* "10.244.2.0/24 via 192.168.100.2 dev 202 metric 64", "blackhole 10.244.1.0/24 metric 65000";
- * "dev pool … onlink" for the pool device. Returns buffer. */
+ * "dev pool … onlink" for the pool device, "dev 207+208" for several. Returns buffer. */
 const char *cv_world_route_text(const struct cv_table_route *route, char buffer[128]);
 
 /* Whether a warning has these words. */

@@ -517,7 +517,8 @@ static const struct manifest_bad manifest_bad[] = {
 
 	/* PathConfiguration */
 	{OF("culvert/v1", "PathConfiguration", "node.a1", "  probing: Disabled\n"),
-	 "4:9: metadata.name: the only PathConfiguration is \"default\"; rename node.a1, or write its "
+	 "4:9: metadata.name: the only PathConfiguration is \"default\"; rename node.a1, or write "
+	 "its "
 	 "fields there"},
 	{OF("projectcalico.org/v3", "PathConfiguration", "default", "  probing: Disabled\n"),
 	 "1:13: kind PathConfiguration is of apiVersion culvert/v1, not \"projectcalico.org/v3\""},
@@ -526,25 +527,31 @@ static const struct manifest_bad manifest_bad[] = {
 					 "\"disabled\"; did you mean Disabled?"},
 	{PATHS("  minMtu: 600\n"),
 	 "6:3: unknown field \"minMtu\" in PathConfiguration spec; did you mean minMTU?"},
-	{PATHS("  minMTU: 87\n"), "6:11: spec.minMTU must be a whole number from 88 to 65535, not 87"},
-	{PATHS("  minMTU: 1201\n"), "6:11: spec.minMTU 1201 is more than baseMTU, which is 1200 where "
-				    "it is not given; give a baseMTU that is not less"},
+	{PATHS("  minMTU: 87\n"),
+	 "6:11: spec.minMTU must be a whole number from 88 to 65535, not 87"},
+	{PATHS("  minMTU: 1201\n"),
+	 "6:11: spec.minMTU 1201 is more than baseMTU, which is 1200 where "
+	 "it is not given; give a baseMTU that is not less"},
 	{PATHS("  baseMTU: 595\n"),
 	 "6:12: spec.baseMTU 595 is less than minMTU, which is 596 where it is not given"},
 	{PATHS("  baseMTU: 1300\n  minMTU: 1400\n"),
 	 "6:12: spec.baseMTU 1300 is less than minMTU, which is 1400"},
 	{PATHS("  baseMTU: 65536\n"),
 	 "6:12: spec.baseMTU must be a whole number from 88 to 65535, not 65536"},
-	{PATHS("  maxProbes: 0\n"), "6:14: spec.maxProbes must be a whole number from 1 to 10, not 0"},
-	{PATHS("  maxProbes: \"3\"\n"), "6:14: spec.maxProbes must be a number; take the quotes off 3"},
+	{PATHS("  maxProbes: 0\n"),
+	 "6:14: spec.maxProbes must be a whole number from 1 to 10, not 0"},
+	{PATHS("  maxProbes: \"3\"\n"),
+	 "6:14: spec.maxProbes must be a number; take the quotes off 3"},
 	{PATHS("  livenessLosses: 65\n"),
 	 "6:19: spec.livenessLosses must be a whole number from 1 to 64, not 65"},
 	{PATHS("  probesPerSecond: 0\n"),
 	 "6:20: spec.probesPerSecond must be a whole number from 1 to 100000, not 0"},
-	{PATHS("  probeTimer: 999ms\n"), "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
-					 "no less), not \"999ms\""},
-	{PATHS("  probeTimer: 1h1ms\n"), "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
-					 "no less), not \"1h1ms\""},
+	{PATHS("  probeTimer: 999ms\n"),
+	 "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
+	 "no less), not \"999ms\""},
+	{PATHS("  probeTimer: 1h1ms\n"),
+	 "6:15: spec.probeTimer must be from 1s to 1h (RFC 8899 allows "
+	 "no less), not \"1h1ms\""},
 	{PATHS("  probeTimer: 15\n"),
 	 "6:15: spec.probeTimer must be a duration like 15s, 10m or 300ms, not 15"},
 	{PATHS("  raiseTimer: 0s\n"), "6:15: spec.raiseTimer must be from 1s to 24h, not \"0s\""},

@@ -298,6 +298,51 @@ static struct cv_table_route numbered(unsigned int i, const char *gateway)
 }
 
 /* Failures are told of the right ones, wherever they stand among the system calls. */
+/* Several devices are one route; other sorts of several next hops are told, and no more. */
+static void test_several_devices(void **state)
+{
+	struct cv_table_route route = via("10.1.0.0/24", "0.0.0.0", 0, 64);
+	struct found found;
+
+	(void)state;
+	route.device_count = 2;
+	route.devices[0] = v0 < w0 ? v0 : w0;
+	route.devices[1] = v0 < w0 ? w0 : v0;
+	assert_int_equal(change(CV_ROUTE_ADD, route), 0);
+	cv_sh("ip route show 10.1.0.0/24 | grep -c 'nexthop dev [vw]0 weight 1' | grep -qx 2");
+	found = list(PROTOCOL);
+	assert_int_equal(found.count, 1);
+	assert_true(cv_table_route_same_devices(&found.routes[0], &route));
+	assert_false(found.routes[0].multipath || found.routes[0].has_more);
+	assert_int_equal(found.routes[0].oif, 0);
+	/* Replaced by one of them, and back: what is deleted is the one that is meant. */
+	assert_int_equal(
+		change(CV_ROUTE_APPEND, via("10.1.0.0/24", "0.0.0.0", route.devices[0], 64)), 0);
+	route.scope = found.routes[0].scope;
+	assert_int_equal(change(CV_ROUTE_DELETE, route), 0);
+	found = list(PROTOCOL);
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.routes[0].oif, route.devices[0]);
+	assert_int_equal(found.routes[0].device_count, 0);
+	assert_int_equal(change(CV_ROUTE_APPEND, route), 0);
+	assert_int_equal(change(CV_ROUTE_DELETE, found.routes[0]), 0);
+	found = list(PROTOCOL);
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.routes[0].device_count, 2);
+	assert_int_equal(change(CV_ROUTE_DELETE, found.routes[0]), 0);
+	assert_int_equal(list(PROTOCOL).count, 0);
+	/* Not of our make. */
+	cv_sh("ip route add 10.2.0.0/24 proto 84 nexthop dev v0 weight 2 nexthop dev w0");
+	cv_sh("ip route add 10.3.0.0/24 proto 84 nexthop via 192.0.2.9 dev v0 nexthop dev w0");
+	found = list(PROTOCOL);
+	assert_int_equal(found.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(found.routes[i].multipath);
+		assert_int_equal(found.routes[i].device_count, 0);
+	}
+	cv_sh("ip route flush proto 84");
+}
+
 static void test_many_with_failures_between(void **state)
 {
 	struct cv_route_change *changes = calloc(MANY, sizeof(*changes));
@@ -413,6 +458,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_deletes_nobody_elses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_append_and_delete_replace, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_several_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_with_failures_between, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gateways_but_ours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),

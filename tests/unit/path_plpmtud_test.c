@@ -107,8 +107,32 @@ static void the_links_mtu_is_confirmed_and_costs_nothing(void **state)
 	assert_int_equal(sim.probes, 2);
 }
 
+/* The first SYN of an inner TCP that ignores ICMP finds an MTU that is right. */
+static void a_new_path_is_searched_at_once(void **state)
+{
+	static const uint32_t mtus[] = {596, 700, 1006, 1200, 1279, 1280, 1400, 1437, 1492, 1499};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		bool is_error = mtus[i] < 1200;
+
+		sim_begin(&sim, 1500, mtus[i], 1);
+		sim_enable(&sim, true);
+		assert_in_range(sim_pass(&sim, 10000, is_right), 1, 1000);
+		sim_pass(&sim, 600000, is_error ? NULL : is_complete);
+		assert_path(&sim, mtus[i], is_error ? CV_PLPMTUD_ERROR : CV_PLPMTUD_COMPLETE,
+			    CV_PLPMTUD_BY_PROBE);
+	}
+	/* … also the path of a link that takes more now. */
+	begin_complete(1500, 1);
+	sim_set_link(&sim, 9000);
+	sim.mtu = 4000;
+	assert_in_range(sim_pass(&sim, 10000, is_exact), 1, 3000);
+	assert_path(&sim, 4000, CV_PLPMTUD_COMPLETE, CV_PLPMTUD_BY_PROBE);
+}
+
 /* 45 s to the verdict about the link's MTU, as RFC 8899 has it; the MTU is right from then on. */
-static void without_traffic_the_timers_are_the_rfcs(void **state)
+static void without_haste_the_timers_are_the_rfcs(void **state)
 {
 	static const uint32_t mtus[] = {596, 700, 1006, 1200, 1279, 1280, 1400, 1437, 1492, 1499};
 	uint64_t ms;
@@ -118,6 +142,7 @@ static void without_traffic_the_timers_are_the_rfcs(void **state)
 		bool is_error = mtus[i] < 1200;
 
 		sim_begin(&sim, 1500, mtus[i], 1);
+		sim.config.confirm_timer_ms = 0;
 		sim_enable(&sim, true);
 		assert_int_equal(sim_pass(&sim, 44000, is_right), 44000);
 		assert_path(&sim, 1500, CV_PLPMTUD_SEARCH, CV_PLPMTUD_BY_LINK);
@@ -221,8 +246,6 @@ static void random_loss_is_no_fall(void **state)
 		assert_kept(&sim);
 		assert_in_range(sim.falls, 0, cases[i].falls_max);
 		assert_in_range(wrong_ms, 0, 10000000 / 100);
-		print_message("# loss %u: %u falls, %u ms too small\n", cases[i].loss,
-			      (unsigned int)sim.falls, (unsigned int)wrong_ms);
 	}
 }
 
@@ -404,6 +427,34 @@ static void error_is_left_when_the_base_passes(void **state)
 			assert_path(&sim, 1300, CV_PLPMTUD_COMPLETE, CV_PLPMTUD_BY_PROBE);
 		}
 	}
+}
+
+/* … and a path that heals in part is used as far as it does. */
+static void in_error_the_mtu_follows_the_path(void **state)
+{
+	static const uint32_t mtus[] = {500, 700, 767, 600, 596, 1199, 598, 90, 1198};
+
+	(void)state;
+	for (int with_traffic = 0; with_traffic < 2; with_traffic++) {
+		sim_begin(&sim, 1500, 500, 1);
+		sim_enable(&sim, true);
+		for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+			traffic(&sim);
+			sim.mtu = mtus[i];
+			/* Without traffic, only a larger one is noticed. */
+			if (!with_traffic && i && mtus[i] > mtus[i - 1])
+				sim.packet_every_ms = 0;
+			sim_pass(&sim, 600000, NULL);
+			assert_path(&sim, mtus[i] < 596 ? 596 : mtus[i], CV_PLPMTUD_ERROR,
+				    CV_PLPMTUD_BY_PROBE);
+		}
+	}
+	/* A message is believed no longer than the answers agree. */
+	sim_begin(&sim, 1500, 400, 1);
+	sim_enable(&sim, true);
+	sim_too_big(&sim, 700);
+	sim_pass(&sim, 600000, NULL);
+	assert_path(&sim, 596, CV_PLPMTUD_ERROR, CV_PLPMTUD_BY_PROBE);
 }
 
 static void a_true_message_counts_at_once(void **state)
@@ -602,7 +653,8 @@ int main(void)
 		cmocka_unit_test(disabled_is_the_link_and_sends_nothing),
 		cmocka_unit_test(disabled_believes_icmp_for_a_while),
 		cmocka_unit_test(the_links_mtu_is_confirmed_and_costs_nothing),
-		cmocka_unit_test(without_traffic_the_timers_are_the_rfcs),
+		cmocka_unit_test(a_new_path_is_searched_at_once),
+		cmocka_unit_test(without_haste_the_timers_are_the_rfcs),
 		cmocka_unit_test(with_traffic_every_mtu_is_found_to_the_byte),
 		cmocka_unit_test(a_fall_is_found_in_time_and_to_the_byte),
 		cmocka_unit_test(common_mtus_are_right_at_once),
@@ -615,6 +667,7 @@ int main(void)
 		cmocka_unit_test(without_confirmation_the_timers_are_the_rfcs),
 		cmocka_unit_test(a_path_that_heals_is_raised),
 		cmocka_unit_test(error_is_left_when_the_base_passes),
+		cmocka_unit_test(in_error_the_mtu_follows_the_path),
 		cmocka_unit_test(a_true_message_counts_at_once),
 		cmocka_unit_test(a_false_message_is_refuted_in_a_round_trip),
 		cmocka_unit_test(a_message_that_says_too_little_or_too_much),

@@ -136,6 +136,12 @@ static inline void sim_fly(struct sim *sim, uint32_t size)
 	}
 }
 
+static inline void sim_unsendable(struct sim *sim, uint32_t size)
+{
+	SIM_CALL(sim, cv_plpmtud_unsendable(&sim->path, &sim->config, size, sim->now_ms));
+	sim->run_ms = sim->now_ms;
+}
+
 static inline void sim_send(struct sim *sim, uint32_t size)
 {
 	sim->probes++;
@@ -143,8 +149,7 @@ static inline void sim_send(struct sim *sim, uint32_t size)
 	sim_expect(sim, size >= CV_PLPMTUD_SMALL && size <= sim->path.link_mtu,
 		   "a probe of a size that cannot be");
 	if (sim->sendable && size > sim->sendable) {
-		SIM_CALL(sim, cv_plpmtud_unsendable(&sim->path, &sim->config, size, sim->now_ms));
-		sim->run_ms = sim->now_ms;
+		sim_unsendable(sim, size);
 		return;
 	}
 	if (!sim->is_down && size <= sim->mtu && !sim_lost(sim))

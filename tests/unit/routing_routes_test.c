@@ -132,6 +132,14 @@ static void assert_table(const char *lines)
 	      lines);
 }
 
+/* The same, of a route by several devices, which `ip route` prints on lines. */
+static void assert_nexthops(const char *lines)
+{
+	cv_sh("test \"$(ip route show proto 84 | sed 's/^[ \t]*//;s/ *$//' | sort)\" = \"$(printf "
+	      "'%s' | sort)\"",
+	      lines);
+}
+
 #define USUAL                                                       \
 	"unreachable 10.244.0.0/16 metric 65001\\n"                 \
 	"blackhole 10.244.1.0/26 metric 65000\\n"                   \
@@ -169,6 +177,53 @@ static void test_makes_changes_and_unmakes(void **state)
 	count = 0;
 	apply(false);
 	assert_report(0, 0, 4, 0);
+	assert_table("");
+}
+
+/* Routes by several devices: made, kept, changed to fewer and back, mended. */
+static void test_several_devices(void **state)
+{
+	static const char both[] = "10.9.0.0/16 scope link metric 64\\n"
+				   "nexthop dev p0 weight 1\\n"
+				   "nexthop dev v0 weight 1\\n";
+	struct cv_table_route *route;
+
+	(void)state;
+	route = want("10.9.0.0/16", RTN_UNICAST, NULL, 0, 64);
+	route->device_count = 2;
+	route->devices[0] = v0 < p0 ? v0 : p0;
+	route->devices[1] = v0 < p0 ? p0 : v0;
+	apply(true);
+	assert_report(1, 0, 0, 0);
+	assert_nexthops(both);
+	apply(true);
+	assert_report(0, 0, 0, 0);
+	/* One is left out: the device that comes first, then the other. */
+	for (unsigned int i = 0; i < 2; i++) {
+		count = 0;
+		want("10.9.0.0/16", RTN_UNICAST, NULL, i ? v0 : p0, 64);
+		apply(false);
+		assert_report(0, 1, 0, 0);
+		assert_table(i ? "10.9.0.0/16 dev v0 scope link metric 64\\n"
+			       : "10.9.0.0/16 dev p0 scope link metric 64\\n");
+		count = 0;
+		route = want("10.9.0.0/16", RTN_UNICAST, NULL, 0, 64);
+		route->device_count = 2;
+		route->devices[0] = v0 < p0 ? v0 : p0;
+		route->devices[1] = v0 < p0 ? p0 : v0;
+		apply(false);
+		assert_report(0, 1, 0, 0);
+		assert_nexthops(both);
+	}
+	/* Somebody's change is undone. */
+	cv_sh("ip route replace 10.9.0.0/16 proto 84 metric 64 nexthop dev v0 weight 2 nexthop dev "
+	      "p0");
+	apply(true);
+	assert_report(0, 1, 0, 1);
+	assert_nexthops(both);
+	count = 0;
+	apply(false);
+	assert_report(0, 0, 1, 0);
 	assert_table("");
 }
 
@@ -614,6 +669,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_makes_changes_and_unmakes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_several_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_takes_over_what_it_finds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protocol_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
