@@ -2,9 +2,9 @@
 #
 # Culvert's build. `make help` lists the targets.
 #
-# One tree of outputs per way of building: $(O) is build/ for gcc, build/clang,
-# build/asan and build/fuzz for the others, each made by running this file again
-# with another O, CC and SAN. Sources are found, not listed: every src/*/*.c goes
+# One tree of outputs per way of building: $(O) is build/ for gcc, build/asan and
+# build/next for the others, each made by running this file again with another O, CC
+# and SAN. Sources are found, not listed: every src/*/*.c goes
 # into libculvert.a, except the programs' mains and src/bpf. Nothing outside make
 # and the compiler is called while this file is read, so that `make deps` works on
 # a machine that has only git, gcc and make.
@@ -147,6 +147,22 @@ $(O)/bpf/cost.bpf.o: tests/bpf/cost.c $(wildcard src/bpf/*.h src/wire/*.h) $(O)/
 $(call obj,src/fastpath/image.c): CV_CPPFLAGS += -DCV_IMAGE_DIR='"$(O)/bpf/"'
 $(call obj,src/fastpath/image.c): $(BPF_OBJECTS)
 
+# For who only reads the code: src/fastpath/image.c takes in what need not be built then.
+NO_IMAGE := -DCV_IMAGE_DIR='"build/bpf/"'
+
+# What the compiler says of a file, and no object: all that clang warns of it knows before it
+# makes code (`make check-clang`).
+CHECKED := $(patsubst %.c,$(O)/checked/%.ok,$(ALL_SRC))
+.PHONY: checked
+checked: $(CHECKED)
+$(O)/checked/%.ok: %.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(say) CHECK $<
+	$(Q)$(CC) $(CV_CPPFLAGS) $(NO_IMAGE) $(CV_CFLAGS) -MMD -MP -MT $@ -MF $(@:.ok=.d) \
+		-fsyntax-only $<
+	@touch $@
+-include $(CHECKED:.ok=.d)
+
 $(LIB): $(call obj,$(LIB_SRC)) $(O)/.sources
 	$(say) AR $@
 	$(Q)rm -f $@.new && $(AR) rcs $@.new $(filter %.o,$^) && mv $@.new $@
@@ -173,19 +189,22 @@ $(foreach t,$(FUZZ_SRC),$(eval \
 # ---- the other ways of building ------------------------------------------------
 
 CLANG_ARGS := O=build/clang CC=clang SAN=
-ASAN_ARGS := O=build/asan CC=clang SAN=address,undefined
-FUZZ_ARGS := O=build/fuzz CC=clang SAN=fuzzer-no-link,address,undefined
-# A version to come, whose eBPF maps have another layout (src/bpf/abi.h): what
+# One tree for the sanitizers and for the fuzzers, which need the sanitizers, too: what
+# counts covered branches makes it a tenth slower and saves compiling everything once more.
+ASAN_ARGS := O=build/asan CC=clang SAN=fuzzer-no-link,address,undefined
+# A version to come (-O1: it runs once, for a moment), whose eBPF maps have another layout (src/bpf/abi.h): what
 # tests/packet/lifecycle.t upgrades to.
-NEXT_ARGS := O=build/next BPF_CPPFLAGS=-DCV_FP_NEXT_LAYOUT CPPFLAGS=-DCV_FP_NEXT_LAYOUT
+NEXT_ARGS := O=build/next CFLAGS=-O1 BPF_CPPFLAGS=-DCV_FP_NEXT_LAYOUT CPPFLAGS=-DCV_FP_NEXT_LAYOUT
 
 .PHONY: check-clang asan fuzz next
+# clang's warnings with the flags of a plain build, among them those of the fortified functions;
+# that clang's code is made, linked and run, the tree with the sanitizers shows at the same -O2.
 check-clang:
-	+$(MAKE) --no-print-directory $(CLANG_ARGS) all units
+	+$(MAKE) --no-print-directory $(CLANG_ARGS) checked
 asan:
-	+$(MAKE) --no-print-directory $(ASAN_ARGS) all units
+	+$(MAKE) --no-print-directory $(ASAN_ARGS) all units fuzzers
 fuzz:
-	+$(MAKE) --no-print-directory $(FUZZ_ARGS) fuzzers
+	+$(MAKE) --no-print-directory $(ASAN_ARGS) fuzzers
 next:
 	+$(MAKE) --no-print-directory $(NEXT_ARGS) programs
 ifeq ($(O),build)
@@ -193,8 +212,6 @@ build/clang/%: FORCE
 	+$(MAKE) --no-print-directory $(CLANG_ARGS) $@
 build/asan/%: FORCE
 	+$(MAKE) --no-print-directory $(ASAN_ARGS) $@
-build/fuzz/%: FORCE
-	+$(MAKE) --no-print-directory $(FUZZ_ARGS) $@
 endif
 
 # ---- lints ---------------------------------------------------------------------
@@ -238,9 +255,6 @@ check-bpf: $(WIRE_UNITS) build/wire/wire_callers.c
 check-host: $(WIRE_UNITS)
 	$(Q)set -e; for f in $^; do for cc in gcc clang; do \
 		$$cc $(WIRE_CHECK) -c -o $${f%.c}.$$cc.o $$f; done; done
-
-# For who only reads the code: src/fastpath/image.c takes in what need not be built then.
-NO_IMAGE := -DCV_IMAGE_DIR='"build/bpf/"'
 
 check-format:
 	$(Q)$(if $(C_FILES),clang-format --dry-run -Werror $(C_FILES))
@@ -387,7 +401,7 @@ help:
 	@echo 'make test-long    only the long tests; make test-all runs both'
 	@echo 'make unit         build and run the unit tests; unit-asan with the sanitizers'
 	@echo 'make lint         the checks alone; one of them: make check-format, check-tidy …'
-	@echo 'make check-clang  build with clang; make asan, make fuzz: the other ways of building'
+	@echo 'make check-clang  what clang warns of; make asan, make fuzz: with the sanitizers, in build/asan'
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
 	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
 	@echo 'make bench-scale  one node of 5,000 with 20,000 prefixes; SCALE="--nodes N …" (root, or sudo)'

@@ -113,10 +113,14 @@ struct cv_fp_tunnel {
 	struct cv_ipip_params ipip;
 	__u8 strict; /* nothing from strangers */
 	__u8 up;     /* the device is; where `device` is not known */
-	__u8 unused[5];
+	__u8 unused;
+	__u16 mssclamp; /* as cv_tcp_mss_limit takes it; 0, as all wrote it once: AUTO */
+	__u8 unused_too[2];
 	CV_FP_NEXT_FIELD
 };
-_Static_assert(offsetof(struct cv_fp_tunnel, unused) + 5 == 40, "no padding");
+_Static_assert(offsetof(struct cv_fp_tunnel, mssclamp) == 36 &&
+		       offsetof(struct cv_fp_tunnel, unused_too) + 2 == 40,
+	       "no padding");
 
 /* cv_pairs: (remote, local) to the index of the tunnel's device. 0: any. */
 struct cv_fp_pair {
@@ -197,7 +201,8 @@ struct cv_fp_counters {
 	__u64 ecn_unused;	   /* CV_EVENT_ECN_UNUSED */
 	__u64 ecn_dangerous;	   /* CV_EVENT_ECN_DANGEROUS */
 	__u64 local_packets;	   /* from endpoint to endpoint of this node (CV_FP_SLOT_NONE) */
-	__u64 spare[5];
+	__u64 mss_clamped;	   /* CV_EVENT_MSS_CLAMPED */
+	__u64 spare[4];
 	__u64 drops[CV_FP_DROPS];
 	CV_FP_NEXT_FIELD
 };

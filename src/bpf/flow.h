@@ -78,7 +78,7 @@ CV_INLINE void cv_flow_ports(struct __sk_buff *skb, __u32 at, struct cv_flow_tup
 
 CV_INLINE void cv_flow_tcp(struct __sk_buff *skb, __u32 at, struct cv_flow_tuple *tuple)
 {
-	__u8 bytes[CV_TCP_FLAGS_AT + 1];
+	__u8 bytes[CV_TCP_FLAGS + 1];
 	__be16 ports[2];
 
 	if (bpf_skb_load_bytes(skb, at, bytes, sizeof(bytes)))
@@ -87,8 +87,8 @@ CV_INLINE void cv_flow_tcp(struct __sk_buff *skb, __u32 at, struct cv_flow_tuple
 	tuple->source_port = ports[0];
 	tuple->destination_port = ports[1];
 	tuple->known = true;
-	tuple->begins = (bytes[CV_TCP_FLAGS_AT] & (CV_TCP_SYN | CV_TCP_ACK)) == CV_TCP_SYN;
-	tuple->ends = bytes[CV_TCP_FLAGS_AT] & (CV_TCP_FIN | CV_TCP_RST);
+	tuple->begins = (bytes[CV_TCP_FLAGS] & (CV_TCP_SYN | CV_TCP_ACK)) == CV_TCP_SYN;
+	tuple->ends = bytes[CV_TCP_FLAGS] & (CV_TCP_FIN | CV_TCP_RST);
 }
 
 /* The flow that an ICMP error is about, as the packet that it quotes travelled. */

@@ -7,9 +7,8 @@
 #ifndef CV_BPF_IN_H
 #define CV_BPF_IN_H
 
+#include "bpf/clamp.h"
 #include "bpf/flow.h"
-#include "bpf/route.h"
-#include "bpf/verdict.h"
 #include "wire/ecn.h"
 #include "wire/ipip.h"
 
@@ -364,6 +363,10 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	cv_capture_packet(skb, scene,
 			  to_endpoint ? CV_FP_VERDICT_TO_ENDPOINT : CV_FP_VERDICT_TO_DEVICE,
 			  CV_DROP_NONE);
+	if (cv_packet_is_syn(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in->inner))
+		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPIP_OVERHEAD + CV_IPV4_HEADER_MIN,
+			     in->inner.payload_length,
+			     (__u32)mtu_back(skb, scene->tunnel, in->key.outer_source));
 	if (bpf_skb_adjust_room(skb, -(int)CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC,
 				CV_DECAPSULATE_FLAGS) ||
 	    !cv_rewrite(skb, ETH_HLEN, &in->inner, tos, ttl))

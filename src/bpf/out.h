@@ -7,8 +7,7 @@
 #ifndef CV_BPF_OUT_H
 #define CV_BPF_OUT_H
 
-#include "bpf/route.h"
-#include "bpf/verdict.h"
+#include "bpf/clamp.h"
 #include "wire/ipip.h"
 
 enum {
@@ -103,6 +102,9 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
+	if (cv_packet_is_syn(skb, ETH_HLEN, ip))
+		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPV4_HEADER_MIN, ip->payload_length,
+			     cv_way_clamp_mtu(departure->way));
 	note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);

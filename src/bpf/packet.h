@@ -16,15 +16,11 @@
 
 #include "wire/ipv4.h"
 #include "wire/probe.h"
+#include "wire/tcp.h"
 
 enum {
 	CV_PACKET_HOST = 0, /* linux/if_packet.h: PACKET_HOST */
 	CV_UDP_HEADER = 8,
-	CV_TCP_FLAGS_AT = 13,
-	CV_TCP_FIN = 0x01,
-	CV_TCP_SYN = 0x02,
-	CV_TCP_RST = 0x04,
-	CV_TCP_ACK = 0x10,
 };
 
 CV_INLINE __u8 *cv_packet_data(const struct __sk_buff *skb)
@@ -83,6 +79,31 @@ static __attribute__((noinline)) int cv_packet_options_idle(struct __sk_buff *sk
 	return cv_ipv4_checksum_ok(header, header_length);
 }
 
+/* A byte that is not in the linear part, 0: there is none. Not on the stack of who asks: the
+ * programs may have 512 bytes with all that they call (Linux 6.1), and some have. */
+static __attribute__((noinline)) int packet_byte(struct __sk_buff *skb, __u32 offset)
+{
+	__u8 value = 0;
+
+	bpf_skb_load_bytes(skb, offset, &value, sizeof(value));
+	return value;
+}
+
+/*
+ * Whether a packet, whose IPv4 header without options lies at an offset that is a constant, is a
+ * SYN or SYN-ACK. It is asked of every packet: of TCP it costs a byte.
+ */
+CV_INLINE bool cv_packet_is_syn(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip)
+{
+	const __u8 *at = cv_packet_data(skb) + offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS;
+
+	if (ip->protocol != CV_IPV4_PROTO_TCP || ip->fragment_offset)
+		return false;
+	if (at + 1 <= cv_packet_end(skb))
+		return *at & CV_TCP_SYN;
+	return packet_byte(skb, offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS) & CV_TCP_SYN;
+}
+
 /* By its first bytes, the answer to a path probe, ours or somebody's: the engine looks closer. */
 CV_INLINE bool cv_packet_is_probe_answer(struct __sk_buff *skb, __u32 offset,
 					 const struct cv_ipv4 *ip)
@@ -117,7 +138,8 @@ CV_INLINE bool cv_packet_measure(struct __sk_buff *skb, __u32 offset, const stru
 	if (!size)
 		return true;
 	if (ip->protocol == CV_IPV4_PROTO_TCP) {
-		if (bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN + 12, &data_offset, 1))
+		if (bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN + CV_TCP_DATA_OFFSET,
+				       &data_offset, 1))
 			return false;
 		ret->headers = CV_IPV4_HEADER_MIN + (data_offset >> 4) * 4U;
 	} else if (ip->protocol == CV_IPV4_PROTO_UDP) {

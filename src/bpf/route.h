@@ -72,6 +72,15 @@ CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, struct cv_fp_w
 	way->inner_mtu = cv_u16_at_most(mtu);
 }
 
+/* The largest outer packet that a connection by this way may count on: where routes through the
+ * tunnel say nothing else, one that fits its device. */
+CV_INLINE __u32 cv_way_clamp_mtu(const struct cv_fp_way *way)
+{
+	__u32 mtu = way->inner_mtu + CV_IPIP_OVERHEAD;
+
+	return way->inner_mtu && mtu < way->mtu ? mtu : way->mtu;
+}
+
 /*
  * Ask for the way of outer packets to destination. Two questions: for a packet that is too
  * large for any route, only the path's MTU comes back (with its path MTU exceptions), for

@@ -73,6 +73,7 @@ static const struct column tunnel_columns[] = {
 	{"PMTUDISC", "spec.pmtudisc", "true", true},
 	{"STRICT", "spec.strict", "true", true},
 	{"ECN", "spec.ecn", "normal", true},
+	{"MSSCLAMP", "spec.mssclamp", "auto", true},
 	{"UP", "spec.up", "true", true},
 	{NULL, NULL, NULL, false},
 };

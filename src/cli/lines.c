@@ -40,23 +40,29 @@ struct script {
 	size_t count;
 };
 
+/* Where the line at p ends: at its newline, or with the text. */
+static const char *end_of_line(const char *p, const char *end)
+{
+	const char *newline = memchr(p, '\n', (size_t)(end - p));
+
+	return newline ? newline : end;
+}
+
+/* By the text's end, known once: what looks for it from each line on may take the square of it. */
 static int split(const char *text, struct lines *ret)
 {
+	const char *end = text + strlen(text);
 	size_t count = 0;
 
 	*ret = (struct lines){.items = NULL};
-	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p != '\0')
+	for (const char *p = text; p < end; p = end_of_line(p, end) + 1)
 		count++;
 	ret->items = calloc(count + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
-	for (const char *p = text; *p;) {
-		size_t length = strcspn(p, "\n");
-
-		ret->items[ret->count++] = (struct line){.text = p, .length = length};
-
-		p += length + (p[length] != 0);
-	}
+	for (const char *p = text; p < end; p = end_of_line(p, end) + 1)
+		ret->items[ret->count++] =
+			(struct line){.text = p, .length = (size_t)(end_of_line(p, end) - p)};
 	return 0;
 }
 

@@ -14,7 +14,7 @@ static const char usage[] =
 	"Usage: culvert tunnel { add | change | replace } NAME [ mode ipip ]\n"
 	"               [ remote ADDRESS|any ] [ local ADDRESS|any ] [ dev DEVICE|any ]\n"
 	"               [ ttl 1..255|inherit ] [ tos TOS|inherit ] [ [no]pmtudisc ]\n"
-	"               [ [no]strict ] [ ecn normal|compat ]\n"
+	"               [ [no]strict ] [ ecn normal|compat ] [ mssclamp auto|off|88..65495 ]\n"
 	"       culvert tunnel del NAME\n"
 	"       culvert [ -s ] [ -j ] tunnel [ show ] [ NAME ]\n"
 	"       culvert tunnel save [ NAME ]\n"

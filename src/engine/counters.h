@@ -29,6 +29,7 @@
 	X(ICMP_ABSORBED, "icmp-absorbed", "outer ICMP errors kept: RFC 2003 forbids to relay them") \
 	X(ICMP_SOFT_STATE, "icmp-soft-state", "outer ICMP errors too short to relay, kept as soft state") \
 	X(PMTU_LOWERED, "pmtu-lowered", "times an outer ICMP 3/4 lowered the path MTU of a remote") \
+	X(MSS_CLAMPED, "mss-clamped", "TCP SYNs whose maximum segment size was lowered to what fits the tunnel") \
 	X(ICMP_PMTU_LIMITED, "icmp-pmtu-limited", "outer ICMP 3/4 not acted on: too many for one path, or it has lied") \
 	X(ICMP_PMTU_TINY, "icmp-pmtu-tiny", "outer ICMP 3/4 not acted on: an MTU below 596")     \
 	X(PMTU_REFUTED, "pmtu-refuted", "times probes showed that an outer ICMP 3/4 was false")  \

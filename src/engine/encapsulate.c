@@ -11,18 +11,16 @@
 
 #include <string.h>
 
+#include "engine/clamp.h"
 #include "wire/icmp.h"
 #include "wire/probe.h"
-
-enum {
-	MTU_UNKNOWN = 65535
-};
 
 /* One packet on its way out, and what is known about it. */
 struct parcel {
 	struct cv_live_tunnel *tunnel;
 	struct cv_way_out way;
 	struct cv_ipv4 ip;
+	const struct cv_flow *flow;
 	uint32_t inner_mtu;
 };
 
@@ -186,28 +184,19 @@ static void refuse_no_way(struct cv_lane *lane, const struct parcel *parcel, con
 }
 
 /*
- * The largest inner packet, largest being the one in question. A route's mtu metric may be
- * anything; below the least MTU there is, it is none. What the stack sends into the device it has
- * measured, by the metric of the inner route or by the device's MTU, but not what endpoints send
- * past it: what is larger than the device is measured again.
+ * The checksum of an ordinary packet is complete by now. Those of a super-packet are made of its
+ * headers, which are looked at once more.
  */
-static uint32_t inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-			  const struct cv_way_out *way, const struct cv_flow *flow,
-			  uint32_t largest)
+static void clamp(struct cv_lane *lane, const struct parcel *parcel, struct cv_segmenter *segmenter,
+		  const struct virtio_net_hdr *vnet, uint8_t *packet)
 {
-	uint32_t device = tunnel->lanes[lane->worker].mtu;
-	uint32_t mtu = way->mtu ? way->mtu : MTU_UNKNOWN;
-	uint32_t limit;
+	bool is_super = segmenter->segment_size != 0;
+	uint32_t inner_mtu = cv_clamp_inner_mtu(lane, parcel->tunnel, parcel->flow, parcel->way.mtu,
+						CV_CLAMP_ANY);
 
-	if (mtu < CV_IPV4_MTU_MIN)
-		mtu = CV_IPV4_MTU_MIN;
-	mtu -= CV_IPIP_OVERHEAD;
-	if (!device || largest <= device || device >= mtu)
-		return mtu;
-	limit = cv_router_inner_mtu(lane->router, tunnel, flow);
-	if (!limit)
-		limit = device;
-	return limit < mtu ? limit : mtu;
+	if (cv_clamp_packet(lane, parcel->tunnel, &parcel->ip, packet, inner_mtu, is_super) &&
+	    is_super)
+		(void)cv_segment_init(segmenter, vnet, packet, &parcel->ip);
 }
 
 /*
@@ -229,13 +218,37 @@ static void note_sent(struct cv_lane *lane, const struct parcel *parcel, const u
 	__atomic_store_n(sent, largest + CV_IPIP_OVERHEAD, __ATOMIC_RELAXED);
 }
 
+/* By the way that was found, in as many packets as it takes. */
+static void leave(struct cv_lane *lane, struct parcel *parcel, struct cv_segmenter *segmenter,
+		  const struct virtio_net_hdr *vnet, uint8_t *packet)
+{
+	uint32_t largest = parcel->ip.total_length;
+	bool fits;
+
+	if (segmenter->segment_size)
+		largest = segmenter->header_length + segmenter->segment_size;
+	parcel->inner_mtu =
+		cv_clamp_inner_mtu(lane, parcel->tunnel, parcel->flow, parcel->way.mtu, largest);
+	fits = largest <= parcel->inner_mtu;
+	note_sent(lane, parcel, packet, fits ? largest : parcel->inner_mtu);
+	if (!fits && parcel->ip.dont_fragment) {
+		refuse_too_big(lane, parcel, segmenter, packet);
+		return;
+	}
+	if (cv_clamp_concerns(&parcel->ip, packet))
+		clamp(lane, parcel, segmenter, vnet, packet);
+	if (!fits && !segmenter->segment_size)
+		add_fragments(lane, parcel, packet, &parcel->ip);
+	else
+		add_segments(lane, parcel, segmenter, !fits);
+}
+
 void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		    const struct virtio_net_hdr *vnet, uint8_t *packet, uint32_t length)
 {
 	struct parcel parcel = {.tunnel = tunnel};
 	struct cv_segmenter segmenter;
 	struct cv_flow flow;
-	uint32_t largest;
 	enum cv_drop drop;
 
 	if (cv_lane_is_captured(lane))
@@ -258,14 +271,6 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	largest = segmenter.segment_size ? segmenter.header_length + segmenter.segment_size
-					 : parcel.ip.total_length;
-	parcel.inner_mtu = inner_mtu(lane, tunnel, &parcel.way, &flow, largest);
-	note_sent(lane, &parcel, packet, largest < parcel.inner_mtu ? largest : parcel.inner_mtu);
-	if (largest > parcel.inner_mtu && parcel.ip.dont_fragment)
-		refuse_too_big(lane, &parcel, &segmenter, packet);
-	else if (largest > parcel.inner_mtu && !segmenter.segment_size)
-		add_fragments(lane, &parcel, packet, &parcel.ip);
-	else
-		add_segments(lane, &parcel, &segmenter, largest > parcel.inner_mtu);
+	parcel.flow = &flow;
+	leave(lane, &parcel, &segmenter, vnet, packet);
 }

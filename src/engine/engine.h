@@ -38,7 +38,8 @@ struct cv_engine_tunnel {
 	__be32 local;
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
-	bool strict; /* nothing from strangers */
+	bool strict;	   /* nothing from strangers */
+	uint16_t mssclamp; /* of TCP SYNs, either way: as cv_tcp_mss_limit takes it */
 	/*
 	 * Other addresses of this host, to which packets for it may come, too, where no tunnel is
 	 * meant by (remote, that address) and none takes what is left (any, any): senders may know
@@ -103,8 +104,7 @@ void cv_engine_counters(struct cv_engine *engine, struct cv_counters *ret);
 uint32_t cv_engine_path_mtu(const struct cv_engine *engine, __be32 remote);
 
 /* An earlier engine knew this of a remote's path; until_ms: of CLOCK_MONOTONIC. */
-void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu,
-			  uint64_t until_ms);
+void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu, uint64_t until_ms);
 
 /*
  * All paths, sorted by tunnel and remote (as a number). The caller frees *ret_list. 0 or -ENOMEM.

@@ -500,6 +500,22 @@ uint32_t cv_router_inner_mtu(struct cv_router *router, const struct cv_live_tunn
 	return answer->way.mtu;
 }
 
+uint32_t cv_router_mtu_back(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			    __be32 remote)
+{
+	struct answer answer = {.way = {.destination = remote}};
+	const struct cv_flow any = {.source = 0};
+
+	/* Then it is the way of all packets. */
+	if (tunnel->config.remote)
+		return cv_router_way_out(router, tunnel, &any, &answer.way) ? 0 : answer.way.mtu;
+	if (common_outer_route(router, tunnel, &answer.way))
+		return 0;
+	answer.route_mtu = answer.way.mtu;
+	apply_soft_state(router, &answer);
+	return answer.way.mtu;
+}
+
 bool cv_router_is_declared(const struct cv_live_tunnel *tunnel, __be32 address)
 {
 	return !tunnel->config.remote && cv_owners_has_peer(&tunnel->owners, address);

@@ -92,6 +92,13 @@ uint32_t cv_router_inner_mtu(struct cv_router *router, const struct cv_live_tunn
 			     const struct cv_flow *flow);
 
 /*
+ * The largest outer packet that can go through a tunnel to remote, which has just sent one, in
+ * bytes; 0: there is no way, or none that is known. The answer is one that packets to it share.
+ */
+uint32_t cv_router_mtu_back(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			    __be32 remote);
+
+/*
  * May outer source outer_source deliver this inner packet through this tunnel (strict mode)?
  * CV_DROP_NONE, or NOT_A_PEER, SOURCE_ROUTE_REFUSES, SOURCE_NOT_ROUTED_BACK.
  *

@@ -375,6 +375,7 @@ static void add_counters(const struct cv_fp_counters *from, struct cv_counters *
 	sum->tx_bytes += from->tx_bytes;
 	sum->events[CV_EVENT_ECN_UNUSED] += from->ecn_unused;
 	sum->events[CV_EVENT_ECN_DANGEROUS] += from->ecn_dangerous;
+	sum->events[CV_EVENT_MSS_CLAMPED] += from->mss_clamped;
 	for (unsigned int i = 0; i < CV_DROP_MAX; i++)
 		sum->drops[i] += from->drops[i];
 	share->rx_packets += from->rx_packets;

@@ -222,6 +222,7 @@ void cv_tunnels_refresh(struct cv_fastpath *fastpath, struct cv_fastpath_tunnel 
 	entry.ipip = tunnel->config.ipip;
 	entry.strict = tunnel->config.strict;
 	entry.up = device->up;
+	entry.mssclamp = tunnel->config.mssclamp;
 	if (device->problem[0])
 		set_problem(tunnel, device->problem);
 	else if (!(device->kind & CV_FP_DEVICE_TUNNEL))

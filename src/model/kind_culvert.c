@@ -77,7 +77,7 @@ static json_t *to_json(const struct cv_yaml_node *node)
 	return json_string(node->type == CV_YAML_SCALAR ? node->text : "");
 }
 
-/* ttl, tos, ecn, mode: what words and numbers they may be, tunnel/config.c knows. */
+/* ttl, tos, ecn, mode, mssclamp: what words and numbers they may be, tunnel/config.c knows. */
 static int read_parameter(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_tunnel_resource *tunnel = target;
@@ -132,6 +132,7 @@ static const struct cv_field tunnel_fields[] = {
 	{"pmtudisc", CV_FIELD_BOOL, .offset = AT(config.ipip.pmtudisc)},
 	{"strict", CV_FIELD_BOOL, .offset = AT(config.strict)},
 	{"ecn", CV_FIELD_READ, .read = read_parameter},
+	{"mssclamp", CV_FIELD_READ, .read = read_parameter},
 	{"up", CV_FIELD_BOOL, .offset = AT(up)},
 	{"addresses", CV_FIELD_READ, .read = read_addresses},
 	{"routes", CV_FIELD_READ, .read = read_routes},

@@ -216,6 +216,32 @@ static int parse_ecn(const char *value, struct cv_tunnel_config *config, struct 
 	return 0;
 }
 
+static int parse_mssclamp(const char *value, struct cv_tunnel_config *config,
+			  struct cv_error *error)
+{
+	unsigned long number = 0;
+	char *end = NULL;
+
+	if (!strcmp(value, "auto")) {
+		config->mssclamp = CV_TCP_MSS_AUTO;
+		return 0;
+	}
+	if (!strcmp(value, "off")) {
+		config->mssclamp = CV_TCP_MSS_OFF;
+		return 0;
+	}
+	/* strtoul would take signs and white space. */
+	if (strchr("0123456789", *value) && *value)
+		number = strtoul(value, &end, 10);
+	if (!end || *end || number < CV_TCP_MSS_LEAST || number > CV_TCP_MSS_MOST)
+		return cv_error_set(error, -EINVAL,
+				    "mssclamp: \"%.64s\" is not a limit; give a number from %d to "
+				    "%d, auto or off",
+				    value, CV_TCP_MSS_LEAST, CV_TCP_MSS_MOST);
+	config->mssclamp = (uint16_t)number;
+	return 0;
+}
+
 static int set_pmtudisc(const char *value, struct cv_tunnel_config *config, struct cv_error *error)
 {
 	(void)value;
@@ -274,6 +300,7 @@ static const struct word words_known[] = {
 	{"tclass", CV_TUNNEL_TOS, "TOS|inherit", parse_tos},
 	{"dsfield", CV_TUNNEL_TOS, "TOS|inherit", parse_tos},
 	{"ecn", CV_TUNNEL_ECN, "normal|compat", parse_ecn},
+	{"mssclamp", CV_TUNNEL_MSSCLAMP, "auto|off|88..65495", parse_mssclamp},
 	{"name", CV_TUNNEL_NAME, "NAME", parse_name},
 	{"pmtudisc", CV_TUNNEL_PMTUDISC, NULL, set_pmtudisc},
 	{"nopmtudisc", CV_TUNNEL_PMTUDISC, NULL, set_nopmtudisc},
@@ -450,11 +477,19 @@ static void print_tos(uint8_t tos, char *text, size_t size)
 	snprintf(text, size, " tos 0x%02x", tos);
 }
 
+static void print_mssclamp(uint16_t mssclamp, char *text, size_t size)
+{
+	if (mssclamp == CV_TCP_MSS_OFF)
+		snprintf(text, size, " mssclamp off");
+	else
+		snprintf(text, size, " mssclamp %u", mssclamp);
+}
+
 /* Everything behind the name and the mode; what is the default is left out, but ttl. */
 static void print_rest(const struct cv_tunnel_config *config, char *text, size_t size)
 {
 	char remote[INET_ADDRSTRLEN], local[INET_ADDRSTRLEN];
-	char ttl[8] = "inherit", tos[16] = "";
+	char ttl[8] = "inherit", tos[16] = "", mssclamp[16] = "";
 
 	if (config->ipip.ttl)
 		snprintf(ttl, sizeof(ttl), "%u", config->ipip.ttl);
@@ -462,12 +497,14 @@ static void print_rest(const struct cv_tunnel_config *config, char *text, size_t
 		snprintf(tos, sizeof(tos), " tos inherit");
 	else if (config->ipip.tos)
 		print_tos(config->ipip.tos, tos, sizeof(tos));
-	snprintf(text, size, " remote %s local %s%s%s ttl %s%s%s%s%s",
+	if (config->mssclamp != CV_TCP_MSS_AUTO)
+		print_mssclamp(config->mssclamp, mssclamp, sizeof(mssclamp));
+	snprintf(text, size, " remote %s local %s%s%s ttl %s%s%s%s%s%s",
 		 cv_tunnel_format_address(config->remote, remote),
 		 cv_tunnel_format_address(config->local, local), config->dev[0] ? " dev " : "",
 		 config->dev, ttl, tos, config->ipip.pmtudisc ? "" : " nopmtudisc",
 		 config->strict ? "" : " nostrict",
-		 config->ipip.ecn_mode == CV_ECN_NORMAL ? "" : " ecn compat");
+		 config->ipip.ecn_mode == CV_ECN_NORMAL ? "" : " ecn compat", mssclamp);
 }
 
 void cv_tunnel_print_words(const struct cv_tunnel_config *config, char text[CV_TUNNEL_TEXT_MAX])

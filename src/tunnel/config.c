@@ -22,6 +22,7 @@ void cv_tunnel_config_init(struct cv_tunnel_config *config)
 	*config = (struct cv_tunnel_config){
 		.ipip = {.pmtudisc = true, .ecn_mode = CV_ECN_NORMAL},
 		.strict = true,
+		.mssclamp = CV_TCP_MSS_AUTO,
 	};
 }
 
@@ -107,6 +108,9 @@ int cv_tunnel_config_check(const struct cv_tunnel_config *config, struct cv_erro
 	if (config->mtu && (config->mtu < CV_TUNNEL_MTU_MIN || config->mtu > CV_TUNNEL_MTU_MAX))
 		return cv_error_set(error, -EINVAL, "mtu %u: a tunnel's can be from %d to %d",
 				    config->mtu, CV_TUNNEL_MTU_MIN, CV_TUNNEL_MTU_MAX);
+	if (!cv_tcp_mss_valid(config->mssclamp))
+		return cv_error_set(error, -EINVAL, "mssclamp %u: a limit can be from %d to %d",
+				    config->mssclamp, CV_TCP_MSS_LEAST, CV_TCP_MSS_MOST);
 	if (!cv_ipip_params_valid(&config->ipip))
 		return cv_error_set(error, -EINVAL,
 				    "ttl %u and nopmtudisc are incompatible; use ttl inherit, or "
@@ -369,6 +373,33 @@ static int ecn_from_json(const json_t *json, struct cv_tunnel_config *config,
 	return 0;
 }
 
+static json_t *mssclamp_to_json(const struct cv_tunnel_config *config)
+{
+	if (config->mssclamp == CV_TCP_MSS_AUTO)
+		return json_string("auto");
+	if (config->mssclamp == CV_TCP_MSS_OFF)
+		return json_string("off");
+	return json_integer(config->mssclamp);
+}
+
+static int mssclamp_from_json(const json_t *json, struct cv_tunnel_config *config,
+			      struct cv_error *error)
+{
+	const char *text = json_string_value(json);
+	json_int_t number = json_integer_value(json);
+
+	if (text && !strcmp(text, "auto"))
+		config->mssclamp = CV_TCP_MSS_AUTO;
+	else if (text && !strcmp(text, "off"))
+		config->mssclamp = CV_TCP_MSS_OFF;
+	else if (json_is_integer(json) && number >= CV_TCP_MSS_LEAST && number <= CV_TCP_MSS_MOST)
+		config->mssclamp = (uint16_t)number;
+	else
+		return expected(error, "mssclamp",
+				"\"auto\", \"off\" or a number from 88 to 65495");
+	return 0;
+}
+
 struct field {
 	const char *name;
 	enum cv_tunnel_field bit;
@@ -388,6 +419,7 @@ static const struct field fields[] = {
 	{"pmtudisc", CV_TUNNEL_PMTUDISC, pmtudisc_to_json, pmtudisc_from_json},
 	{"strict", CV_TUNNEL_STRICT, strict_to_json, strict_from_json},
 	{"ecn", CV_TUNNEL_ECN, ecn_to_json, ecn_from_json},
+	{"mssclamp", CV_TUNNEL_MSSCLAMP, mssclamp_to_json, mssclamp_from_json},
 };
 
 enum {
@@ -478,6 +510,8 @@ void cv_tunnel_config_apply(struct cv_tunnel_config *config, const struct cv_tun
 		config->strict = from->strict;
 	if (patch->given & CV_TUNNEL_ECN)
 		config->ipip.ecn_mode = from->ipip.ecn_mode;
+	if (patch->given & CV_TUNNEL_MSSCLAMP)
+		config->mssclamp = from->mssclamp;
 	if (patch->given & CV_TUNNEL_MTU)
 		config->mtu = from->mtu;
 	if (patch->given & CV_TUNNEL_OTHERS) {
@@ -491,8 +525,8 @@ bool cv_tunnel_config_equal(const struct cv_tunnel_config *a, const struct cv_tu
 	return a->remote == b->remote && a->local == b->local && !strcmp(a->dev, b->dev) &&
 	       a->ipip.ttl == b->ipip.ttl && a->ipip.tos == b->ipip.tos &&
 	       a->ipip.tos_inherit == b->ipip.tos_inherit && a->ipip.pmtudisc == b->ipip.pmtudisc &&
-	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict && a->mtu == b->mtu &&
-	       a->other_count == b->other_count &&
+	       a->ipip.ecn_mode == b->ipip.ecn_mode && a->strict == b->strict &&
+	       a->mssclamp == b->mssclamp && a->mtu == b->mtu && a->other_count == b->other_count &&
 	       !memcmp(a->others, b->others, a->other_count * sizeof(a->others[0]));
 }
 

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "tunnel/error.h"
 #include "wire/ipip.h"
+#include "wire/tcp.h"
 
 enum {
 	CV_TUNNEL_OWNER_MAX = 32,      /* with its NUL: "Tunnel " and a device's name */
@@ -30,7 +31,8 @@ struct cv_tunnel_config {
 	__be32 local;	    /* 0: any */
 	char dev[IFNAMSIZ]; /* underlay device, "" for any */
 	struct cv_ipip_params ipip;
-	bool strict; /* nothing from strangers */
+	bool strict;	   /* nothing from strangers */
+	uint16_t mssclamp; /* CV_TCP_MSS_AUTO, CV_TCP_MSS_OFF, or a limit in bytes */
 	/* Of those that resources make; no part of a tunnel's JSON. */
 	uint32_t mtu; /* wanted, bytes; 0: it follows the underlay */
 	/* Where it receives besides local: see engine/engine.h. */
@@ -52,6 +54,7 @@ enum cv_tunnel_field {
 	CV_TUNNEL_ECN = 1 << 9,
 	CV_TUNNEL_MTU = 1 << 10,
 	CV_TUNNEL_OTHERS = 1 << 11,
+	CV_TUNNEL_MSSCLAMP = 1 << 12,
 };
 
 /* Some fields of a tunnel: what a command gives. The others of config mean nothing. */
@@ -62,7 +65,7 @@ struct cv_tunnel_patch {
 
 /*
  * iproute2's defaults for `mode ipip`: remote and local any, ttl inherit, tos 0, pmtudisc; and
- * strict, ecn normal. The name is left empty.
+ * strict, ecn normal, mssclamp auto. The name is left empty.
  */
 void cv_tunnel_config_init(struct cv_tunnel_config *config);
 

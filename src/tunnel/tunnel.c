@@ -197,6 +197,7 @@ static void describe(const struct cv_tunnel *tunnel, const struct cv_tunnel_conf
 		.local = config->local,
 		.ipip = config->ipip,
 		.strict = config->strict,
+		.mssclamp = config->mssclamp,
 		.other_count = config->other_count,
 	};
 	memcpy(ret->others, config->others, sizeof(ret->others));

@@ -19,6 +19,7 @@
 #include "wire/icmp.h"
 #include "wire/ipip.h"
 #include "wire/ipv4.h"
+#include "wire/tcp.h"
 #include "wire/types.h"
 
 enum {
@@ -33,6 +34,7 @@ int wire_decapsulate(struct __sk_buff *skb);
 int wire_encapsulate(struct __sk_buff *skb);
 int wire_fragment(struct __sk_buff *skb);
 int wire_icmp(struct __sk_buff *skb);
+int wire_mss(struct __sk_buff *skb);
 
 #ifdef __bpf__
 static long (*const skb_load_bytes)(const void *skb, __u32 offset, void *to,
@@ -182,6 +184,29 @@ __attribute__((section("tc/icmp"), used)) int wire_icmp(struct __sk_buff *skb)
 				 icmp + CV_ICMP_HEADER + CV_IPIP_OVERHEAD, quote.inner_length))
 		return CV_DROP_INNER_TRUNCATED;
 	return RESULT | cv_ntohs(cv_bytes_load16(out + offsetof(struct cv_icmp_header, checksum)));
+}
+
+/* A TCP SYN, clamped to 536, or cb[0]: its checksum then, and what it announces in cb[1]. */
+__attribute__((section("tc/mss"), used)) int wire_mss(struct __sk_buff *skb)
+{
+	__u8 packet[CV_IPV4_HEADER_MIN + CV_TCP_HEADER_MAX] = {0},
+					 *tcp = packet + CV_IPV4_HEADER_MIN;
+	__u32 length = load(skb, ETHERNET, packet, sizeof(packet)), at;
+	__u16 limit = cv_tcp_mss_limit((__u16)skb->cb[0], MTU);
+	struct cv_ipv4 ip;
+	enum cv_drop drop;
+
+	drop = cv_ipv4_parse(packet, length, &ip);
+	if (drop)
+		return (int)drop;
+	if (ip.header_length != CV_IPV4_HEADER_MIN || ip.protocol != CV_IPV4_PROTO_TCP ||
+	    ip.fragment_offset)
+		return CV_DROP_MAX;
+	if (!cv_tcp_clamp_mss(tcp, ip.payload_length, limit, false))
+		return RESULT;
+	at = cv_tcp_find_mss(tcp, (tcp[CV_TCP_DATA_OFFSET] >> 4) * 4U);
+	skb->cb[1] = at << 16 | cv_ntohs(cv_bytes_load16(tcp + at + 2));
+	return RESULT | cv_ntohs(cv_bytes_load16(tcp + CV_TCP_CHECKSUM));
 }
 
 __attribute__((section("license"), used)) static const char licence_text[] = "Dual BSD/GPL";

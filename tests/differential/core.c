@@ -19,6 +19,7 @@
 #include <linux/pkt_cls.h>
 
 #include "fastpath/programs.h"
+#include "wire/tcp.h"
 #include "wire_programs.h"
 #include "../unit/world.h"
 
@@ -62,17 +63,26 @@ static void set_endpoints(struct core *core, bool any)
 	put(core, CV_MAP_CONFIG, &zero, &core->config);
 }
 
+static void set_tunnel(struct core *core, uint16_t mssclamp)
+{
+	const uint32_t key = TUNNEL;
+	const struct cv_fp_tunnel tunnel = {
+		.remote = world_addr("192.168.100.2"),
+		.local = world_addr("192.168.100.1"),
+		.mtu = 1500,
+		.up = 1,
+		.mssclamp = mssclamp,
+	};
+
+	put(core, CV_MAP_TUNNELS, &key, &tunnel);
+	core->tunnel->config.mssclamp = mssclamp;
+}
+
 static void set_up_maps(struct core *core)
 {
 	const uint32_t tunnel_key = TUNNEL, own = CV_FP_ADDRESS_OWN;
 	const __be32 local = world_addr("192.168.100.1"), remote = world_addr("192.168.100.2");
 	const struct cv_fp_pair pair = {.remote = remote, .local = local};
-	const struct cv_fp_tunnel tunnel = {
-		.remote = remote,
-		.local = local,
-		.mtu = 1500,
-		.up = 1,
-	};
 	uint64_t namespace, device;
 
 	if (cv_programs_look(&core->programs, 0, &namespace, &device))
@@ -84,7 +94,7 @@ static void set_up_maps(struct core *core)
 		.lookup_ifindex = LOOPBACK,
 	};
 	set_endpoints(core, false);
-	put(core, CV_MAP_TUNNELS, &tunnel_key, &tunnel);
+	set_tunnel(core, CV_TCP_MSS_AUTO);
 	put(core, CV_MAP_PAIRS, &pair, &tunnel_key);
 	put(core, CV_MAP_ADDRESSES, &local, &own);
 	if (cv_programs_stamp(&core->programs, &core->stamp) || !core->stamp.generation) {
@@ -265,6 +275,27 @@ static void permit_flow(const struct core *core, const struct spec *spec)
 	put(core, CV_MAP_FLOWS, &key, &flow);
 }
 
+static void set_world_mtu(struct core *core, uint32_t mtu)
+{
+	for (unsigned int i = 0; i < WORLD_ROUTES; i++)
+		core->world->routes[i].mtu = mtu;
+	cv_router_forget(core->world->lane->router);
+}
+
+/* The way that an answer would take, for the SYNs among the packets. */
+static void know_way_back(struct core *core, const struct spec *spec)
+{
+	const struct cv_fp_way_key key = {
+		.tunnel = TUNNEL,
+		.destination = world_addr("192.168.100.2"),
+	};
+	const struct cv_fp_way way = {.stamp = core->stamp, .oif = LOOPBACK, .mtu = 1400};
+
+	set_tunnel(core, (uint16_t)spec->value[F_MSS_CLAMP]);
+	set_world_mtu(core, 1400);
+	put(core, CV_MAP_WAYS, &key, &way);
+}
+
 /* The program's way in, for one packet. */
 static bool compare_in(struct core *core, const struct spec *spec, bool *ret_compared)
 {
@@ -277,6 +308,7 @@ static bool compare_in(struct core *core, const struct spec *spec, bool *ret_com
 	spec_build(spec, core->frames);
 	set_endpoints(core, spec->value[F_PARTIAL] != 0);
 	permit_packet(core, spec);
+	know_way_back(core, spec);
 	if (spec->value[F_PARTIAL])
 		permit_flow(core, spec);
 	verdict = run_program(core, CV_PROGRAM_UNDERLAY_IN, frame, &length);
@@ -298,6 +330,15 @@ static bool compare_in(struct core *core, const struct spec *spec, bool *ret_com
 			   length - SPEC_ETHERNET);
 }
 
+static void draw_clamp(struct draw *draw, struct spec *spec)
+{
+	static const uint16_t clamps[] = {
+		CV_TCP_MSS_AUTO, CV_TCP_MSS_AUTO, CV_TCP_MSS_OFF, CV_TCP_MSS_LEAST, 1300,
+		CV_TCP_MSS_MOST};
+
+	spec->value[F_MSS_CLAMP] = clamps[draw_below(draw, sizeof(clamps) / sizeof(clamps[0]))];
+}
+
 static void draw_in(struct draw *draw, uint32_t number, struct spec *ret_spec)
 {
 	do {
@@ -310,6 +351,7 @@ static void draw_in(struct draw *draw, uint32_t number, struct spec *ret_spec)
 	ret_spec->value[F_ETHERNET] = 0;
 	/* Here it says that the packet's flow is known. The checksum is a byte like others. */
 	ret_spec->value[F_PARTIAL] = draw_below(draw, 2);
+	draw_clamp(draw, ret_spec);
 }
 
 /* ---- the way out ---- */
@@ -349,13 +391,6 @@ static bool settle_id(struct core *core, uint8_t *outer, bool upper)
 	return true;
 }
 
-static void set_world_mtu(struct core *core, uint32_t mtu)
-{
-	for (unsigned int i = 0; i < WORLD_ROUTES; i++)
-		core->world->routes[i].mtu = mtu;
-	cv_router_forget(core->world->lane->router);
-}
-
 /* The packet that the stack would give to the engine: forwarded once, without what follows it. */
 static uint32_t forward(struct frame *frame)
 {
@@ -384,6 +419,7 @@ static bool compare_out(struct core *core, const struct spec *spec, bool *ret_co
 	ipip->tos_inherit = spec->value[F_OUTER_OPTIONS] & 2;
 	ipip->pmtudisc = spec->value[F_OUTER_FRAGMENT] != 0;
 	set_endpoints(core, true);
+	set_tunnel(core, (uint16_t)spec->value[F_MSS_CLAMP]);
 	set_world_mtu(core, mtu);
 	know_exit(core, spec, mtu);
 	verdict = run_program(core, CV_PROGRAM_ENDPOINT_IN, frame, &length);
@@ -414,6 +450,7 @@ static void draw_out(struct draw *draw, uint32_t number, struct spec *ret_spec)
 		spec_draw(draw, number, ret_spec);
 	} while (value[F_DIRECTION] != DIRECTION_OUT || value[F_GSO]);
 	value[F_ETHERNET] = value[F_PARTIAL] = 0;
+	draw_clamp(draw, ret_spec);
 	value[F_OUTER_TTL] = draw_below(draw, 2) ? 0 : 1 + draw_below(draw, 255);
 	value[F_OUTER_FRAGMENT] = value[F_OUTER_TTL] ? 0x4000 : draw_below(draw, 2) * 0x4000;
 	value[F_OUTER_TOS] = draw_below(draw, 64) * 4;

@@ -93,6 +93,10 @@ static void draw_transport(struct draw *draw, struct spec *spec)
 	spec->value[F_DESTINATION_PORT] = PICK(draw, 53, 80, 5000, 5001, 4789);
 	spec->value[F_TCP_FLAGS] = PICK(draw, 0x02, 0x10, 0x18, 0x12, 0x11, 0x04, 0, 0xff, 0xc2);
 	spec->value[F_ICMP_TYPE] = PICK(draw, 8, 8, 0, 3, 11, 12, 4, 5, 13);
+	if (one_in(draw, 2)) {
+		spec->value[F_MSS] = PICK(draw, 1460, 1460, 1440, 1441, 8960, 1340, 536, 65495, 1);
+		spec->value[F_MSS_AFTER] = PICK(draw, 0, 0, 0, 1, 2, 3, 16, 36);
+	}
 	draw_length(draw, spec);
 	if (one_in(draw, 6))
 		spec->value[F_PARTIAL] = 1;
@@ -232,6 +236,7 @@ static void draw_super(struct draw *draw, struct spec *spec)
 	spec->value[F_DIRECTION] = DIRECTION_OUT;
 	spec->value[F_INNER_PROTOCOL] = PICK(draw, CV_IPV4_PROTO_TCP, CV_IPV4_PROTO_UDP);
 	spec->value[F_TCP_FLAGS] = PICK(draw, 0x10, 0x18, 0x90, 0x11);
+	spec->value[F_MSS] = 0;
 	spec->value[F_PARTIAL] = 1;
 	spec->value[F_GSO] = PICK(draw, 100, 536, 1000, 1200, 1400, 1440, 1452, 1460);
 	spec->value[F_DATA] =
@@ -245,6 +250,8 @@ static void keep_within_wire(struct spec *spec)
 
 	if (spec->value[F_DIRECTION] == DIRECTION_IN)
 		room -= 20 + 4 * spec->value[F_OUTER_OPTIONS] + spec->value[F_TRAIL];
+	if (spec->value[F_MSS])
+		room -= 4 + spec->value[F_MSS_AFTER] + 3;
 	if (spec->value[F_DATA] > room && !spec->value[F_GSO])
 		spec->value[F_DATA] = room;
 	if (spec->value[F_DATA] < 0)

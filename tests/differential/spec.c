@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "wire/ipv4.h"
+#include "wire/tcp.h"
 
 static const struct {
 	const char *name;
@@ -88,10 +89,27 @@ static uint32_t put_header(uint8_t *at, const int64_t *value, uint32_t length)
 	return header_length;
 }
 
-static uint32_t l4_header_length(int64_t protocol)
+/* The option among those that do nothing; returns the bytes of all, at: NULL: just that. */
+static uint32_t put_mss(uint8_t *at, const struct spec *spec)
 {
-	switch (protocol) {
+	uint32_t after = (uint32_t)spec->value[F_MSS_AFTER], length = (after + 4 + 3) / 4 * 4;
+
+	if (!spec->value[F_MSS])
+		return 0;
+	if (at) {
+		memset(at, CV_TCP_OPTION_NOP, length);
+		at[after] = CV_TCP_OPTION_MSS;
+		at[after + 1] = CV_TCP_OPTION_MSS_LENGTH;
+		put16(at + after + 2, (uint32_t)spec->value[F_MSS]);
+	}
+	return length;
+}
+
+static uint32_t l4_header_length(const struct spec *spec)
+{
+	switch (spec->value[F_INNER_PROTOCOL]) {
 	case CV_IPV4_PROTO_TCP:
+		return 20 + put_mss(NULL, spec);
 	case CV_IPV4_PROTO_IPIP:
 		return 20;
 	case CV_IPV4_PROTO_UDP:
@@ -160,7 +178,7 @@ static void fill_checksum(uint8_t *l4, uint32_t length, const struct spec *spec)
 static uint32_t put_l4(uint8_t *at, const struct spec *spec)
 {
 	int64_t protocol = spec->value[F_INNER_PROTOCOL];
-	uint32_t header = l4_header_length(protocol), data = (uint32_t)spec->value[F_DATA];
+	uint32_t header = l4_header_length(spec), data = (uint32_t)spec->value[F_DATA];
 	uint32_t length = header + data;
 
 	for (uint32_t i = 0; i < data; i++)
@@ -175,9 +193,10 @@ static uint32_t put_l4(uint8_t *at, const struct spec *spec)
 	} else if (protocol == CV_IPV4_PROTO_TCP) {
 		put32(at + 4, 1000);
 		put32(at + 8, 2000);
-		at[12] = 5 << 4;
+		at[12] = (uint8_t)(header / 4 << 4);
 		at[13] = (uint8_t)spec->value[F_TCP_FLAGS];
 		put16(at + 14, 512);
+		put_mss(at + 20, spec);
 	} else if (protocol == CV_IPV4_PROTO_ICMP) {
 		at[0] = (uint8_t)spec->value[F_ICMP_TYPE];
 		put16(at + 4, (uint32_t)spec->value[F_SOURCE_PORT]);
@@ -206,7 +225,7 @@ static void put_vnet(struct virtio_net_hdr *vnet, const struct spec *spec, uint3
 	vnet->gso_type = protocol == CV_IPV4_PROTO_TCP ? VIRTIO_NET_HDR_GSO_TCPV4
 						       : VIRTIO_NET_HDR_GSO_UDP_L4;
 	vnet->gso_size = (uint16_t)gso;
-	vnet->hdr_len = (uint16_t)(l4_at + l4_header_length(protocol));
+	vnet->hdr_len = (uint16_t)(l4_at + l4_header_length(spec));
 }
 
 /* node.h has the addresses. */
@@ -386,8 +405,8 @@ static bool try_value(struct spec *spec, unsigned int field, int64_t value,
 void spec_minimise(struct spec *spec, bool (*still_fails)(void *context, const struct spec *spec),
 		   void *context)
 {
-	static const unsigned int numbers[] = {F_DATA, F_TRAIL, F_CUT, F_OUTER_OPTIONS,
-					       F_INNER_OPTIONS};
+	static const unsigned int numbers[] = {
+		F_DATA, F_TRAIL, F_CUT, F_OUTER_OPTIONS, F_INNER_OPTIONS, F_MSS, F_MSS_AFTER};
 	bool again = true;
 
 	for (int round = 0; again && round < 3; round++) {

@@ -46,6 +46,9 @@ enum direction {
 	X(SOURCE_PORT, "sport", 4000)                                                      \
 	X(DESTINATION_PORT, "dport", 5000)                                                 \
 	X(TCP_FLAGS, "tcpflags", 0x10)                                                     \
+	X(MSS, "mss", 0)	    /* in a TCP option, if not 0 */                        \
+	X(MSS_AFTER, "mssafter", 0) /* so many "no operation" */                           \
+	X(MSS_CLAMP, "mssclamp", 0) /* of the tunnel, where a packet can choose it */      \
 	X(ICMP_TYPE, "icmptype", 8)                                                        \
 	X(L4_CHECKSUM, "l4chksum", 0) /* wrong bits */                                     \
 	X(PARTIAL, "partial", 0)      /* the transport checksum is left to an offload */   \

@@ -2,7 +2,7 @@
 /*
  * tests/bpf/wire_all.c is compiled twice, for eBPF and, here, for the host, and both run on the
  * same frames: parsing with all options, ECN, outer headers, fragment plans and headers, quotes and
- * relayed ICMP errors.
+ * relayed ICMP errors, TCP's announced segment sizes.
  */
 #include "wire_programs.h"
 
@@ -89,18 +89,48 @@ static void put_quoted(struct draw *draw, struct frame *frame, const struct spec
 	icmp[3] ^= error->value[F_L4_CHECKSUM] & 1;
 }
 
+/* TCP with options of any kind. */
+static void draw_syn(struct draw *draw, uint32_t number, struct spec *ret_spec)
+{
+	draw_inner(draw, number, ret_spec);
+	ret_spec->value[F_INNER_OPTIONS] = 0;
+	ret_spec->value[F_INNER_PROTOCOL] = CV_IPV4_PROTO_TCP;
+	ret_spec->value[F_TCP_FLAGS] = draw_below(draw, 8) ? 0x02 : 0x10;
+	ret_spec->value[F_MSS] = 1 + draw_below(draw, 65535);
+	ret_spec->value[F_MSS_AFTER] = draw_below(draw, 37);
+}
+
+/* Odd options in front of the one, at any rate in what is no longer a right checksum. */
+static void put_options(struct draw *draw, struct frame *frame, const struct spec *syn)
+{
+	static const uint8_t kinds[] = {0, 1, 1, 2, 2, 3, 8, 254};
+	uint8_t *options = frame->bytes + SPEC_ETHERNET + CV_IPV4_HEADER_MIN + CV_TCP_OPTIONS;
+	uint32_t after = (uint32_t)syn->value[F_MSS_AFTER], at = 0;
+
+	while (at < after && draw_below(draw, 4)) {
+		options[at] = kinds[draw_below(draw, sizeof(kinds))];
+		if (options[at] > 1 && at + 1 < after)
+			options[++at] = (uint8_t)draw_below(draw, draw_below(draw, 8) ? 12 : 256);
+		at += 1 + draw_below(draw, 6);
+	}
+	if (draw_below(draw, 16) == 0)
+		options[-8] = (uint8_t)draw_below(draw, 256); /* the header's length */
+}
+
 /* ---- running ---- */
 
 static const struct part {
 	const char *program;
 	int (*host)(struct __sk_buff *skb);
 	void (*draw)(struct draw *draw, uint32_t number, struct spec *ret_spec);
-	bool quotes;
+	/* What is put into a packet besides, NULL: nothing. */
+	void (*put)(struct draw *draw, struct frame *frame, const struct spec *spec);
 } parts[] = {
-	{"wire_decapsulate", wire_decapsulate, draw_outer, false},
-	{"wire_encapsulate", wire_encapsulate, draw_inner, false},
-	{"wire_fragment", wire_fragment, draw_inner, false},
-	{"wire_icmp", wire_icmp, draw_error, true},
+	{"wire_decapsulate", wire_decapsulate, draw_outer, NULL},
+	{"wire_encapsulate", wire_encapsulate, draw_inner, NULL},
+	{"wire_fragment", wire_fragment, draw_inner, NULL},
+	{"wire_icmp", wire_icmp, draw_error, put_quoted},
+	{"wire_mss", wire_mss, draw_syn, put_options},
 };
 
 /* ret_compared: false when the kernel did not take the frame, which nobody is to blame for. */
@@ -147,8 +177,8 @@ static void run_part(struct run *run, int fd, const struct part *part, unsigned 
 	for (unsigned int i = 0; i < count && failed < 5; i++) {
 		part->draw(&draw, i, &spec);
 		spec_build(&spec, frames);
-		if (part->quotes)
-			put_quoted(&draw, frames, &spec);
+		if (part->put)
+			part->put(&draw, frames, &spec);
 		memset(&context, 0, sizeof(context));
 		context.cb[0] = 68 + draw_below(&draw, draw_below(&draw, 2) ? 100 : 1500);
 		context.cb[1] = 1 + draw_below(&draw, 3);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of the wire fuzzers: tests/fuzz/corpus/{wire_ipv4,wire_ipip,wire_icmp}/,
+"""Writes the seeds of the wire fuzzers: tests/fuzz/corpus/{wire_ipv4,wire_ipip,wire_icmp,wire_tcp}/,
 and of the one that reads captures, tests/fuzz/corpus/capture_stream/.
 
 Needs the standard library alone. The seeds are in the tree; run this again after a
@@ -129,6 +129,47 @@ def icmp_seeds():
     return seeds
 
 
+def mss(value):
+    return struct.pack('!BBH', 2, 4, value)
+
+
+def tcp(options=b'', flags=2, data=b'', source=POD_A, destination=POD_B, words=None):
+    """A segment with a right checksum; words: of the header, if they are not what they should be."""
+    options += b'\0' * (-len(options) % 4)
+    words = 5 + len(options) // 4 if words is None else words
+    segment = struct.pack('!HHIIBBHHH', 4000, 80, 1000, 0, words << 4, flags, 64240, 0, 0)
+    segment += options + data
+    pseudo = source + destination + struct.pack('!HH', 6, len(segment))
+    return segment[:16] + struct.pack('!H', checksum(pseudo + segment)) + segment[18:]
+
+
+def tcp_seeds():
+    linux = mss(1460) + bytes([4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7])
+    limit = struct.Struct('!HB').pack
+    return {
+        'syn': limit(1440, 0) + tcp(linux),
+        'syn-ack': limit(1340, 0) + tcp(linux, flags=0x12),
+        'partial': limit(1340, 1) + tcp(linux),
+        'odd': limit(1340, 0) + tcp(b'\1' + mss(1460) + bytes([3, 3, 7])),
+        'last': limit(1340, 0) + tcp(b'\1' * 36 + mss(1460)),
+        'twice': limit(1340, 0) + tcp(mss(1460) + mss(9000)),
+        'low': limit(1340, 0) + tcp(mss(536)),
+        'auto': limit(0, 0) + tcp(mss(1460)),
+        'off': limit(65535, 0) + tcp(mss(65535)),
+        'none': limit(1340, 0) + tcp(),
+        'not-a-syn': limit(1340, 0) + tcp(mss(1460), flags=0x10),
+        'with-data': limit(1340, 0) + tcp(mss(1460), data=bytes(range(99))),
+        'behind-the-end': limit(1340, 0) + tcp(b'\0' + mss(1460)),
+        'length-0': limit(1340, 0) + tcp(bytes([254, 0]) + mss(1460)),
+        'length-1': limit(1340, 0) + tcp(bytes([254, 1]) + mss(1460)),
+        'length-255': limit(1340, 0) + tcp(bytes([254, 255]) + mss(1460)),
+        'cut-option': limit(1340, 0) + tcp(bytes([1, 1, 2, 4])),
+        'too-few-words': limit(1340, 0) + tcp(mss(1460), words=4),
+        'too-many-words': limit(1340, 0) + tcp(mss(1460), words=7),
+        'short': limit(1340, 0) + tcp(mss(1460))[:23],
+    }
+
+
 def frame(kind, payload):
     return struct.pack('<II', len(payload), kind) + payload
 
@@ -163,7 +204,7 @@ def capture_seeds():
 
 def main():
     families = {'wire_ipv4': ipv4_seeds(), 'wire_ipip': ipip_seeds(), 'wire_icmp': icmp_seeds(),
-                'capture_stream': capture_seeds()}
+                'wire_tcp': tcp_seeds(), 'capture_stream': capture_seeds()}
     for name, seeds in families.items():
         folder = os.path.join(HERE, 'corpus', name)
         os.makedirs(folder, exist_ok=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel timeout=240 modes=fastpath
+# tests/run: parallel idle timeout=240 modes=fastpath
 """
 Moving from Calico IP-in-IP, the last node: a1, a2 and b1 run culvertd with what was exported of Calico
 (calico/*.yaml, as it stands); k1, a Linux in User-mode Linux, is still as Calico has made it. Then k1

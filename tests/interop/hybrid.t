@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=endpoints
+# tests/run: parallel idle modes=fastpath long-modes=endpoints
 """
 A hybrid cloud: a gateway node of Culvert in the cloud, and at the other end a plain Linux with `ip
 tunnel add … mode ipip` that knows nothing of Culvert. Prefixes on both sides.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=240 parallel
+# tests/run: timeout=240 parallel idle
 #
 # culvertd on a kernel that has ipip and sit (User-mode Linux): a kernel tunnel that takes
 # protocol 4 is noticed and refused by name; and iproute2 and culvert, given the same words, make

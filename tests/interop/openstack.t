@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=endpoints,mixed
+# tests/run: parallel idle modes=fastpath long-modes=endpoints,mixed
 """
 OpenStack's shape: compute nodes in two zones, virtual machines behind taps on a Linux bridge, no
 VLAN and no VXLAN. The network is that of ../packet/zones.py; c1 is a real machine in qemu (vm.py), c2

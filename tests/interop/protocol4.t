@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 # tests/run: timeout=180
 """
 Culvert on a host whose kernel has an ipip of its own: culvertd runs inside k1 (Linux 6.1 in User-mode

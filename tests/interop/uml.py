@@ -66,6 +66,10 @@ class Interop(Lab):
         self.culvert_add(self.CULVERT)
         self.pod = Endpoint(self, "a1-pod", A1_POD)
         self.kernel = Endpoint(self, "k1", K1_INNER)
+        # Once to the end and back: while a neighbour is not known yet, the first of many packets
+        # that wait for it are dropped, and nobody's tunnel has lost them.
+        net.wait_for(lambda: "reply" in self.pod.ping(
+            source=A1_POD, to=K1_INNER, sizes=[84], df="dont")["answers"].values(), 10)
         return self
 
     # --- the two tunnels ---

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 # tests/run: timeout=240
 """
 Culvert's engine and the kernel's own ipip carry each other's packets: a1-pod behind Culvert, k1 a

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=endpoints,mixed parallel
+# tests/run: modes=fastpath long-modes=endpoints,mixed parallel idle
 # `make lab` keeps its promises: it ends well, says so, is quick, leaves a lab to look around in;
 # and it leaves nothing when it is interrupted or when a check fails.
 

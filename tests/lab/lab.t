@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel
+# tests/run: parallel idle
 # The lab itself, with the kernel alone: it builds the network that topology.sh draws, k1 is a
 # usable machine, instances do not meet, and nothing is left of them however they end.
 

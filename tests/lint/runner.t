@@ -137,6 +137,47 @@ for i in \$(seq 100); do [ -e $dir/${pair#*:}.runs ] && break; sleep 0.05; done
 echo ok 1 - beside ${pair#*:}; sleep 0.5; rm $dir/${pair%:*}.runs; echo 1..1
 T
 done
+# Three that wait for each other, and one that wants a processor and must not find all three.
+for name in idle1 idle2 idle3; do
+	test_file $name.t <<T
+# tests/run: parallel idle
+touch $dir/$name.runs
+for i in \$(seq 100); do [ "\$(ls $dir/idle?.runs | wc -l)" = 3 ] && break; sleep 0.05; done
+[ "\$(ls $dir/idle?.runs | wc -l)" = 3 ] || echo -n "not "
+echo ok 1 - beside two others; sleep 1; rm $dir/$name.runs; echo 1..1
+T
+done
+mkdir "$dir/lab" "$dir/interop"
+for name in lab/one lab/other interop/one interop/other; do
+	test_file $name.t <<T
+# tests/run: parallel idle
+mkdir $dir/${name%/*}.runs || echo -n "not "
+echo ok 1 - the only one of its kind
+for i in \$(seq 100); do [ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] && break; sleep 0.05; done
+[ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] || echo -n "not "
+echo ok 2 - beside one of another; sleep 0.5; rmdir $dir/${name%/*}.runs; echo 1..2
+T
+done
+test_file busy.t <<T
+# tests/run: parallel
+[ "\$(ls $dir/idle?.runs 2>/dev/null | wc -l)" -lt 3 ] || echo -n "not "
+echo ok 1 - a processor is left; echo 1..1
+T
+test_file word.t <<'T'
+# tests/run: lazy
+echo 1..1; echo ok 1 - a
+T
+for name in early late; do
+	test_file $name.t <<T
+$([ $name = late ] || echo '# tests/run: early')
+echo $name >>$dir/order; echo ok 1 - a; echo 1..1
+T
+done
+test_file burns.t <<'T'
+python3 -c 'from time import process_time as used
+while used() < 1.1: pass'
+echo ok 1 - a; echo 1..1
+T
 test_file alone.t <<T
 [ -z "\$(ls $dir/*.runs 2>/dev/null)" ] || echo -n "not "
 echo ok 1 - alone; sleep 0.2; ls $dir/*.runs >/dev/null 2>&1 && echo -n "not "
@@ -198,4 +239,17 @@ PATH=$dir/bin:$PATH
 check "parallel ones run beside each other, others alone" \
 	runs 0 "4 passed, 0 failed" one.t alone.t other.t
 check "in any order" runs 0 "6 passed, 0 failed" alone.t one.t alone.t other.t
+check "idle ones count as half" runs 0 "4 passed, 0 failed" idle1.t idle2.t idle3.t busy.t
+check "and not as less, nor do they run beside what runs alone" \
+	runs 0 "6 passed, 0 failed" alone.t idle1.t busy.t idle2.t idle3.t
+check "labs run one at a time, and machines beside them, too" \
+	runs 0 "8 passed, 0 failed" lab/one.t lab/other.t interop/one.t interop/other.t
+check "a word that is none is an error" runs 255 \
+	"tests/run: $dir/word.t says lazy: timeout=, modes=, long-modes=, needs=, parallel, idle or early" word.t
+check "early ones start before others" runs 0 "2 passed, 0 failed" late.t early.t
+check "whatever their order" [ "$(paste -sd ' ' "$dir/order")" = "early late" ]
+check "one that computes for a second, and one that does not" \
+	runs 0 "3 passed, 0 failed, 1 skipped" burns.t good.t
+check "are told as such" \
+	grep -qzP 'burns.t +[\d.]+ s, +[1-9][\d.]* busy.*\n.*good.t +[\d.]+ s, +0\.\d busy' "$dir/output"
 echo "1..$count"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel
+# tests/run: parallel idle
 """
 Endpoints' devices: foreign qdiscs and filters, bridges, taps, addresses, devices that change. The
 network is that of cluster.py:

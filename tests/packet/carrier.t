@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel
+# tests/run: parallel early idle
 """
 The carrier holder: what the network notices when culvertd dies, stops or starts again, and
 `culvertd --purge`.

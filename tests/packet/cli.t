@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine parallel
+# tests/run: modes=fastpath long-modes=engine parallel idle
 #
 # culvert, against a real daemon: iproute2's lines work, and every bad input ends with its
 # exit code, one line on standard error that says what to do, and nothing left behind.
@@ -81,12 +81,12 @@ is "change keeps what it does not name" "$(shown)" "${line/ttl inherit/ttl 64 to
 run culvert tunnel replace tun0 remote 192.168.200.2 local 192.168.100.1
 run culvert tunnel show
 is "replace goes back to the defaults" "$(shown)" "$line$more"
-culvert tunnel a tun1 remote 192.168.200.3 dev eth0 nopmtudisc nostrict ecn compat tos inherit
+culvert tunnel a tun1 remote 192.168.200.3 dev eth0 nopmtudisc nostrict ecn compat tos inherit mssclamp 1300
 run culvert tunnel save
 is "save prints commands" "$OUT" "replace tun0 mode ipip remote 192.168.200.2 local 192.168.100.1 \
 ttl inherit
 replace tun1 mode ipip remote 192.168.200.3 local any dev eth0 ttl inherit tos inherit nopmtudisc \
-nostrict ecn compat"
+nostrict ecn compat mssclamp 1300"
 run culvert -j tunnel save
 is "save -j prints what a batch takes" "$(jq -c 'map([.verb, .tunnel.name, .tunnel.remote])' "$TMP/out")" \
 	'[["replace","tun0","192.168.200.2"],["replace","tun1","192.168.200.3"]]'
@@ -124,6 +124,7 @@ done <<'END'
 2|unknown option "--jsn"; did you mean --json?|--jsn tunnel
 2|what is to be done?|-s
 2|status: unknown word "now"|status now
+2|mssclamp: "40" is not a limit; give a number from 88 to 65495, auto or off|tunnel add tun9 mssclamp 40
 2|which tunnel?|tunnel add
 2|which tunnel?|tunnel add remote 192.168.200.9
 2|which tunnel?|tunnel del

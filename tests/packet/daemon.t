@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine parallel
+# tests/run: modes=fastpath long-modes=engine parallel early
 #
 # culvertd: restarts and crashes keep the network as it was, clients that misbehave harm
 # nobody, MTUs follow, its own bad input, what systemd sees.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine
+# tests/run: parallel idle modes=fastpath long-modes=engine
 """
 culvert doctor: each thing that may be wrong is made wrong, found, mended by the very remedy that was
 printed, and gone. Then probes of peers, with all that may be between. The network is that of

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 FelixConfiguration, field by field, while all runs. The network is that of zones.py; outside is
 also a tunnel's end that is no Node:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 """
 Hostile input: whatever arrives, nothing wrong is delivered, what was refused is counted
 by its reason, and the daemon lives on.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 Which node this is, and what happens when that changes. The network is that of zones.py; a1 has a
 second card:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine
+# tests/run: parallel idle modes=fastpath long-modes=engine
 """
 culvert metrics, and the port that serves them: what is printed is what doc/metrics.md lists, and
 what status and the counters say. The network is that of zones.py.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 natOutgoing with the whole agent, beside other people's tables (foreign.py) on every node: who is
 seen as the source, with real pods, tunnels and routes. The table itself is nat.t's. The network is

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,endpoints long-modes=engine parallel
+# tests/run: modes=fastpath,endpoints long-modes=engine parallel idle
 """
 Tunnels with `remote any`: the outer destination is the next hop that the kernel's
 routing chose; and which tunnel takes a packet that arrives.

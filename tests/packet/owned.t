@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine
+# tests/run: parallel idle modes=fastpath long-modes=engine
 """
 Tunnel and Workload resources: made, changed, kept and taken away. The network is that of zones.py;
 outside, 203.0.113.9, is the other end of the tunnels (the test).

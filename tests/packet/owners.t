@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 The pools' device: who may send when resources declare owners, whatever way the answer would go.
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel needs=build/next modes=fastpath long-modes=engine,endpoints,mixed
+# tests/run: parallel idle needs=build/next modes=fastpath long-modes=engine,endpoints,mixed
 """
 What is counted of each peer of the pools' device: exactly what the tunnel counts, each packet for
 one peer. The network is that of zones.py:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints,mixed
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints,mixed
 """
 One manifest makes the overlay: pools, nodes and CrossSubnet on three nodes in two zones. The
 network is that of zones.py:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine
+# tests/run: parallel idle modes=fastpath long-modes=engine
 """
 Resources and machines that mean harm, or have bad luck: what is not ours stays, what must not be
 led away is not, and what is ours comes back. The network is that of zones.py:

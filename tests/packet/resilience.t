@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,mixed parallel
+# tests/run: modes=fastpath long-modes=engine,mixed parallel idle
 """
 What comes and goes: addresses, links, devices, routes, the daemon itself; outer
 fragments; outer packets that arrive through the TUN device (shapes.Line).

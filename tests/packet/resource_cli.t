@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath parallel
+# tests/run: modes=fastpath parallel idle
 #
 # Resources by culvert, against a real daemon: what is applied is what is got, and got again applies
 # unchanged; all or nothing.

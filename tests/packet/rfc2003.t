@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 """
 RFC 2003, IP encapsulation within IP: every MUST, SHOULD and MAY of it, on the wire.
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: needs=build/asan parallel
+# tests/run: needs=build/asan parallel early idle
 #
 # culvert and culvertd as built with ASan and UBSan go through cli.t again (or the tests that are
 # named; sanitized.long.t: daemon.t and carrier.t): a leak or an error makes their exit codes wrong.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 The seed's manifest on the seed's addresses: the pool, 192.168.0.0/16, contains the nodes, their
 subnets and two offices. The network is that of zones.py with pods inside 192.168.0.0/16, and a desk

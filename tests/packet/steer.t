@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=240 parallel
+# tests/run: timeout=240 parallel idle
 """
 The routing table steers the next packet: what the fast path remembers never outlives a change. Each of
 a thousand changes is made, and as soon as `ip` has made it, two numbered packets are sent, one from

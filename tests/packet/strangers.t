@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=engine,fastpath,endpoints parallel
+# tests/run: modes=engine,fastpath,endpoints parallel idle
 """
 Nothing from strangers: which packets are decapsulated, by the routes of the host.
 

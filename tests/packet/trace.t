@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel modes=fastpath long-modes=engine,endpoints
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 `culvert trace` says what happens: for each of many packets it is asked first, then the packet is
 sent, and the wires tell. The network is that of zones.py, seen from a1:

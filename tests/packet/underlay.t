@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 """
 The underlay as the host knows it: which way outer packets leave, and which of those that
 arrive the host itself would take. Packet sockets see them before the IP stack does.

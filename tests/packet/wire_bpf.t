@@ -169,7 +169,30 @@ def icmp_cases():
         yield name, make.ipv4(message, protocol=1), expected
 
 
+def mss_cases():
+    for name, seed in make.tcp_seeds().items():
+        segment, want = seed[3:], 0
+        packet = make.ipv4(segment, protocol=6)
+        # What there is to be lowered to 536, and where.
+        at = {'odd': 21, 'last': 56}.get(name, 20)
+        if name in ('syn', 'syn-ack', 'partial', 'odd', 'last', 'twice', 'auto', 'off', 'with-data'):
+            # Any options at all, for they are replaced: the checksum comes from make.tcp().
+            start = segment[20:at] + make.mss(536) + segment[at + 4:(segment[12] >> 4) * 4]
+            data = segment[(segment[12] >> 4) * 4:]
+            want, = struct.unpack_from('!H', make.tcp(start, flags=segment[13], data=data), 16)
+        yield name, packet, want
+    later = make.tcp(make.mss(1460))
+    yield 'a later fragment', make.ipv4(later, protocol=6, field=9), 'MAX'
+    first = make.tcp(make.mss(536), data=bytes(100))
+    yield 'a first fragment', make.ipv4(make.tcp(make.mss(1460), data=bytes(100))[:64],
+                                        protocol=6, field=make.MF), \
+        struct.unpack_from('!H', first, 16)[0]
+    yield 'UDP', make.ipv4(later), 'MAX'
+    yield 'truncated', make.ipv4(later, protocol=6)[:40], 'TRUNCATED'
+
+
 def check(fd, family, cases, names):
+    names = [*names, 'MAX']
     for name, packet, expected in cases:
         want = names.index(expected) if isinstance(expected, str) else RESULT | expected
         got = program_run(fd, packet)
@@ -182,7 +205,7 @@ def main():
         print('1..0 # SKIP needs root, on a machine whose bpf() number is known')
         return 0
     families = (('decapsulate', decapsulate_cases), ('encapsulate', encapsulate_cases),
-                ('fragment', fragment_cases), ('icmp', icmp_cases))
+                ('fragment', fragment_cases), ('icmp', icmp_cases), ('mss', mss_cases))
     with tempfile.TemporaryDirectory(prefix='culvert-wire-bpf-') as folder:
         target = os.path.join(folder, 'wire_all.o')
         subprocess.run(['clang', '-target', 'bpf', '-mcpu=v3', '-O2', '-Wall', '-Wextra',

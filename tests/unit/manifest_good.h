@@ -97,6 +97,7 @@
 	"  pmtudisc: true\n" \
 	"  strict: false\n" \
 	"  ecn: compat\n" \
+	"  mssclamp: 1300\n" \
 	"  up: false\n" \
 	"  addresses:\n" \
 	"  - 10.0.0.1/24\n" \

@@ -239,6 +239,7 @@ static void decodes_our_own(void **state)
 	assert_int_equal(tunnel->config.ipip.tos, 0x48);
 	assert_int_equal(tunnel->config.ipip.ecn_mode, CV_ECN_COMPATIBLE);
 	assert_true(tunnel->config.ipip.pmtudisc);
+	assert_int_equal(tunnel->config.mssclamp, 1300);
 	assert_false(tunnel->config.strict || tunnel->up);
 	assert_string_equal(tunnel->node, "a1");
 	assert_int_equal(tunnel->address_count, 1);

@@ -198,7 +198,7 @@ static const struct {
 	 0,
 	 {"remote: any", "local: 10.0.0.1", "ttl: inherit", "tos: inherit", "strict: true",
 	  "ecn: normal", "up: true", "mode: ipip", "dev: e0", "node: n1", "routes: []",
-	  "addresses: [10.0.0.1/8]", "pmtudisc: true"}},
+	  "addresses: [10.0.0.1/8]", "pmtudisc: true", "mssclamp: off"}},
 	{"culvert/v1\nkind: Workload\nmetadata: {name: w}",
 	 2,
 	 {"node: n1", "addresses: [10.0.0.0/8]", "device: d"}},

@@ -63,6 +63,7 @@ static void takes_the_line_of_iproute2(void **state)
 	assert_true(config.ipip.pmtudisc);
 	assert_int_equal(config.ipip.ecn_mode, CV_ECN_NORMAL);
 	assert_true(config.strict);
+	assert_int_equal(config.mssclamp, CV_TCP_MSS_AUTO);
 }
 
 /* Lines that mean the same tunnel as the first of their group, as in iproute2. */
@@ -72,7 +73,7 @@ static void takes_every_way_to_say_it(void **state)
 		{"tun0 mode ipip remote 192.0.2.2", "mode ipip name tun0 remote 192.0.2.2",
 		 "mode ipip remote 192.0.2.2 tun0", "tun0 mode ip/ip remote 192.0.2.2 local any",
 		 "tun0 mode ipv4/ipv4 local 0.0.0.0 remote 192.0.2.2", "tun0 remote 192.0.2.2",
-		 "tun0 remote 192.0.2.2 ttl inherit tos 0 pmtudisc strict ecn normal",
+		 "tun0 remote 192.0.2.2 ttl inherit tos 0 pmtudisc strict ecn normal mssclamp auto",
 		 "tun0 remote 192.0.2.2 ttl 0 dev any tos default", NULL},
 		{"tun0 ttl 64", "tun0 hoplimit 64", "tun0 hlim 64", "tun0 ttl 0x40",
 		 "tun0 ttl 0100", NULL},
@@ -195,6 +196,15 @@ static void refuses_with_the_reason(void **state)
 		{"tun0 6rd-prefix 2001:db8::/32", "belongs to IPv6 in IPv4"},
 		{"tun0 encap fou", "belongs to encapsulation in UDP"},
 		{"tun0 ecn maybe", "ecn: \"maybe\""},
+		{"tun0 mssclamp", "mssclamp: its value is missing"},
+		{"tun0 mssclamp on", "mssclamp: \"on\""},
+		{"tun0 mssclamp 87", "mssclamp: \"87\""},
+		{"tun0 mssclamp 65496", "mssclamp: \"65496\""},
+		{"tun0 mssclamp -1300", "mssclamp: \"-1300\""},
+		{"tun0 mssclamp 0x500", "mssclamp: \"0x500\""},
+		{"tun0 mssclamp 1300B", "mssclamp: \"1300B\""},
+		{"tun0 mssclamp 99999999999999999999", "mssclamp: \"9"},
+		{"tun0 mssclamp auto mssclamp off", "twice"},
 		{"remote 192.0.2.2", "which tunnel?"},
 		{"", "which tunnel?"},
 		{"sixteen-letters-", "too long"},
@@ -262,6 +272,11 @@ static void prints_as_iproute2_does(void **state)
 		{"tun0 tos inherit nopmtudisc nostrict ecn compat",
 		 "tun0: ip/ip remote any local any ttl inherit tos inherit nopmtudisc nostrict ecn "
 		 "compat"},
+		{"tun0 mssclamp 1300",
+		 "tun0: ip/ip remote any local any ttl inherit mssclamp 1300"},
+		{"tun0 ecn compat mssclamp off",
+		 "tun0: ip/ip remote any local any ttl inherit ecn compat mssclamp off"},
+		{"tun0 mssclamp auto", "tun0: ip/ip remote any local any ttl inherit"},
 	};
 	char text[CV_TUNNEL_TEXT_MAX];
 
@@ -339,6 +354,7 @@ static void random_tunnels_print_back(void **state)
 		config.ipip.pmtudisc = draw() % 2;
 		config.ipip.ecn_mode = draw() % 2 ? CV_ECN_NORMAL : CV_ECN_COMPATIBLE;
 		config.strict = draw() % 2;
+		config.mssclamp = draw() % 2 ? 0 : (uint16_t)(draw() << 8 | draw());
 		if (cv_tunnel_config_check(&config, NULL) || !strcmp(config.dev, "any"))
 			continue;
 		assert_prints_back(&config);

@@ -34,6 +34,7 @@ static struct cv_tunnel_config full_config(void)
 		.dev = "eth0",
 		.ipip = {.ttl = 64, .tos = 0x48, .ecn_mode = CV_ECN_COMPATIBLE, .pmtudisc = true},
 		.strict = false,
+		.mssclamp = 1300,
 	};
 }
 
@@ -58,6 +59,8 @@ static void json_round_trip(void **state)
 	assert_round_trip(&config);
 	config.ipip.tos = 0;
 	config.ipip.tos_inherit = true;
+	assert_round_trip(&config);
+	config.mssclamp = CV_TCP_MSS_OFF;
 	assert_round_trip(&config);
 	cv_tunnel_config_init(&config);
 	strcpy(config.name, "fifteen-letters");
@@ -107,6 +110,14 @@ static void json_is_refused_with_the_field(void **state)
 		{"{\"pmtudisc\":1}", "field \"pmtudisc\""},
 		{"{\"strict\":\"yes\"}", "field \"strict\""},
 		{"{\"ecn\":\"off\"}", "field \"ecn\""},
+		{"{\"mssclamp\":\"on\"}", "field \"mssclamp\""},
+		{"{\"mssclamp\":0}", "field \"mssclamp\""},
+		{"{\"mssclamp\":87}", "field \"mssclamp\""},
+		{"{\"mssclamp\":65496}", "field \"mssclamp\""},
+		{"{\"mssclamp\":65535}", "field \"mssclamp\""},
+		{"{\"mssclamp\":66836}", "field \"mssclamp\""},
+		{"{\"mssclamp\":\"1300\"}", "field \"mssclamp\""},
+		{"{\"mssclamp\":null}", "field \"mssclamp\""},
 	};
 	struct cv_tunnel_patch patch, untouched;
 
@@ -128,6 +139,7 @@ static void patches_touch_one_field_each(void **state)
 		"{\"remote\":\"192.0.2.9\"}", "{\"local\":\"any\"}",   "{\"dev\":null}",
 		"{\"ttl\":\"inherit\"}",      "{\"tos\":\"inherit\"}", "{\"pmtudisc\":false}",
 		"{\"strict\":true}",	      "{\"ecn\":\"normal\"}",  "{\"name\":\"tun1\"}",
+		"{\"mssclamp\":\"auto\"}",
 	};
 
 	(void)state;
