@@ -262,6 +262,8 @@ def smallest_over_peers():
 
 def jumbo_route():
     """A peer behind 9000 and one behind 1500: each gets packets as large as its link takes."""
+    lab.r.ip(f"link set right mtu {WIDE}")
+    lab.n1.ip("link set eth0 mtu 1500")
     lab.remake("tun0 remote any local any", f"{BEHIND_B}/32 via {B} dev tun0 onlink",
                f"{BEHIND_D}/32 via {D} dev tun0 onlink")
     follows(1480, "a peer behind 1500 and one behind 9000")
@@ -277,6 +279,10 @@ def jumbo_route():
               "… and the other path has 1480")
     tap.equal(on_wire(D, BEHIND_D, 9000, df=False), [60, 9000],
               "9000 bytes without DF are sent in two fragments, the first of them full")
+    if culvert.MODE == culvert.FASTPATH:
+        before = lab.daemon.paths()["handed_over"]["out"]
+        tap.ok(fits(D, BEHIND_D, 8980), "… and once more")
+        tap.equal(lab.daemon.paths()["handed_over"]["out"], before, "… by the fast path alone")
     lab.n1.ip(f"route replace {BEHIND_D}/32 via {D} dev tun0 onlink mtu 20000")
     time.sleep(0.1)
     tap.equal(told(BEHIND_D, 8981), 8980, "a route's mtu that no path has is not believed")

@@ -184,8 +184,9 @@ def by_resource_and_by_hand():
 
 def nodes_come_and_go():
     """The peer with the narrow way goes, and with it its limit."""
-    zones.cli("a1", "delete", "blockaffinity", "b1-" + zones.block("b1").replace(".", "-")
-              .replace("/", "-"))
+    block = "b1-" + zones.block("b1").replace(".", "-").replace("/", "-")
+    zones.cli("a1", "delete", "blockaffinity", block)
+    zones.cli("a1", "delete", "node", "b1")
     tap.ok(net.wait_for(lambda: (device_mtu(), route_mtu("a2")) == (8980, 0), AT_ONCE),
            "b1 has nothing any more: the device has 8980", mtus)
     zones.apply(zones.manifest(mode="Always"), names=("a1",))
