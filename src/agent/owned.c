@@ -33,11 +33,15 @@ static bool is_here(const struct cv_tunnel_resource *tunnel, const struct cv_int
 static void want_pool_device(const struct cv_intent *intent, const char *name,
 			     struct cv_tunnel_config *config)
 {
+	struct cv_path_configuration path;
+
+	cv_snapshot_path(intent->snapshot, &path);
 	cv_tunnel_config_init(config);
 	snprintf(config->name, sizeof(config->name), "%s", name);
 	snprintf(config->owner, sizeof(config->owner), "%s", CV_TUNNEL_OWNER_POOLS);
 	config->local = intent->self.address;
 	config->mtu = intent->mtu;
+	config->mssclamp = path.mss_clamp;
 	config->other_count = intent->other_count;
 	memcpy(config->others, intent->others, sizeof(config->others));
 }

@@ -91,6 +91,7 @@ static const struct column path_columns[] = {
 	{"CONFIRMTIMER", "spec.confirmTimer", "300ms", false},
 	{"LIVENESSTIMER", "spec.livenessTimer", "30s", false},
 	{"SKIPDEADNEXTHOPS", "spec.skipDeadNextHops", "Disabled", false},
+	{"MSSCLAMP", "spec.mssClamp", "auto", true},
 	{"MINMTU", "spec.minMTU", "596", true},
 	{"BASEMTU", "spec.baseMTU", "1200", true},
 	{"MAXPROBES", "spec.maxProbes", "3", true},

@@ -303,8 +303,7 @@ static void run_plpmtud(struct cv_prober *prober, struct cv_prober_entry *entry,
 	struct cv_plpmtud_action action;
 	bool changed;
 
-	if (entry->method == CV_PROBER_NONE)
-		return;
+	/* While nothing is answered it has no questions, but what ICMP told ages. */
 	changed = cv_plpmtud_run(&entry->plpmtud, &prober->config, &input, &action);
 	entry->largest_sent = 0;
 	note_change(prober, entry, changed, now_ms);
@@ -359,9 +358,7 @@ void cv_prober_run(struct cv_prober *prober, struct cv_prober_entry *entry, uint
 	if (now_ms >= entry->plpmtud_ms || is_hurried(prober, entry, now_ms))
 		run_plpmtud(prober, entry, now_ms);
 	renew(prober, entry, now_ms);
-	next_ms = entry->echo_ms;
-	if (entry->method != CV_PROBER_NONE)
-		next_ms = earlier(next_ms, entry->plpmtud_ms);
+	next_ms = earlier(entry->echo_ms, entry->plpmtud_ms);
 	for (unsigned int i = 0; i < CV_PROBER_FLIGHTS; i++) {
 		const struct cv_prober_flight *flight = &entry->flights[i];
 

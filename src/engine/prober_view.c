@@ -76,7 +76,8 @@ static void describe(const struct cv_prober *prober, const struct cv_prober_entr
 		.inner_source = entry->inner_source,
 		.tunnel = entry->target.tunnel,
 		.link_mtu = entry->target.link_mtu,
-		.mtu = plpmtud->mtu,
+		.mtu = plpmtud->state == CV_PLPMTUD_DISABLED ? entry->target.link_mtu
+							     : plpmtud->mtu,
 		.state = plpmtud->state,
 		.how = plpmtud->how,
 		.method = entry->method,

@@ -9,6 +9,7 @@
 
 #include "model/duration.h"
 #include "path/liveness.h"
+#include "wire/tcp.h"
 
 static const struct cv_word switch_words[] = {
 	{"Enabled", true},
@@ -98,6 +99,31 @@ static int read_duration(struct cv_reader *reader, const struct cv_yaml_node *no
 	return 0;
 }
 
+/* auto, off, or the limit. */
+static int read_mss_clamp(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
+{
+	struct cv_path_configuration *path = target;
+	const char *text = node->type == CV_YAML_SCALAR ? node->text : "";
+	enum cv_yaml_value type = cv_yaml_resolve(node);
+	char is[CV_READER_IS_MAX];
+	long long number;
+
+	if (type == CV_YAML_STRING && !strcmp(text, "auto"))
+		path->mss_clamp = CV_TCP_MSS_AUTO;
+	/* As a word that YAML once took for false, it need not be quoted. */
+	else if (!strcmp(text, "off"))
+		path->mss_clamp = CV_TCP_MSS_OFF;
+	else if (type == CV_YAML_INT && !cv_yaml_integer(node, &number) &&
+		 number >= CV_TCP_MSS_LEAST && number <= CV_TCP_MSS_MOST)
+		path->mss_clamp = (uint16_t)number;
+	else
+		return cv_reader_fail(reader, node,
+				      "spec.mssClamp must be auto, off or a number from %d to %d, "
+				      "%s",
+				      CV_TCP_MSS_LEAST, CV_TCP_MSS_MOST, cv_reader_is(node, is));
+	return 0;
+}
+
 static int read_probing(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_path_configuration *path = target;
@@ -129,6 +155,7 @@ static const struct cv_field fields[] = {
 	{"livenessTimer", CV_FIELD_READ, .read = read_duration},
 	{"livenessLosses", CV_FIELD_READ, .read = read_number},
 	{"probesPerSecond", CV_FIELD_READ, .read = read_number},
+	{"mssClamp", CV_FIELD_READ, .read = read_mss_clamp},
 	{"skipDeadNextHops", CV_FIELD_READ, .read = read_skip},
 };
 #undef AT
@@ -173,5 +200,8 @@ const struct cv_kind_reader cv_kind_path_configuration = {
 
 void cv_path_configuration_init(struct cv_path_configuration *ret_path)
 {
-	*ret_path = (struct cv_path_configuration){.prober = cv_prober_config_default()};
+	*ret_path = (struct cv_path_configuration){
+		.prober = cv_prober_config_default(),
+		.mss_clamp = CV_TCP_MSS_AUTO,
+	};
 }

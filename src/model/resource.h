@@ -134,6 +134,7 @@ struct cv_workload {
 /* How paths to remote ends are probed, and what follows of it; "default" alone. */
 struct cv_path_configuration {
 	struct cv_prober_config prober;
+	uint16_t mss_clamp;	  /* of the pool device; CV_TCP_MSS_AUTO (wire/tcp.h) */
 	bool skip_dead_next_hops; /* Disabled */
 };
 

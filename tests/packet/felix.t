@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
-FelixConfiguration, field by field, while all runs. The network is that of zones.py; outside is
-also a tunnel's end that is no Node:
+FelixConfiguration, field by field, and what PathConfiguration says of the pool device, while all
+runs. The network is that of zones.py; outside is also a tunnel's end that is no Node:
 
      pa1 ── a1 .1 ┐ 192.168.100.0/24              192.168.200.0/24
                   ├── br-a  .254  r  .254  right ──── .2 b1 ── pb1
@@ -11,6 +11,7 @@ also a tunnel's end that is no Node:
                                   └── outside 203.0.113.9   (and 172.20.0.5 behind it: the test)
 """
 
+import json
 import os
 import socket
 import time
@@ -233,6 +234,20 @@ def refused():
         tap.ok(done.returncode == 1 and says in done.stderr and ":6:" in done.stderr, f"{line}: refused, with its line", done.stderr)
 
 
+def mss_clamp():
+    """That of the pool device is PathConfiguration's."""
+    def clamp():
+        return json.loads(zones.cli("a1", "-j", "tunnel", "show", DEVICE).stdout)[0]["mssclamp"]
+
+    tap.equal(clamp(), "auto", "mssClamp: auto")
+    for value, told in (("1000", 1000), ('"off"', "off"), ("auto", "auto"), ("off", "off")):
+        zones.cli("a1", "apply", "-f", "-", text="apiVersion: culvert/v1\nkind: PathConfiguration\n"
+                  f"metadata: {{name: default}}\nspec: {{mssClamp: {value}}}\n")
+        tap.equal(clamp(), told, f"mssClamp: {value}")
+    zones.cli("a1", "delete", "pathconfiguration", "default")
+    tap.equal(clamp(), "auto", "without the resource: auto")
+
+
 if __name__ == "__main__":
     tap.main([set_up, ipip_mtu, nat, exclusions, external_nodes, ipip_enabled, route_protocol, refused,
-              zones.clean_end], zones.before, zones.after)
+              mss_clamp, zones.clean_end], zones.before, zones.after)

@@ -194,17 +194,26 @@ def down():
     watch = Watch("-w")
     # Both ways: who is heard of is not down.
     drop(f"ip daddr {REMOTE} drop; ip saddr {REMOTE} drop")
-    tap.ok(becomes(20, liveness="down", problem=f"tun0: {REMOTE} does not answer any more"), "down, in words",
-           path)
+    seen = []
+
+    def is_down():
+        now = path()
+        if now["blocked"]:
+            seen.append(now)
+        return now["liveness"] == "down"
+
+    tap.ok(net.wait_for(is_down, 20), "down", path)
+    tap.equal(path()["problem"], f"tun0: {REMOTE} does not answer any more", "… in words")
     tap.equal(metric("up"), 0, "… and metrics")
     tap.ok(any(level == "error" and "does not answer any more" in text for level, text in doctor()),
            "doctor: an error", doctor)
-    time.sleep(1.2)  # -w looks once a second
+    net.wait_for(lambda: not is_down(), 1.5)  # -w looks once a second
     drop()
     tap.ok(becomes(20, liveness="up"), "up again", path)
     _, lines = watch.end()
     text = "\n".join(lines)
     tap.ok("liveness up -> down" in text and "liveness down -> up" in text, "-w told both", text)
+    tap.ok(not seen, "at no moment it was taken for blocked", seen)
 
 
 def configured():

@@ -16,7 +16,7 @@ import time
 import culvert
 import net
 import tap
-from packets import icmp_of, is_icmp_error, is_ipip, header, udp
+from packets import DF, icmp_of, is_icmp_error, is_ipip, header, udp
 from shapes import Line
 
 culvert.need_programs()
@@ -98,6 +98,28 @@ def no_traffic_of_its_own():
     tap.ok(0 < len(seen) <= 16, "two idle ends: a few small probes a second, and no more",
            lambda: [len(p) for p in seen])
     tap.ok(all(len(p) <= 100 for p in seen), "… none of them large", lambda: [len(p) for p in seen])
+
+
+def probe_words(packet):
+    """Sequence number and the words behind it of a probe or its answer in an outer packet."""
+    icmp = header(header(packet).payload).payload
+    return icmp[6:8], icmp[8:24]
+
+
+def on_the_wire():
+    """RFC 8899, 3 and 4.1: DF, an identifier of its own, no user data."""
+    lab.n1.ip("link set eth0 mtu 1501", "link set eth0 mtu 1500")  # a question for the machine
+    seen = []
+
+    def is_ours(packet):
+        return is_ipip(packet) and header(packet).src == lab.A and \
+            header(packet).payload[20:21] == b"\x08"
+
+    net.wait_for(lambda: seen.extend(middle.collect(is_ours, 5, 1)) or len(seen) > 3, 8)
+    tap.ok(seen and all(header(p).flags == DF for p in seen), "probes have DF")
+    tap.equal(len({probe_words(p)[0] for p in seen}), len(seen), "… a sequence number each")
+    tap.equal({probe_words(p)[1][:4] for p in seen}, {b"cvpb"}, "… and the path's secret")
+    tap.ok(all(not p[64:].strip(b"\0") for p in seen), "… behind it zeroes, nobody's data")
 
 
 def heals():
@@ -243,7 +265,7 @@ def off():
 
 if __name__ == "__main__":
     tap.main(
-        [first_look, no_traffic_of_its_own, heals, restarts, raised_again, blocked, down,
+        [first_look, no_traffic_of_its_own, on_the_wire, heals, restarts, raised_again, blocked, down,
          other_ways, link, gateways, off, lab.clean_end],
         after=lab.after,
     )

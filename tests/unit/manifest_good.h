@@ -131,6 +131,7 @@
 	"  livenessTimer: \"500ms\"\n" \
 	"  livenessLosses: 5\n" \
 	"  probesPerSecond: 100\n" \
+	"  mssClamp: 1300\n" \
 	"  skipDeadNextHops: Enabled\n"
 
 #define EXPORT_OF_CALICOCTL \

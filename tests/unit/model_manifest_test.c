@@ -289,6 +289,7 @@ static void decodes_how_paths_are_probed(void **state)
 	(void)state;
 	assert_int_equal(m.resources[7]->kind, CV_KIND_PATH_CONFIGURATION);
 	assert_prober(&path->prober, &expected);
+	assert_int_equal(path->mss_clamp, 1300);
 	assert_true(path->skip_dead_next_hops);
 	cv_manifest_fini(&m);
 }
@@ -296,8 +297,9 @@ static void decodes_how_paths_are_probed(void **state)
 /* What is not given is as without the resource. */
 static void knows_the_defaults_of_probing(void **state)
 {
-	static const char text[] = "apiVersion: culvert/v1\nkind: PathConfiguration\n"
-				   "metadata: {name: default}\nspec: {maxProbes: 2}\n";
+	static const char text[] =
+		"apiVersion: culvert/v1\nkind: PathConfiguration\n"
+		"metadata: {name: default}\nspec: {maxProbes: 2, mssClamp: off}\n";
 	struct cv_manifest m = parse(text);
 	struct cv_prober_config expected = cv_prober_config_default();
 	struct cv_path_configuration path;
@@ -309,9 +311,11 @@ static void knows_the_defaults_of_probing(void **state)
 	cv_snapshot_put(snapshot);
 	assert_prober(&path.prober, &expected);
 	assert_false(path.skip_dead_next_hops);
+	assert_int_equal(path.mss_clamp, CV_TCP_MSS_AUTO);
 	assert_int_equal(cv_snapshot_create(m.resources, m.count, &snapshot, &error), 0);
 	cv_snapshot_path(snapshot, &path);
 	cv_snapshot_put(snapshot);
+	assert_int_equal(path.mss_clamp, CV_TCP_MSS_OFF);
 	expected.max_probes = 2;
 	assert_prober(&path.prober, &expected);
 	cv_manifest_fini(&m);
