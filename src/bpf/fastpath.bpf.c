@@ -224,7 +224,8 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
-	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN || cv_packet_is_probe_answer(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in.inner))
+	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN ||
+	    cv_packet_is_probe_answer(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in.inner))
 		return take_unread(skb, scene, &in.key, drop);
 	in.key.inner_source = in.inner.source;
 	in.key.inner_destination = in.inner.destination;
