@@ -165,12 +165,10 @@ struct cv_fp_remote {
 	 * answered; not for longer, as the engine may be dead, or have forgotten it.
 	 */
 	__u32 error_until_s;
-	/* Of the outer route, its mtu metric included, which bpf_fib_lookup() does not tell unless
-	 * it is locked; bytes, 0: not known. */
-	__u32 link_mtu;
 	/* The largest inner packet by the routes through the tunnel to this remote, for packets
 	 * that pass the stack by; bytes, 0: as the tunnel's device says. */
 	__u32 inner_mtu;
+	__u8 unused[4];
 };
 _Static_assert(sizeof(struct cv_fp_remote) == 24, "no padding");
 
@@ -229,8 +227,7 @@ struct cv_fp_way {
 	__u64 mtu_until_ns; /* until when this holds, CLOCK_MONOTONIC; 0: as long as the stamp */
 	__u8 drop;	    /* enum cv_drop: why there is no way */
 	__u8 to_engine;	    /* the engine must send it */
-	__u16 inner_mtu;    /* largest inner packet past the stack, bytes; 0: as mtu says */
-	__u8 unused[2];
+	__u8 unused[4];
 	__u16 peer; /* number of cv_traffic; 0, as all wrote it once: the peer is not counted */
 };
 

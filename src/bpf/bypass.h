@@ -324,8 +324,7 @@ CV_INLINE int cv_leave_by_tunnel(struct __sk_buff *skb, struct cv_scene *scene,
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
 	if (!cv_packet_measure(skb, ETH_HLEN, ip, &size) ||
-	    !cv_fits(skb, &exit->way, ip, size.largest) ||
-	    (exit->way.inner_mtu && size.largest > exit->way.inner_mtu))
+	    !cv_fits(skb, &exit->way, ip, size.largest))
 		return cv_to_engine(skb, scene);
 	return cv_encapsulate(skb, scene, &departure, ip, &size);
 }

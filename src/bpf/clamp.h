@@ -66,12 +66,12 @@ static __attribute__((noinline)) int mtu_back(struct __sk_buff *skb, __u32 ifind
 	if (tunnel->mssclamp != CV_TCP_MSS_AUTO)
 		return CV_IPV4_LENGTH_MAX;
 	cv_find_way(skb, config, tunnel, ifindex, outer_source, &way);
-	if (!way.mtu) {
-		way.mtu = CV_IPV4_LENGTH_MAX;
-		cv_apply_remote(outer_source, &way);
-		cv_apply_device(tunnel, &way);
-	}
-	return (int)cv_way_clamp_mtu(&way);
+	if (way.mtu)
+		return (int)way.mtu;
+	way.mtu = CV_IPV4_LENGTH_MAX;
+	cv_apply_device(tunnel, outer_source, &way);
+	cv_apply_remote(outer_source, &way);
+	return (int)way.mtu;
 }
 
 #endif

@@ -363,7 +363,7 @@ CV_INLINE bool cv_decapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	cv_capture_packet(skb, scene,
 			  to_endpoint ? CV_FP_VERDICT_TO_ENDPOINT : CV_FP_VERDICT_TO_DEVICE,
 			  CV_DROP_NONE);
-	if (cv_packet_is_syn(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in->inner))
+	if (cv_packet_may_be_syn(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in->inner))
 		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPIP_OVERHEAD + CV_IPV4_HEADER_MIN,
 			     in->inner.payload_length,
 			     (__u32)mtu_back(skb, scene->tunnel, in->key.outer_source));

@@ -69,18 +69,16 @@ CV_INLINE void cv_count_out(const struct cv_scene *scene, __u32 peer, __u32 segm
 
 /*
  * For who looks whether the path still takes packets as large as those that are sent. The answers
- * to his own questions are no traffic: two ends would ask each other for ever. A function of its
- * own, as its callers have no stack to spare: with all that they call they may have 512 bytes.
+ * to his own questions are no traffic: two ends would ask each other for ever.
  */
-static __attribute__((noinline)) int note_sent(struct __sk_buff *skb, const struct cv_ipv4 *ip,
-					       __be32 destination, __u32 largest)
+CV_INLINE void cv_note_sent(struct __sk_buff *skb, const struct cv_ipv4 *ip, __be32 destination,
+			    __u32 largest)
 {
 	__u32 slot = cv_fp_activity_slot(destination);
 	struct cv_fp_activity *activity = bpf_map_lookup_elem(&cv_activity_1, &slot);
 
 	if (activity && activity->sent < largest && !cv_packet_is_probe_answer(skb, ETH_HLEN, ip))
 		activity->sent = largest;
-	return 0;
 }
 
 /*
@@ -96,16 +94,17 @@ CV_INLINE int cv_encapsulate(struct __sk_buff *skb, struct cv_scene *scene,
 	__u8 drop;
 	__be16 id = 0;
 
+	/* First, while the outer header takes no room on the stack. */
+	cv_note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
+	if (cv_packet_may_be_syn(skb, ETH_HLEN, ip))
+		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPV4_HEADER_MIN, ip->payload_length,
+			     departure->way->mtu);
 	if (!departure->ipip->pmtudisc && !ip->dont_fragment)
 		id = cv_next_ids(departure->destination, size->segments);
 	drop = cv_ipip_build_outer(&outer, departure->ipip, ip, departure->way->source,
 				   departure->destination, id, ip->total_length);
 	if (drop)
 		return cv_drop_packet(skb, scene, drop);
-	if (cv_packet_is_syn(skb, ETH_HLEN, ip))
-		cv_clamp_mss(skb, scene->tunnel, ETH_HLEN + CV_IPV4_HEADER_MIN, ip->payload_length,
-			     cv_way_clamp_mtu(departure->way));
-	note_sent(skb, ip, departure->destination, size->largest + CV_IPIP_OVERHEAD);
 	if (bpf_skb_adjust_room(skb, CV_IPIP_OVERHEAD, BPF_ADJ_ROOM_MAC, CV_ENCAPSULATE_FLAGS))
 		return cv_drop_packet(skb, scene, CV_DROP_SEND_FAILED);
 	if (cv_packet_data(skb) + ETH_HLEN + sizeof(outer) > cv_packet_end(skb))

@@ -79,43 +79,38 @@ static __attribute__((noinline)) int cv_packet_options_idle(struct __sk_buff *sk
 	return cv_ipv4_checksum_ok(header, header_length);
 }
 
-/* A byte that is not in the linear part, 0: there is none. Not on the stack of who asks: the
- * programs may have 512 bytes with all that they call (Linux 6.1), and some have. */
-static __attribute__((noinline)) int packet_byte(struct __sk_buff *skb, __u32 offset)
-{
-	__u8 value = 0;
-
-	bpf_skb_load_bytes(skb, offset, &value, sizeof(value));
-	return value;
-}
-
 /*
- * Whether a packet, whose IPv4 header without options lies at an offset that is a constant, is a
- * SYN or SYN-ACK. It is asked of every packet: of TCP it costs a byte.
+ * Whether a packet, whose IPv4 header without options lies at an offset that is a constant, may be
+ * a SYN or SYN-ACK: asked of every packet, so that of TCP it costs a byte. It may if that byte is
+ * not in the packet's linear part.
  */
-CV_INLINE bool cv_packet_is_syn(struct __sk_buff *skb, __u32 offset, const struct cv_ipv4 *ip)
+CV_INLINE bool cv_packet_may_be_syn(const struct __sk_buff *skb, __u32 offset,
+				    const struct cv_ipv4 *ip)
 {
-	const __u8 *at = cv_packet_data(skb) + offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS;
+	const __u8 *flags = cv_packet_data(skb) + offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS;
 
 	if (ip->protocol != CV_IPV4_PROTO_TCP || ip->fragment_offset)
 		return false;
-	if (at + 1 <= cv_packet_end(skb))
-		return *at & CV_TCP_SYN;
-	return packet_byte(skb, offset + CV_IPV4_HEADER_MIN + CV_TCP_FLAGS) & CV_TCP_SYN;
+	return flags + 1 > cv_packet_end(skb) || (*flags & CV_TCP_SYN);
+}
+
+/* A frame of its own: those of the programs are full (512 bytes in all, Linux up to 6.1). */
+static __attribute__((noinline)) int is_probe_answer(struct __sk_buff *skb, __u32 offset)
+{
+	__u8 head[CV_ICMP_HEADER];
+	__be16 id;
+
+	if (bpf_skb_load_bytes(skb, offset, head, sizeof(head)))
+		return 0;
+	__builtin_memcpy(&id, head + offsetof(struct cv_probe_message, id), sizeof(id));
+	return head[0] == CV_ICMP_ECHO_REPLY && id == cv_htons(CV_PROBE_ID);
 }
 
 /* By its first bytes, the answer to a path probe, ours or somebody's: the engine looks closer. */
 CV_INLINE bool cv_packet_is_probe_answer(struct __sk_buff *skb, __u32 offset,
 					 const struct cv_ipv4 *ip)
 {
-	__u8 head[CV_ICMP_HEADER];
-	__be16 id;
-
-	if (!cv_probe_may_be(ip) ||
-	    bpf_skb_load_bytes(skb, offset + CV_IPV4_HEADER_MIN, head, sizeof(head)))
-		return false;
-	__builtin_memcpy(&id, head + offsetof(struct cv_probe_message, id), sizeof(id));
-	return head[0] == CV_ICMP_ECHO_REPLY && id == cv_htons(CV_PROBE_ID);
+	return cv_probe_may_be(ip) && is_probe_answer(skb, offset + CV_IPV4_HEADER_MIN);
 }
 
 /* What a packet or super-packet is on the wire. */

@@ -30,13 +30,7 @@ CV_INLINE __u32 cv_fib_flags(void)
 
 #define CV_NS_PER_S 1000000000ULL
 
-CV_INLINE __u16 cv_u16_at_most(__u32 value)
-{
-	return value > 0xffff ? 0xffff : (__u16)value;
-}
-
-/* What the engine knows of the remote: errors to be told, a smaller path MTU; what routes say that
- * bpf_fib_lookup() does not. */
+/* What the engine knows of the remote: errors to be told, a smaller path MTU. */
 CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 {
 	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_2, &destination);
@@ -49,36 +43,28 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 		way->mtu = remote->mtu;
 		way->mtu_until_ns = remote->mtu_until_ns;
 	}
-	if (remote->link_mtu && remote->link_mtu < way->mtu)
-		way->mtu = remote->link_mtu;
-	way->inner_mtu = cv_u16_at_most(remote->inner_mtu);
 }
 
 /*
- * What is larger than the tunnel's device, or than the mtu metric of the route into it, the stack
- * never sends there, so that it is not measured by them here again: a route's may be larger than
- * the device's. Endpoints send past the stack: their packets may be as large as the engine says of
- * the routes to this remote, else as the device; larger ones are the engine's, which asks for the
- * route. The stamp holds no longer than the device's MTU: changing it flushes the kernel's routes.
+ * What is larger than the tunnel's device is here if the route into it has a larger mtu metric, or
+ * if an endpoint has sent it past the stack. The fast path takes it if the engine has said that
+ * routes to this remote are for such packets (inner_mtu); else the engine does, which asks for the
+ * route. So the device's MTU, or inner_mtu, is also what is known here of the outer route's mtu
+ * metric, which bpf_fib_lookup() minds only when it is locked. The stamp holds no longer than the
+ * device's MTU: changing it flushes the kernel's routes.
  */
-CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, struct cv_fp_way *way)
+CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, __be32 destination,
+			       struct cv_fp_way *way)
 {
+	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_2, &destination);
 	__u32 mtu = tunnel->mtu;
 	bool up;
 
-	if (way->inner_mtu)
-		return;
 	cv_device_read(tunnel->device, &up, &mtu);
-	way->inner_mtu = cv_u16_at_most(mtu);
-}
-
-/* The largest outer packet that a connection by this way may count on: where routes through the
- * tunnel say nothing else, one that fits its device. */
-CV_INLINE __u32 cv_way_clamp_mtu(const struct cv_fp_way *way)
-{
-	__u32 mtu = way->inner_mtu + CV_IPIP_OVERHEAD;
-
-	return way->inner_mtu && mtu < way->mtu ? mtu : way->mtu;
+	if (remote && remote->inner_mtu > mtu)
+		mtu = remote->inner_mtu;
+	if (mtu && mtu + CV_IPIP_OVERHEAD < way->mtu)
+		way->mtu = mtu + CV_IPIP_OVERHEAD;
 }
 
 /*
@@ -132,8 +118,8 @@ static __attribute__((noinline)) int resolve_way(struct __sk_buff *skb,
 		return 0;
 	}
 	way->to_engine = !way->source;
+	cv_apply_device(tunnel, destination, way);
 	cv_apply_remote(destination, way);
-	cv_apply_device(tunnel, way);
 	return 0;
 }
 

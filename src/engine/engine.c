@@ -279,7 +279,6 @@ static void tell_remote(void *context, __be32 address, const struct cv_remote_st
 		.mtu_until_ns = state->mtu_until_ms * 1000000,
 		.mtu = state->mtu,
 		.error_until_s = (uint32_t)((state->error_until_ms + 999) / 1000),
-		.link_mtu = state->link_mtu,
 		.inner_mtu = state->inner_mtu,
 	};
 

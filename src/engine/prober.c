@@ -59,25 +59,36 @@ static void tell_news(struct cv_prober *prober)
 	prober->has_news = false;
 }
 
-struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote)
+size_t cv_prober_first(const struct cv_prober *prober, __be32 remote)
 {
 	size_t low = 0, high = prober->count;
 
-	for (size_t i = 0; !tunnel && i < prober->count; i++) {
-		if (prober->entries[i]->target.remote == remote)
-			return prober->entries[i];
-	}
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		struct cv_prober_entry *entry = prober->entries[middle];
-		uint32_t a = cv_ntohl(entry->target.remote), b = cv_ntohl(remote);
 
-		if (entry->target.tunnel == tunnel && a == b)
-			return entry;
-		if (entry->target.tunnel < tunnel || (entry->target.tunnel == tunnel && a < b))
+		if (cv_ntohl(prober->entries[middle]->target.remote) < cv_ntohl(remote))
 			low = middle + 1;
 		else
 			high = middle;
+	}
+	return low;
+}
+
+struct cv_prober_entry *cv_prober_at(const struct cv_prober *prober, size_t index, __be32 remote)
+{
+	if (index >= prober->count || prober->entries[index]->target.remote != remote)
+		return NULL;
+	return prober->entries[index];
+}
+
+struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote)
+{
+	struct cv_prober_entry *entry;
+
+	for (size_t i = cv_prober_first(prober, remote);
+	     (entry = cv_prober_at(prober, i, remote)) != NULL; i++) {
+		if (entry->target.tunnel == tunnel)
+			return entry;
 	}
 	return NULL;
 }

@@ -41,14 +41,15 @@ static enum cv_prober_kind kind_of(const struct cv_prober_entry *entry)
 /* Of all entries of this remote whose probes are answered, the least; *ret_known: there is one. */
 static uint32_t least_mtu(const struct cv_prober *prober, __be32 remote, bool *ret_known)
 {
+	const struct cv_prober_entry *entry;
 	uint32_t mtu = 0;
 
 	*ret_known = false;
-	for (size_t i = 0; i < prober->count; i++) {
-		const struct cv_prober_entry *entry = prober->entries[i];
+	for (size_t i = cv_prober_first(prober, remote);
+	     (entry = cv_prober_at(prober, i, remote)) != NULL; i++) {
 		const struct cv_plpmtud *plpmtud = &entry->plpmtud;
 
-		if (entry->target.remote != remote || plpmtud->state == CV_PLPMTUD_DISABLED)
+		if (plpmtud->state == CV_PLPMTUD_DISABLED)
 			continue;
 		*ret_known = true;
 		if (plpmtud->mtu < entry->target.link_mtu && (!mtu || plpmtud->mtu < mtu))
@@ -73,11 +74,12 @@ void cv_prober_apply(struct cv_prober *prober, struct cv_prober_entry *entry, ui
 void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *entry,
 		      uint64_t now_ms)
 {
-	if (cv_prober_find(prober, 0, entry->target.remote))
+	__be32 remote = entry->target.remote;
+
+	if (cv_prober_at(prober, cv_prober_first(prober, remote), remote))
 		return;
 	if (entry->applied_mtu)
 		cv_remotes_set_mtu(prober->remotes, entry->target.remote, 0, now_ms, 0);
-	cv_remotes_set_link_mtu(prober->remotes, entry->target.remote, 0, now_ms);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */
@@ -275,10 +277,12 @@ static bool is_in_doubt(const struct cv_prober *prober, const struct cv_prober_e
 	return live->losses && live->losses < prober->config.liveness_losses;
 }
 
-/* Up to a tenth less: remotes that came in one moment do not meet in one for ever. */
+/* Up to a fifth less, by chance: remotes that came in one moment do not meet in one for ever. */
 static uint64_t spread(const struct cv_prober_entry *entry, uint64_t interval_ms)
 {
-	return interval_ms - interval_ms * entry->secret[0] / 2560;
+	uint8_t chance = entry->secret[entry->sequence % sizeof(entry->secret)];
+
+	return interval_ms - interval_ms * chance / 1280;
 }
 
 static void run_echoes(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms)
@@ -419,12 +423,12 @@ void cv_prober_take_answer(struct cv_prober *prober, const struct cv_prober_lett
 
 void cv_prober_take_echo(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
-	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
-		struct cv_prober_flight *flight = NULL;
+	struct cv_prober_entry *entry;
 
-		if (entry->target.remote == letter->remote)
-			flight = find_flight(entry, &letter->words);
+	for (size_t i = cv_prober_first(prober, letter->remote);
+	     (entry = cv_prober_at(prober, i, letter->remote)) != NULL; i++) {
+		struct cv_prober_flight *flight = find_flight(entry, &letter->words);
+
 		if (!flight)
 			continue;
 		/* Sent through the tunnel, it was answered outside: the remote does not route our
@@ -457,14 +461,12 @@ void cv_prober_take_error(struct cv_prober *prober, const struct cv_prober_lette
 void cv_prober_take_too_big(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
 	uint64_t now_ms = letter->time_us / 1000;
+	struct cv_prober_entry *entry;
 
-	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
-		bool changed;
-
-		if (entry->target.remote != letter->remote)
-			continue;
-		changed = cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
+	for (size_t i = cv_prober_first(prober, letter->remote);
+	     (entry = cv_prober_at(prober, i, letter->remote)) != NULL; i++) {
+		bool changed =
+			cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
 		entry->applied_mtu = letter->mtu;
 		note_change(prober, entry, changed, now_ms);
 	}

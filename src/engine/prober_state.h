@@ -48,7 +48,6 @@ struct cv_prober_target {
 	int oif;	   /* the tunnel's dev; 0: any */
 	uint8_t ttl;	   /* outer */
 	uint32_t link_mtu; /* bytes; 0: there is no route */
-	bool has_metric;   /* link_mtu is a route's mtu metric, not the device's MTU */
 	__be32 candidates[CV_PROBER_CANDIDATES];
 	unsigned int candidate_count;
 };
@@ -107,7 +106,7 @@ struct cv_prober {
 	struct cv_prober_config config;
 	bool is_off;			      /* whatever config says */
 	struct cv_fp_activity *fast_activity; /* the fast path's; NULL: there is none */
-	struct cv_prober_entry **entries;     /* sorted by tunnel and remote, as numbers */
+	struct cv_prober_entry **entries;     /* sorted by remote and tunnel, as numbers */
 	size_t count;
 	size_t turn;				/* whose it is, if tokens were short */
 	uint64_t refuted, black_holes, refused; /* counters */
@@ -137,7 +136,14 @@ struct cv_prober {
 	bool is_running;
 };
 
-/* Locked. The entry, or NULL. tunnel 0: the first of this remote's. */
+/*
+ * Locked. The entries of a remote, one for each tunnel to it, are cv_prober_at() from
+ * cv_prober_first() on, until that is NULL.
+ */
+size_t cv_prober_first(const struct cv_prober *prober, __be32 remote);
+struct cv_prober_entry *cv_prober_at(const struct cv_prober *prober, size_t index, __be32 remote);
+
+/* Locked. The entry, or NULL. */
 struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote);
 
 /* The thread, not locked: ask the kernel who the remotes are now, and take that over. */

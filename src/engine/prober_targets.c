@@ -88,17 +88,15 @@ static void find_link_mtu(struct inquiry *inquiry, const struct cv_route_flow *f
 			  const struct cv_route *route, struct cv_prober_target *target)
 {
 	struct cv_route_entry entry;
-	uint32_t device = 0;
+	uint32_t device;
 
-	if (cv_link_read_mtu(inquiry->socket, route->oif, &device))
-		device = 0;
 	target->link_mtu = route->mtu;
-	if (route->expires_ms) {
+	if (!route->expires_ms)
+		return;
+	if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
+		target->link_mtu = entry.mtu;
+	else if (!cv_link_read_mtu(inquiry->socket, route->oif, &device))
 		target->link_mtu = device;
-		if (!cv_route_match(inquiry->prober->nl, flow, &entry) && entry.mtu)
-			target->link_mtu = entry.mtu;
-	}
-	target->has_metric = device && target->link_mtu < device;
 }
 
 static void find_route(struct inquiry *inquiry, struct cv_prober_target *target)
@@ -266,20 +264,18 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	if (memcmp(&before, target, sizeof(before)) == 0)
 		return;
 	prober->has_news = true;
-	cv_remotes_set_link_mtu(prober->remotes, target->remote,
-				target->has_metric ? target->link_mtu : 0, now_ms);
 	cv_prober_apply(prober, entry, now_ms);
 }
 
-static int by_tunnel_and_remote(const void *a, const void *b)
+static int by_remote_and_tunnel(const void *a, const void *b)
 {
 	const struct cv_prober_entry *x = *(struct cv_prober_entry *const *)a;
 	const struct cv_prober_entry *y = *(struct cv_prober_entry *const *)b;
 	uint32_t p = cv_ntohl(x->target.remote), q = cv_ntohl(y->target.remote);
 
-	if (x->target.tunnel != y->target.tunnel)
-		return x->target.tunnel < y->target.tunnel ? -1 : 1;
-	return p < q ? -1 : p > q;
+	if (p != q)
+		return p < q ? -1 : 1;
+	return (x->target.tunnel > y->target.tunnel) - (x->target.tunnel < y->target.tunnel);
 }
 
 /* Locked. Entries that are no more are freed; without memory, new ones wait for the next time. */
@@ -301,9 +297,6 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		} else if (!entry) {
 			entry = create_entry(prober, target, now_ms);
 			prober->has_news = true;
-			if (entry && target->has_metric)
-				cv_remotes_set_link_mtu(prober->remotes, target->remote,
-							target->link_mtu, now_ms);
 		} else {
 			continue;
 		}
@@ -313,7 +306,7 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		entries[count++] = entry;
 	}
 	if (count)
-		qsort(entries, count, sizeof(*entries), by_tunnel_and_remote);
+		qsort(entries, count, sizeof(*entries), by_remote_and_tunnel);
 	prober->entries = entries;
 	prober->count = count;
 	for (size_t i = 0; i < old_count; i++) {

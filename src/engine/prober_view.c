@@ -101,6 +101,16 @@ static void describe(const struct cv_prober *prober, const struct cv_prober_entr
 	}
 }
 
+static int by_tunnel_and_remote(const void *a, const void *b)
+{
+	const struct cv_prober_path *x = a, *y = b;
+	uint32_t p = cv_ntohl(x->remote), q = cv_ntohl(y->remote);
+
+	if (x->tunnel != y->tunnel)
+		return x->tunnel < y->tunnel ? -1 : 1;
+	return (p > q) - (p < q);
+}
+
 int cv_prober_list(struct cv_prober *prober, struct cv_prober_path **ret_list, size_t *ret_count)
 {
 	struct cv_prober_path *list;
@@ -114,6 +124,7 @@ int cv_prober_list(struct cv_prober *prober, struct cv_prober_path **ret_list, s
 	pthread_mutex_unlock(&prober->lock);
 	if (!list)
 		return -ENOMEM;
+	qsort(list, *ret_count, sizeof(*list), by_tunnel_and_remote);
 	*ret_list = list;
 	return 0;
 }

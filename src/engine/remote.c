@@ -30,7 +30,7 @@ struct entry {
 	uint64_t counted_ms; /* may_lower */
 	uint32_t lowerings;
 	uint64_t distrusted_until_ms;
-	uint32_t link_mtu, inner_mtu;
+	uint32_t inner_mtu;
 	struct cv_remote_error error;
 };
 
@@ -121,7 +121,6 @@ static void tell(const struct cv_remotes *remotes, const struct entry *entry)
 		.mtu = entry->mtu,
 		.mtu_until_ms = entry->mtu_until_ms,
 		.error_until_ms = entry->error_until_ms,
-		.link_mtu = entry->link_mtu,
 		.inner_mtu = entry->inner_mtu,
 	};
 
@@ -233,20 +232,6 @@ void cv_remotes_distrust(struct cv_remotes *remotes, __be32 address, uint64_t no
 {
 	pthread_mutex_lock(&remotes->lock);
 	entry_get(remotes, address, now_ms)->distrusted_until_ms = until_ms;
-	pthread_mutex_unlock(&remotes->lock);
-}
-
-void cv_remotes_set_link_mtu(struct cv_remotes *remotes, __be32 address, uint32_t link_mtu,
-			     uint64_t now_ms)
-{
-	struct entry *entry;
-
-	pthread_mutex_lock(&remotes->lock);
-	entry = entry_for(remotes, address, link_mtu, now_ms);
-	if (entry && entry->link_mtu != link_mtu) {
-		entry->link_mtu = link_mtu;
-		tell(remotes, entry);
-	}
 	pthread_mutex_unlock(&remotes->lock);
 }
 

@@ -69,11 +69,9 @@ void cv_remotes_distrust(struct cv_remotes *remotes, __be32 address, uint64_t no
 			 uint64_t until_ms);
 
 /*
- * What routing says beside the path (bpf/abi.h, struct cv_fp_remote), for the fast path alone: the
- * outer route's MTU; the largest inner packet by routes through the tunnel. Bytes; 0: nothing.
+ * For the fast path alone (bpf/abi.h, struct cv_fp_remote): the largest inner packet by routes
+ * through the tunnel. Bytes; 0: as the tunnel's device says.
  */
-void cv_remotes_set_link_mtu(struct cv_remotes *remotes, __be32 address, uint32_t link_mtu,
-			     uint64_t now_ms);
 void cv_remotes_set_inner_mtu(struct cv_remotes *remotes, __be32 address, uint32_t inner_mtu,
 			      uint64_t now_ms);
 
@@ -90,8 +88,7 @@ struct cv_remote_state {
 	uint32_t mtu;		 /* outer path MTU in bytes; 0: nothing known */
 	uint64_t mtu_until_ms;	 /* forgotten then */
 	uint64_t error_until_ms; /* an error waits until then; 0: none does */
-	uint32_t link_mtu;	 /* cv_remotes_set_link_mtu */
-	uint32_t inner_mtu;
+	uint32_t inner_mtu;	 /* cv_remotes_set_inner_mtu */
 };
 
 /*

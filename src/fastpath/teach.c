@@ -66,8 +66,7 @@ static void remote(void *context, __be32 address, const struct cv_fp_remote *val
 	bool mtu_changes;
 
 	(void)bpf_map_lookup_elem(map, &address, &before);
-	mtu_changes = value->mtu != before.mtu || value->link_mtu != before.link_mtu ||
-		      value->inner_mtu != before.inner_mtu ||
+	mtu_changes = value->mtu != before.mtu || value->inner_mtu != before.inner_mtu ||
 		      (value->mtu && before.mtu_until_ns <= now_ns());
 	bpf_map_update_elem(map, &address, value, BPF_ANY);
 	/* That an error was told needs no new generation: what waits is not remembered as a way. */

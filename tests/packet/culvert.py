@@ -41,8 +41,6 @@ class Culvertd:
         self.wrapper = list(wrapper)  # words in front of the program's; it must become the program
         self.build = BUILD  # where its program is, also of the next start()
         self.arguments = list(arguments)
-        if os.environ.get("PROOF_PROBING"):
-            self.arguments += ["--probing", "on" if probing else "off"]
         if mode == ENGINE:
             self.arguments += ["--fastpath", "off"]
         # Most tests count what is on the wires; those about paths ask for probes.

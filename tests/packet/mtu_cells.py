@@ -21,14 +21,17 @@ from collections import namedtuple
 
 import culvert
 import net
+import tap
 from culvert import Culvertd
 from shapes import end_cleanly, look_after
 
 HAUL = os.path.join(culvert.BUILD, "tests/packet/haul")
 JUMBO = 9000
+POD_MTU = 1500
 MIB = 1 << 20
 PORT = 7000
 RECOVERY_LIMIT_S = 2.0
+STALLED_S = 3.0  # nothing for so long: it stalls
 # A path whose MTU nobody tells is searched; so long is waited for that, on a busy machine.
 KNOWN_LIMIT_S = 15
 
@@ -39,12 +42,19 @@ TCP_DEAF = Inner("TCP, ignores ICMP", ("tcp",), True)
 TCP_PLAIN = Inner("TCP without DF, ignores ICMP", ("tcp", "dont"), True)
 UDP_DF = Inner("UDP with DF", ("udp", "do"), False)
 UDP = Inner("UDP without DF", ("udp", "dont"), False)
-INNERS = (TCP, TCP_DEAF, TCP_PLAIN, UDP_DF, UDP)
+INNERS = (TCP, TCP_DEAF, UDP_DF, UDP)  # of the table
 
 DELIVERED, FILTERED = "delivered", "filtered"
 START, FALL = "from the start", "during the transfer"
 
 Cell = namedtuple("Cell", "mtu icmp when inner")
+
+CONFIGURATION = """\
+apiVersion: culvert/v1
+kind: PathConfiguration
+metadata: {name: default}
+spec: %s
+"""
 
 # One way of one transfer. seconds: from the start of the sender to the last byte; recovery: the
 # longest time since the fall in which nothing new arrived (0: less than 50 ms). None: no fall, or
@@ -151,6 +161,7 @@ class Path:
 
     A, B = "192.168.100.1", "192.168.200.2"
     POD_A, POD_B = "10.244.1.2", "10.244.2.2"
+    SMALL_LASTS_S = 1.0  # a transfer of a MiB during which the path falls
 
     def __init__(self, *arguments, words="", probing=True, offload=True):
         self.words, self.probing, self.arguments = words, probing, arguments
@@ -232,12 +243,19 @@ class Path:
 
     def path(self, daemon=None):
         """What `culvert path` says of the one path of a daemon (d1)."""
-        return json.loads((daemon or self.d1).cli("-j", "path").stdout)[0]
+        return json.loads((daemon or self.d1).cli("-j", "path").stdout)["paths"][0]
+
+    def configure(self, **timers):
+        """Apply a PathConfiguration with these fields to all daemons."""
+        for daemon in self.daemons:
+            daemon.node.run([os.path.join(culvert.BUILD, "culvert"), "--run-dir", daemon.run_dir,
+                             "apply", "-f", "-"], input=CONFIGURATION % json.dumps(timers))
 
     def knows(self, mtu):
-        """Whether every daemon knows this path MTU, and searches no more."""
+        """Whether every daemon knows this path MTU; that of the link is merely assumed at first."""
         paths = [self.path(daemon) for daemon in self.daemons]
-        return all(p["mtu"] == mtu and p["state"] == "complete" for p in paths)
+        return all(p["mtu"] == mtu and (p["state"] == "complete" or mtu < p["link_mtu"])
+                   for p in paths)
 
     def wait_known(self, limit=KNOWN_LIMIT_S):
         """Seconds until every daemon knows the path as it is; None: not in time."""
@@ -248,11 +266,26 @@ class Path:
             time.sleep(0.05)
         return time.monotonic() - begin
 
-    def fresh(self, mtu, wait=True):
+    def heal(self):
         """
-        A path of this MTU of which nobody has learnt anything; then wait until it is known. Seconds
-        of that.
+        The path takes all again, and the daemons know it: a link that takes more than before is
+        searched anew.
         """
+        self.set_mtu(JUMBO)
+        for mtu in (JUMBO - 4, JUMBO):
+            for daemon in self.daemons:
+                daemon.node.ip(f"link set eth0 mtu {mtu}")
+            net.wait_for(lambda m=mtu: all(self.path(d)["link_mtu"] == m for d in self.daemons))
+        return self.wait_known()
+
+    def fresh(self, mtu):
+        """
+        A path of this MTU of which nobody has learnt anything, and which is known by now: seconds
+        that this took, from the daemons' start.
+        """
+        # Healed first: while one daemon starts, what the other's fast path remembers is in force.
+        if self.probing and self.mtu != JUMBO:
+            self.heal()
         self.set_mtu(mtu)
         for daemon in self.daemons:
             daemon.stop()
@@ -261,7 +294,7 @@ class Path:
         self.forget_far()
         for daemon in self.daemons:
             daemon.start()
-        return self.wait_known() if wait and self.probing else None
+        return self.wait_known() if self.probing else None
 
     # --- cells ---
 
@@ -283,13 +316,19 @@ class Path:
         return [haul.end(fallen_ns) for haul in hauls]
 
     def run(self, cell, size, patience=10.0):
-        """One cell with one size: (seconds until the path was known, the two Ways)."""
+        """The Ways of one cell with one size, of a path of which nobody has learnt anything yet."""
         self.filter_icmp(cell.icmp == FILTERED)
-        fall = cell.when == FALL
-        known = self.fresh(JUMBO if fall else cell.mtu)
-        # As much traffic as lasts: else a MiB is there before anything falls.
-        rate = size if fall and size <= 4 * MIB else None
-        return known, self.transfer(cell.inner, size, cell.mtu if fall else None, rate, patience)
+        if cell.when == START:
+            self.fresh(cell.mtu)
+            return self.transfer(cell.inner, size, patience=patience)
+        # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
+        if cell.icmp == DELIVERED or not self.probing:
+            self.fresh(JUMBO)
+        else:
+            self.heal()
+        # So slow that it lasts: else a MiB is there before anything falls.
+        rate = size / self.SMALL_LASTS_S if size <= MIB else None
+        return self.transfer(cell.inner, size, cell.mtu, rate, patience)
 
     # --- for tap.main() ---
 
@@ -302,10 +341,69 @@ class Path:
         end_cleanly(self.daemons)
 
 
-def can_arrive(cell, nopmtudisc=False):
+def can_arrive(cell):
     """
     Whether physics allows it: a sender that ignores ICMP and sets DF cannot shrink in mid-flow. Its
     DF is the outer header's, too (RFC 2003, 3.1), whatever the tunnel's pmtudisc.
     """
-    del nopmtudisc
-    return not (cell.inner == TCP_DEAF and cell.when == FALL and cell.mtu < 1520)
+    return not (cell.inner == TCP_DEAF and cell.when == FALL and cell.mtu < POD_MTU + 20)
+
+
+def check(path, cell, sizes, table=None, can=(None, None)):
+    """
+    One cell with each size, as assertions; with a Table, as its row. can: whether all bytes can
+    arrive from p1, from p2; None: as can_arrive() says.
+    """
+    can = [can_arrive(cell) if each is None else each for each in can]
+    for size in sizes:
+        ways = path.run(cell, size, patience=10.0 if all(can) else STALLED_S)
+        for way, may, who in zip(ways, can, ("p1 to p2", "p2 to p1")):
+            name = (f"{cell.mtu} {cell.when}, ICMP {cell.icmp}: {cell.inner.name}, {size >> 20} MiB,"
+                    f" {who}")
+            if not may:
+                tap.ok(not way.right and 0 <= way.bytes < size, f"{name}: cannot arrive", way)
+                continue
+            tap.ok(way.right, f"{name}: all arrives", way)
+            if way.recovery is not None:
+                tap.ok(way.recovery <= RECOVERY_LIMIT_S,
+                       f"… and goes on within {RECOVERY_LIMIT_S:.0f} s of the fall", way)
+        if table is not None:
+            table.add(cell, size, ways)
+
+
+class Table:
+    """What was measured, as Markdown."""
+
+    def __init__(self, title):
+        self.title = title
+        self.rows = {}
+        self.sizes = []
+
+    def add(self, cell, size, ways):
+        """The Ways of a cell with one size."""
+        self.rows.setdefault(cell, {})[size] = ways
+        if size not in self.sizes:
+            self.sizes.append(size)
+
+    @staticmethod
+    def _text(ways):
+        texts = []
+        for way in ways or ():
+            text = "stalls" if way.seconds is None else f"{way.seconds:.2f}"
+            if way.seconds is not None and way.recovery is not None:
+                text += f" ({way.recovery:.2f})" if way.recovery else " (–)"
+            texts.append(text)
+        return " / ".join(texts) or "–"
+
+    def print(self):
+        """As diagnostics, so that `… | sed -n 's/^# |/|/p'` is the table."""
+        sizes = [f"{size >> 20} MiB" for size in self.sizes]
+        tap.note(self.title)
+        tap.note("seconds until all is there, from p1 / from p2; in brackets, of a fall, the longest"
+                 " pause after it (–: less than 0.05)")
+        tap.note("| path MTU | ICMP | falls | inner | " + " | ".join(sizes) + " |")
+        tap.note("|---" * (4 + len(sizes)) + "|")
+        for cell, by_size in self.rows.items():
+            words = [str(cell.mtu), cell.icmp, cell.when, cell.inner.name]
+            words += [self._text(by_size.get(size)) for size in self.sizes]
+            tap.note("| " + " | ".join(words) + " |")

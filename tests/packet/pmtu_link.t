@@ -279,10 +279,6 @@ def jumbo_route():
               "… and the other path has 1480")
     tap.equal(on_wire(D, BEHIND_D, 9000, df=False), [60, 9000],
               "9000 bytes without DF are sent in two fragments, the first of them full")
-    if culvert.MODE == culvert.FASTPATH:
-        before = lab.daemon.paths()["handed_over"]["out"]
-        tap.ok(fits(D, BEHIND_D, 8980), "… and once more")
-        tap.equal(lab.daemon.paths()["handed_over"]["out"], before, "… by the fast path alone")
     lab.n1.ip(f"route replace {BEHIND_D}/32 via {D} dev tun0 onlink mtu 20000")
     time.sleep(0.1)
     tap.equal(told(BEHIND_D, 8981), 8980, "a route's mtu that no path has is not believed")
