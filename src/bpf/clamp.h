@@ -69,7 +69,7 @@ static __attribute__((noinline)) int mtu_back(struct __sk_buff *skb, __u32 ifind
 	if (way.mtu && !way.drop)
 		return (int)way.mtu;
 	way.mtu = CV_IPV4_LENGTH_MAX;
-	cv_apply_device(tunnel, &way);
+	cv_apply_device(tunnel, outer_source, &way);
 	cv_apply_remote(outer_source, &way);
 	return (int)way.mtu;
 }

@@ -80,8 +80,8 @@ static bool is_same(const struct cv_table_route *there, const struct cv_table_ro
 	return there->protocol == protocol && there->type == wanted->type &&
 	       there->scope == cv_table_route_scope(wanted) && there->onlink == wanted->onlink &&
 	       there->oif == wanted->oif && there->gateway == wanted->gateway &&
-	       there->source == wanted->source && !there->multipath && !there->has_more &&
-	       cv_table_route_same_devices(there, wanted);
+	       there->source == wanted->source && there->mtu == wanted->mtu && !there->multipath &&
+	       !there->has_more && cv_table_route_same_devices(there, wanted);
 }
 
 /* Longest prefix first, then the preferred metric. */
@@ -187,6 +187,7 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 {
 	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", devices[96];
 	static const char more[] = "...";
+	char mtu[16] = "";
 	int length;
 	const char *type = route->type == RTN_BLACKHOLE	    ? "blackhole "
 			   : route->type == RTN_UNREACHABLE ? "unreachable "
@@ -198,9 +199,11 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 		describe_devices(nl, route->devices, route->device_count, devices, sizeof(devices));
 	else
 		describe_devices(nl, &route->oif, route->oif != 0, devices, sizeof(devices));
-	length = snprintf(text, size, "%s%s%s%s%s metric %u", type,
+	if (route->mtu)
+		snprintf(mtu, sizeof(mtu), " mtu %u", route->mtu);
+	length = snprintf(text, size, "%s%s%s%s%s metric %u%s", type,
 			  cv_prefix_format(&route->prefix, prefix), *gateway ? " via " : "",
-			  gateway, devices, route->metric);
+			  gateway, devices, route->metric, mtu);
 	if (length < 0 || (size_t)length >= size)
 		memcpy(text + size - sizeof(more), more, sizeof(more));
 }
