@@ -112,6 +112,19 @@ static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunne
 	return CV_DROP_NONE;
 }
 
+static struct cv_flow flow_back(const struct cv_ipv4 *inner, const uint8_t *packet)
+{
+	struct cv_flow flow, back;
+
+	cv_flow_read(&flow, inner, packet);
+	back = flow;
+	back.source = flow.destination;
+	back.destination = flow.source;
+	back.source_port = flow.destination_port;
+	back.destination_port = flow.source_port;
+	return back;
+}
+
 /*
  * By the way back to who has sent the packet. Its checksum is complete unless the kernel says that
  * it is to be filled where TCP has it.
@@ -121,12 +134,13 @@ static void clamp(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		  const struct cv_ipv4 *inner, uint8_t *packet)
 {
 	uint32_t mtu = cv_router_mtu_back(lane->router, tunnel, outer_source);
+	const struct cv_flow back = flow_back(inner, packet);
 	bool is_partial = vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 			  vnet->csum_start == inner->header_length &&
 			  vnet->csum_offset == CV_TCP_CHECKSUM;
 
-	cv_clamp_packet(lane, tunnel, inner, packet, cv_clamp_inner_mtu(lane, tunnel, mtu),
-			is_partial);
+	cv_clamp_packet(lane, tunnel, inner, packet,
+			cv_clamp_inner_mtu(lane, tunnel, &back, mtu, CV_CLAMP_ANY), is_partial);
 }
 
 /* UDP super-packets, which not every kernel's TUN takes: one segment after the other. */

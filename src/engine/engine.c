@@ -396,6 +396,11 @@ void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu,
 	cv_remotes_set_mtu(engine->shared.lane.remotes, remote, mtu, cv_prober_now_ms(), until_ms);
 }
 
+void cv_engine_set_inner_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu)
+{
+	cv_remotes_set_inner_mtu(engine->shared.lane.remotes, remote, mtu, cv_prober_now_ms());
+}
+
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)
 {
 	const struct cv_live_tunnel *live = cv_live_find(&engine->live, ifindex);

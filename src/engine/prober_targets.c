@@ -239,6 +239,19 @@ static bool has_candidate(const struct cv_prober_target *target, __be32 address)
 	return false;
 }
 
+static bool has_same_candidates(const struct cv_prober_target *a, const struct cv_prober_target *b)
+{
+	return a->candidate_count == b->candidate_count &&
+	       !memcmp(a->candidates, b->candidates, sizeof(a->candidates));
+}
+
+static bool is_same(const struct cv_prober_target *a, const struct cv_prober_target *b)
+{
+	return a->tunnel == b->tunnel && a->remote == b->remote && a->local == b->local &&
+	       a->source == b->source && a->oif == b->oif && a->ttl == b->ttl &&
+	       a->link_mtu == b->link_mtu && has_same_candidates(a, b);
+}
+
 /* The same remote, by another way perhaps. */
 static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry,
 			 const struct cv_prober_target *target, uint64_t now_ms)
@@ -254,12 +267,11 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 		entry->inner_source = 0;
 		entry->next_ms = entry->echo_ms = now_ms;
 	}
-	if (before.source != target->source || before.candidate_count != target->candidate_count ||
-	    memcmp(before.candidates, target->candidates, sizeof(before.candidates)) != 0) {
+	if (before.source != target->source || !has_same_candidates(&before, target)) {
 		entry->rounds = 0;
 		entry->next_ms = entry->echo_ms = now_ms;
 	}
-	entry->is_changed = memcmp(&before, target, sizeof(before)) != 0;
+	entry->is_changed = !is_same(&before, target);
 }
 
 static int by_remote_and_tunnel(const void *a, const void *b)
