@@ -170,7 +170,8 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_peer *peer,
 
 /*
  * The answer to a probe of ours, or what says that it is one: the prober knows. Before anybody asks
- * for the route back to its inner source, which is the remote's outer address.
+ * for the route back to its inner source, which is the remote's outer address. From another inner
+ * source it is the answer to a probe of somebody who lives within the tunnel, and passes.
  */
 static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		       const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
@@ -179,7 +180,7 @@ static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	struct cv_probe_words words;
 	enum cv_drop drop = CV_DROP_NONE;
 
-	if (!lane->shared->prober || !cv_probe_may_be(inner) ||
+	if (!lane->shared->prober || inner->source != outer->source || !cv_probe_may_be(inner) ||
 	    !cv_probe_parse(packet + inner->header_length, inner->payload_length,
 			    CV_ICMP_ECHO_REPLY, &words))
 		return false;

@@ -44,20 +44,21 @@ struct cv_engine {
 static void stop_world(struct cv_engine *engine)
 {
 	pthread_mutex_lock(&engine->shared.gate);
+	/* First: it may hold its lock for some milliseconds, and packets do not wait for it. */
+	if (engine->shared.lane.prober)
+		cv_prober_lock(engine->shared.lane.prober);
 	__atomic_store_n(&engine->shared.pausing, true, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_lock(engine->workers[i]);
-	if (engine->shared.lane.prober)
-		cv_prober_lock(engine->shared.lane.prober);
 }
 
 static void start_world(struct cv_engine *engine)
 {
 	__atomic_store_n(&engine->shared.pausing, false, __ATOMIC_RELEASE);
-	if (engine->shared.lane.prober)
-		cv_prober_unlock(engine->shared.lane.prober);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_unlock(engine->workers[i]);
+	if (engine->shared.lane.prober)
+		cv_prober_unlock(engine->shared.lane.prober);
 	pthread_mutex_unlock(&engine->shared.gate);
 }
 
