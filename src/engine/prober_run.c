@@ -192,7 +192,11 @@ static void send_probe(struct cv_prober *prober, struct cv_prober_entry *entry,
 		       enum cv_prober_kind kind, __be32 inner_source, uint32_t size, bool is_echo,
 		       uint64_t now_ms)
 {
-	struct cv_probe_words words = {.sequence = ++entry->sequence, .size = (uint16_t)size};
+	struct cv_probe_words words = {
+		.sequence = ++entry->sequence,
+		.size = (uint16_t)size,
+		.host = prober->host,
+	};
 	struct cv_prober_flight *flight = &entry->flights[words.sequence % CV_PROBER_FLIGHTS];
 	int rc;
 

@@ -126,6 +126,7 @@ struct cv_prober {
 
 	/* Any thread's. */
 	struct cv_siphash_key key; /* never changes */
+	uint16_t host;		   /* in all probes; never changes */
 	uint64_t strangers;	   /* answers and errors without the path's secret; atomic */
 
 	/* The thread's own. */
