@@ -94,7 +94,7 @@ def busy_kernel():
                     for i in range(200))
     churn = lab.n1.spawn(
         ["sh", "-c", "while :; do printf '%s' \"$0\"; done | ip -batch -", batch],
-        stdout=subprocess.DEVNULL)
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
         lab.r.run("nft -f -", input=NO_ICMP)
