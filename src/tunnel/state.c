@@ -32,10 +32,23 @@ static int out_of_memory(struct cv_error *error)
 
 /* ---- saving -------------------------------------------------------------------- */
 
+/*
+ * A field that Culverts before it do not know is left out where it has its default: they refuse
+ * what they do not know, and whoever goes back to one keeps his tunnels.
+ */
+static json_t *config_to_json(const struct cv_tunnel_config *config)
+{
+	json_t *json = cv_tunnel_config_to_json(config);
+
+	if (json && config->mssclamp == CV_TCP_MSS_AUTO)
+		json_object_del(json, "mssclamp");
+	return json;
+}
+
 static json_t *record_to_json(const struct cv_tunnel_record *record)
 {
 	return json_pack("{s:o, s:s, s:I, s:i, s:I, s:b}", "tunnel",
-			 cv_tunnel_config_to_json(&record->config), "owner", record->config.owner,
+			 config_to_json(&record->config), "owner", record->config.owner,
 			 "mtu_wanted", (json_int_t)record->config.mtu, "ifindex", record->ifindex,
 			 "mtu", (json_int_t)record->mtu, "complete", (int)record->complete);
 }

@@ -40,6 +40,17 @@ static int tear_down(void **state)
 	return rmdir(dir);
 }
 
+static bool file_says(const char *word)
+{
+	char text[4096] = "";
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	return strstr(text, word) != NULL;
+}
+
 /* Nothing but what is named may be in the directory; "" for nothing. */
 static void assert_only(const char *name)
 {
@@ -87,6 +98,7 @@ static void comes_back_as_it_was_saved(void **state)
 	records[1].mtu = 0;
 	records[1].config.strict = false;
 	records[1].config.mtu = 1400;
+	records[1].config.mssclamp = 1300;
 	strcpy(records[1].config.owner, "Tunnel tun1");
 	assert_int_equal(cv_tunnel_state_save(dir, records, 2, &error), 0);
 	assert_only(CV_TUNNEL_STATE_FILE);
@@ -107,6 +119,19 @@ static void comes_back_as_it_was_saved(void **state)
 	assert_int_equal(cv_tunnel_state_load(dir, &loaded, &count, &error), 0);
 	assert_int_equal(count, 0);
 	free(loaded);
+}
+
+/* Who goes back to a Culvert that refuses words it does not know keeps his tunnels. */
+static void new_words_with_their_defaults_are_not_written(void **state)
+{
+	struct cv_tunnel_record record = make_record("tun0", "192.0.2.1");
+
+	(void)state;
+	assert_int_equal(cv_tunnel_state_save(dir, &record, 1, &error), 0);
+	assert_false(file_says("mssclamp"));
+	record.config.mssclamp = CV_TCP_MSS_OFF;
+	assert_int_equal(cv_tunnel_state_save(dir, &record, 1, &error), 0);
+	assert_true(file_says("mssclamp"));
 }
 
 static void no_file_is_no_tunnels(void **state)
@@ -286,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_back_as_it_was_saved),
+		cmocka_unit_test(new_words_with_their_defaults_are_not_written),
 		cmocka_unit_test(no_file_is_no_tunnels),
 		cmocka_unit_test(damaged_files_are_refused),
 		cmocka_unit_test(want_of_memory_is_no_damage),
