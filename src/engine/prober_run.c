@@ -17,13 +17,13 @@
 
 enum {
 	ECHO_PACE_MS = 1000,   /* while there is traffic, or doubt */
-	ACTIVE_MS = 5000,      /* there was traffic so recently */
 	TIMEOUT_MIN_MS = 100,  /* of an answer; for who is scheduled late, too */
 	TIMEOUT_MAX_MS = 1000, /* before anything is known of the round trip */
 	ROUNDS = 2,	       /* of all candidates, before the underlay will do */
 	ASKED_SLOWLY_MS = 3600000,
 	APPLY_LIFETIME_MS = 120000, /* beyond the raise timer: for the time without us */
 	DISTRUST_MS = 60000,
+	REMEMBERED_MS = 60000, /* what a remote's path takes, once the remote is none any more */
 };
 
 static uint32_t timeout_ms(const struct cv_prober_entry *entry, enum cv_prober_kind kind)
@@ -64,7 +64,9 @@ void cv_prober_apply(struct cv_prober *prober, struct cv_prober_entry *entry, ui
 	bool is_known;
 	uint32_t mtu = least_mtu(prober, entry->target.remote, &is_known);
 
-	if (!is_known || (!mtu && !entry->applied_mtu && entry->plpmtud.how == CV_PLPMTUD_BY_LINK))
+	/* Without a route nothing is learned, and nothing forgotten: it may be back in a moment. */
+	if (!is_known || !entry->target.link_mtu ||
+	    (!mtu && !entry->applied_mtu && entry->plpmtud.how == CV_PLPMTUD_BY_LINK))
 		return;
 	cv_remotes_set_mtu(prober->remotes, entry->target.remote, mtu, now_ms, until_ms);
 	entry->applied_mtu = mtu;
@@ -80,8 +82,9 @@ void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *en
 
 	if (other)
 		cv_prober_apply(prober, other, now_ms);
-	else if (entry->applied_mtu)
-		cv_remotes_set_mtu(prober->remotes, remote, 0, now_ms, 0);
+	else if (entry->applied_mtu) /* It may be back in a moment: create_entry. */
+		cv_remotes_set_mtu(prober->remotes, remote, entry->applied_mtu, now_ms,
+				   now_ms + REMEMBERED_MS);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */

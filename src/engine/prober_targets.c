@@ -204,12 +204,24 @@ static struct tunnel *copy_tunnels(struct cv_prober *prober, size_t *ret_count)
 	return tunnels;
 }
 
+/* What is known of its path beside the link: by an ICMP error, an earlier daemon's probes, or ours
+ * before its route was gone. */
+static void recall(struct cv_prober *prober, struct cv_prober_entry *entry, uint64_t now_ms)
+{
+	bool error_waits;
+	uint32_t mtu;
+
+	cv_remotes_read(prober->remotes, entry->target.remote, now_ms, &mtu, &error_waits);
+	if (mtu)
+		cv_plpmtud_too_big(&entry->plpmtud, &prober->config, mtu, now_ms);
+	entry->known_mtu = entry->plpmtud.mtu;
+	entry->applied_mtu = mtu;
+}
+
 static struct cv_prober_entry *create_entry(struct cv_prober *prober,
 					    const struct cv_prober_target *target, uint64_t now_ms)
 {
 	struct cv_prober_entry *entry = calloc(1, sizeof(*entry));
-	bool error_waits;
-	uint32_t known_mtu;
 
 	if (!entry)
 		return NULL;
@@ -218,14 +230,9 @@ static struct cv_prober_entry *create_entry(struct cv_prober *prober,
 	/* A path that goes and comes again has the same secret: its numbers are others. */
 	entry->sequence = prober->sequences += CV_PROBER_FLIGHTS + 1;
 	cv_plpmtud_init(&entry->plpmtud, target->link_mtu, now_ms);
-	/* By an ICMP error, or an earlier daemon's probes. */
-	cv_remotes_read(prober->remotes, target->remote, now_ms, &known_mtu, &error_waits);
-	if (known_mtu)
-		cv_plpmtud_too_big(&entry->plpmtud, &prober->config, known_mtu, now_ms);
+	recall(prober, entry, now_ms);
 	entry->next_ms = entry->echo_ms = entry->plpmtud_ms = now_ms;
 	entry->liveness_ms = now_ms;
-	entry->known_mtu = entry->plpmtud.mtu;
-	entry->applied_mtu = known_mtu;
 	entry->is_changed = true;
 	return entry;
 }
@@ -261,6 +268,9 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 	entry->target = *target;
 	if (before.link_mtu != target->link_mtu) {
 		cv_plpmtud_set_link(&entry->plpmtud, &prober->config, target->link_mtu, now_ms);
+		/* The route is back: what was known of the path is a better guess than the link. */
+		if (!before.link_mtu)
+			recall(prober, entry, now_ms);
 		entry->next_ms = entry->plpmtud_ms = now_ms;
 	}
 	if (entry->inner_source && !has_candidate(target, entry->inner_source)) {

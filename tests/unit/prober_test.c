@@ -199,13 +199,18 @@ static void all_tunnels_of_a_remote_are_found(void **state)
 	}
 }
 
-static uint32_t soft_mtu(const struct fixture *fixture, __be32 remote)
+static uint32_t soft_mtu_at(const struct fixture *fixture, __be32 remote, uint64_t now_ms)
 {
 	uint32_t mtu;
 	bool error_waits;
 
-	cv_remotes_read(fixture->shared.remotes, remote, 2000, &mtu, &error_waits);
+	cv_remotes_read(fixture->shared.remotes, remote, now_ms, &mtu, &error_waits);
 	return mtu;
+}
+
+static uint32_t soft_mtu(const struct fixture *fixture, __be32 remote)
+{
+	return soft_mtu_at(fixture, remote, 2000);
 }
 
 static void know(struct cv_prober *prober, const char *tunnel, __be32 remote, uint32_t mtu)
@@ -237,9 +242,41 @@ static void tunnels_share_a_remote(void **state)
 	remove_tunnel(fixture, "t1");
 	cv_prober_refresh(prober, 1000);
 	assert_int_equal(soft_mtu(fixture, remote), 1350);
+	/* For a minute, as it may be back in a moment. */
 	remove_tunnel(fixture, "t2");
 	cv_prober_refresh(prober, 1000);
-	assert_int_equal(soft_mtu(fixture, remote), 0);
+	assert_int_equal(soft_mtu(fixture, remote), 1350);
+	assert_int_equal(soft_mtu_at(fixture, remote, 61000), 0);
+}
+
+/* A route, or a gateway, that is gone for a moment does not make a black hole of a narrow path. */
+static void what_was_known_survives_a_flap(void **state)
+{
+	struct fixture *fixture = *state;
+	__be32 remote = cv_addr("198.51.100.2");
+	struct cv_prober *prober = fixture->prober;
+	struct cv_prober_entry *entry;
+
+	cv_sh("ip route add 198.51.100.2 via 192.0.2.2");
+	add_tunnel(fixture, "t1", remote, "v0");
+	cv_prober_refresh(prober, 1000);
+	know(prober, "t1", remote, 1350);
+	cv_sh("ip route del 198.51.100.2");
+	cv_prober_refresh(prober, 1100);
+	assert_int_equal(soft_mtu(fixture, remote), 1350);
+	cv_sh("ip route add 198.51.100.2 via 192.0.2.2");
+	cv_prober_refresh(prober, 1200);
+	entry = cv_prober_find(prober, (int)if_nametoindex("t1"), remote);
+	assert_non_null(entry);
+	assert_int_equal(entry->plpmtud.mtu, 1350);
+	assert_int_equal(soft_mtu(fixture, remote), 1350);
+	remove_tunnel(fixture, "t1");
+	cv_prober_refresh(prober, 1300);
+	add_tunnel(fixture, "t2", remote, "v0");
+	cv_prober_refresh(prober, 1400);
+	entry = cv_prober_find(prober, (int)if_nametoindex("t2"), remote);
+	assert_non_null(entry);
+	assert_int_equal(entry->plpmtud.mtu, 1350);
 }
 
 /* A second lie, when remote.h has forgotten the first and the machine has not: the worker has
@@ -287,6 +324,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_tunnels_of_a_remote_are_found, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(tunnels_share_a_remote, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_known_survives_a_flap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_has_lied_changes_nothing, set_up, tear_down),
 	};
 
