@@ -41,6 +41,7 @@ enum {
 	LINK_LEAST = 100, /* IPv4 needs 68, our probes 85 */
 	RAISE_MAX_MS = 30000,
 	SETTLED_MS = 20000,
+	RTT_MAX_MS = 1999 + 65535 / 2000, /* EVENT_RTT, its jitter included */
 	PROBE_TIMER_MS = 5000,
 	/* One search from end to end, or what ERROR asks at each probe timer. */
 	SEARCH_PROBES = 100
@@ -189,8 +190,9 @@ static void settle(struct sim *sim)
 	if (!sim->path.link_mtu)
 		sim_set_link(sim, 1500);
 	sim_enable(sim, true);
-	/* What was answered before was of another path, and old lies are believed for so long. */
-	sim_pass(sim, 2000 + sim->rtt_ms, NULL);
+	/* What was answered before was of another path (the second of a doubled answer comes after
+	 * two round trips), and old lies are believed for so long. */
+	sim_pass(sim, 2 * RTT_MAX_MS + 1, NULL);
 	sim_pass(sim, 2 * RAISE_MAX_MS + 30000, is_settled);
 	demand(sim, is_settled(sim), "the MTU is not found");
 	probes = sim->probes;
