@@ -236,8 +236,12 @@ static void look_at(const struct cv_prober *prober, const struct cv_fp_activity 
 {
 	if (seen->sent > entry->largest_sent)
 		entry->largest_sent = seen->sent;
-	if (seen->heard)
+	if (seen->heard) {
+		/* A remote that was silent for long is there again. */
+		if (entry->liveness == CV_LIVENESS_DOWN && now - entry->heard_ms > ACTIVE_MS)
+			entry->next_ms = entry->echo_ms = now;
 		entry->heard_ms = now;
+	}
 	if (!seen->sent)
 		return;
 	if (now >= entry->active_until_ms) {

@@ -8,7 +8,8 @@
  * not answer, the underlay is asked beside it: if that answers, it is protocol 4 that is lost.
  *
  * Deviations from RFC 8899 are the machine's; of its own this file has the pace: while there is
- * traffic, or doubt, an echo every second; else one every config.liveness_timer_ms.
+ * traffic, doubt, or hope that a remote comes back, an echo every second; else one every
+ * config.liveness_timer_ms.
  */
 #include "engine/prober_state.h"
 
@@ -19,6 +20,7 @@ enum {
 	ECHO_PACE_MS = 1000,   /* while there is traffic, or doubt */
 	TIMEOUT_MIN_MS = 100,  /* of an answer; for who is scheduled late, too */
 	TIMEOUT_MAX_MS = 1000, /* before anything is known of the round trip */
+	HOPE_MS = 60000,       /* what was up so recently may be so again soon */
 	ROUNDS = 2,	       /* of all candidates, before the underlay will do */
 	ASKED_SLOWLY_MS = 3600000,
 	APPLY_LIFETIME_MS = 120000, /* beyond the raise timer: for the time without us */
@@ -289,6 +291,15 @@ static bool is_in_doubt(const struct cv_prober *prober, const struct cv_prober_e
 	return live->losses && live->losses < prober->config.liveness_losses;
 }
 
+/* It went down a moment ago, or sends us something: who waits for it hopes for more than one look
+ * each liveness timer. */
+static bool may_come_back(const struct cv_prober *prober, const struct cv_prober_entry *entry,
+			  uint64_t now_ms)
+{
+	return entry->liveness == CV_LIVENESS_DOWN &&
+	       (now_ms - entry->liveness_ms < HOPE_MS || was_heard(prober, entry, now_ms));
+}
+
 /* Up to a fifth less, by chance: remotes that came in one moment do not meet in one for ever. */
 static uint64_t spread(const struct cv_prober_entry *entry, uint64_t interval_ms)
 {
@@ -304,7 +315,8 @@ static void run_echoes(struct cv_prober *prober, struct cv_prober_entry *entry, 
 	if (now_ms < entry->echo_ms)
 		return;
 	send_echoes(prober, entry, now_ms);
-	if (now_ms < entry->active_until_ms || is_in_doubt(prober, entry))
+	if (now_ms < entry->active_until_ms || is_in_doubt(prober, entry) ||
+	    may_come_back(prober, entry, now_ms))
 		pace_ms = pace_ms < ECHO_PACE_MS ? pace_ms : ECHO_PACE_MS;
 	entry->echo_ms = now_ms + spread(entry, pace_ms);
 }

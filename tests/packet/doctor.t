@@ -35,6 +35,13 @@ def doctor(*words, name="a1", check=False):
     return done.returncode, answer["findings"] if "findings" in answer else done.stdout
 
 
+def up_again(name="a1"):
+    """What was mended is noticed by the next probe, a second later at most."""
+    return net.wait_for(lambda: all(
+        path["liveness"] == "up"
+        for path in json.loads(zones.cli(name, "-j", "path").stdout)["paths"]), 5)
+
+
 def find(findings, check, *parts, level=None):
     """The findings of a check with these words."""
     return [f for f in findings if f["check"] == check and (not level or f["level"] == level)
@@ -123,6 +130,7 @@ def routes():
     found("routes", "warning", "10.244.99.0/24", "bird",
           remedy=("proto 12", lambda: A1.ip("route flush proto 12")))
     A1.ip("route add 10.244.1.7/32 dev pod0 metric 5", "route add 172.16.0.0/12 via 192.168.100.254")
+    up_again()
     _, findings = doctor()
     tap.equal(troubles(findings), [], "a route to a pod of ours, or elsewhere, is none of that")
     A1.ip("route del 10.244.1.7/32 dev pod0 metric 5", "route del 172.16.0.0/12")
@@ -163,6 +171,7 @@ def nat():
     found("nat", "error", "ip f p", "comes before our rule", "10.244.")
     nft("delete table ip f")
     nft("table ip f { chain p { type nat hook postrouting priority 100\n masquerade\n } }")
+    up_again()
     _, findings = doctor()
     tap.equal(troubles(findings), [], "one that comes later is no trouble")
     nft("delete table ip f")
@@ -254,6 +263,7 @@ def blocked():
     nft("delete table ip f", zones.r)
     nft("table ip f { chain x { type filter hook forward priority 0\n"
         " meta l4proto icmp drop\n } }", zones.r)
+    up_again()
     code, findings = doctor("b1")
     tap.ok(code == 0 and find(findings, "underlay", "something filters ICMP"),
            "only ICMP dropped on the way: no trouble", findings)
@@ -288,6 +298,7 @@ def not_known():
     tap.ok(code == 1 and find(findings, "protocol-4", "does not know this node"),
            "a peer that has no Node for us", findings)
     zones.apply(zones.manifest(), ("b1",))
+    up_again()
     code, findings = doctor("b1")
     tap.equal((code, troubles(findings)), (0, []), "… and it has one again")
     # Refused on this host: the peer's answer comes, and goes no further.
