@@ -437,7 +437,8 @@ def in_one_run_directory(made, common, both):
     """Each daemon's own directory (made) is mounted where all have theirs; both: the daemons."""
     for node, directory in zip((a, b), made):
         d = Culvertd.__new__(Culvertd)
-        d.node, d.arguments, d.build = node, ["--workers", "1"], culvert.BUILD
+        d.node, d.build = node, culvert.BUILD
+        d.arguments = ["--workers", "1", "--probing", "off"]
         d.wrapper = ["unshare", "-m", "sh", "-c", f"mount --bind {directory} {common} && exec "
                      "\"$@\"", "-"]
         d.run_dir, d.log_path = common, os.path.join(directory, "log")
