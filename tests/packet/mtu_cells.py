@@ -185,6 +185,7 @@ class Path:
         self.daemons = [self.d1]
         self.start_far()
         self.mtu = JUMBO
+        self.narrow = None  # what the path was from the start on
 
     # --- what is beyond the routers ---
 
@@ -316,11 +317,17 @@ class Path:
         return [haul.end(fallen_ns) for haul in hauls]
 
     def run(self, cell, size, patience=10.0):
-        """The Ways of one cell with one size, of a path of which nobody has learnt anything yet."""
+        """
+        The Ways of one cell with one size. From the start: a path of which the daemons have learnt
+        what they know without any traffic, those of other cells with this path included.
+        """
         self.filter_icmp(cell.icmp == FILTERED)
         if cell.when == START:
-            self.fresh(cell.mtu)
+            if self.narrow != (cell.mtu, cell.icmp):
+                self.fresh(cell.mtu)
+            self.narrow = cell.mtu, cell.icmp
             return self.transfer(cell.inner, size, patience=patience)
+        self.narrow = None
         # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
         if cell.icmp == DELIVERED or not self.probing:
             self.fresh(JUMBO)
