@@ -31,7 +31,6 @@ POD_MTU = 1500
 MIB = 1 << 20
 PORT = 7000
 RECOVERY_LIMIT_S = 2.0
-STALLED_S = 3.0  # nothing for so long: it stalls
 # A path whose MTU nobody tells is searched; so long is waited for that, on a busy machine.
 KNOWN_LIMIT_S = 15
 
@@ -161,7 +160,8 @@ class Path:
 
     A, B = "192.168.100.1", "192.168.200.2"
     POD_A, POD_B = "10.244.1.2", "10.244.2.2"
-    SMALL_LASTS_S = 1.0  # a transfer of a MiB during which the path falls
+    STALLED_S = 3.0  # nothing for so long: it stalls
+    PACED_MAX, SMALL_LASTS_S = MIB, 1.0  # smaller transfers during which the path falls
 
     def __init__(self, *arguments, words="", probing=True, offload=True):
         self.words, self.probing, self.arguments = words, probing, arguments
@@ -334,7 +334,7 @@ class Path:
         else:
             self.heal()
         # So slow that it lasts: else a MiB is there before anything falls.
-        rate = size / self.SMALL_LASTS_S if size <= MIB else None
+        rate = size / self.SMALL_LASTS_S if size <= self.PACED_MAX else None
         return self.transfer(cell.inner, size, cell.mtu, rate, patience)
 
     # --- for tap.main() ---
@@ -363,7 +363,7 @@ def check(path, cell, sizes, table=None, can=(None, None)):
     """
     can = [can_arrive(cell) if each is None else each for each in can]
     for size in sizes:
-        ways = path.run(cell, size, patience=10.0 if all(can) else STALLED_S)
+        ways = path.run(cell, size, patience=10.0 if all(can) else path.STALLED_S)
         for way, may, who in zip(ways, can, ("p1 to p2", "p2 to p1")):
             name = (f"{cell.mtu} {cell.when}, ICMP {cell.icmp}: {cell.inner.name}, {size >> 20} MiB,"
                     f" {who}")
