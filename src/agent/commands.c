@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,10 +14,12 @@
 #include "agent/control.h"
 #include "agent/json_text.h"
 #include "agent/log.h"
+#include "agent/mtu_file.h"
 #include "agent/node_json.h"
 #include "agent/request.h"
 #include "agent/trace.h"
 #include "model/tunnel.h"
+#include "tunnel/endpoint_mtu.h"
 
 enum {
 	UNDERLAYS_MAX = 64 /* as many as anybody wants to read */
@@ -88,6 +91,11 @@ static json_t *fastpath_to_json(const struct in_force *in_force, const char *no_
 			 in_force->endpoints, "bypassed", in_force->bypassed);
 }
 
+static json_t *mtu_or_null(uint32_t mtu)
+{
+	return mtu ? json_integer((json_int_t)mtu) : json_null();
+}
+
 static json_t *status_to_json(const struct cv_tunnel_status *status,
 			      const struct in_force *in_force)
 {
@@ -96,7 +104,7 @@ static json_t *status_to_json(const struct cv_tunnel_status *status,
 	json_object_set_new(json, "owner", cv_json_text_or_null(status->config->owner));
 	json_object_set_new(json, "ifindex",
 			    status->ifindex ? json_integer(status->ifindex) : json_null());
-	json_object_set_new(json, "mtu", status->mtu ? json_integer(status->mtu) : json_null());
+	json_object_set_new(json, "mtu", mtu_or_null(status->mtu));
 	json_object_set_new(json, "mtu_by_hand", json_boolean(status->mtu_by_hand));
 	json_object_set_new(json, "up", json_boolean(status->up));
 	json_object_set_new(json, "state", json_string(status->active ? "active" : "suspended"));
@@ -151,9 +159,13 @@ static void add_counters(json_t *tunnel, const struct cv_commands *commands,
 
 static json_t *show(const struct cv_commands *commands, const struct cv_request *request)
 {
+	struct cv_prober_path *paths = NULL;
 	json_t *tunnels = json_array();
 	struct in_force in_force;
+	size_t path_count = 0;
 
+	if (cv_engine_paths(commands->engine, &paths, &path_count))
+		path_count = 0;
 	find_in_force(commands, &in_force);
 	for (size_t i = 0; i < cv_tunnel_set_count(commands->set); i++) {
 		struct cv_tunnel_status status;
@@ -164,10 +176,14 @@ static json_t *show(const struct cv_commands *commands, const struct cv_request 
 			continue;
 		cv_tunnel_set_status(commands->set, i, &status);
 		tunnel = status_to_json(&status, &in_force);
+		json_object_set_new(tunnel, "endpoint_mtu",
+				    mtu_or_null(cv_endpoint_mtu(status.ifindex, status.mtu, paths,
+								path_count)));
 		if (request->counters)
 			add_counters(tunnel, commands, &status);
 		json_array_append_new(tunnels, tunnel);
 	}
+	free(paths);
 	json_decref(in_force.underlays);
 	return json_pack("{s:o}", "tunnels", tunnels);
 }
@@ -197,6 +213,8 @@ static json_t *status(const struct cv_commands *commands)
 	json_decref(in_force.underlays);
 	json_object_set_new(json, "endpoints", json_integer(in_force.endpoints));
 	json_object_set_new(json, "default_bypass", json_string(bypass ? "on" : "off"));
+	json_object_set_new(json, "endpoint_mtu",
+			    mtu_or_null(cv_mtu_for_endpoints(commands->engine, commands->set)));
 	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
 	cv_node_add_status(commands->node, commands->set, json);
 	cv_commands_path_status(commands, json);

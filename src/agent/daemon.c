@@ -29,6 +29,7 @@
 #include "agent/commands_doctor.h"
 #include "agent/log.h"
 #include "agent/metrics_server.h"
+#include "agent/mtu_file.h"
 #include "agent/node.h"
 #include "agent/rundir.h"
 #include "agent/server.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct cv_commands commands;
 	struct cv_server *server;
 	struct cv_metrics_server *metrics; /* NULL: not asked for */
+	struct cv_mtu_file mtu_file;
 	int monitor;
 	struct event_base *base;
 	struct event *signals[3];
@@ -69,9 +71,12 @@ struct daemon {
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the shorter of the last two: one may have been a first */
 	int64_t last_refresh_us;
-	bool node_is_behind; /* the kernel has changed in what the node agent looks at */
-	bool is_second_look; /* that moment is one that can wait: nothing has changed */
-	struct event *paths; /* those to remote ends have changed */
+	bool node_is_behind;  /* the kernel has changed in what the node agent looks at */
+	bool is_second_look;  /* that moment is one that can wait: nothing has changed */
+	struct event *paths;  /* the ways to remotes have changed */
+	struct event *follow; /* a moment after that */
+	int64_t follow_took_us;
+	struct event *settled; /* a request has been answered */
 	struct event *period;
 	struct event *stored;	   /* the store may have changed */
 	struct event *store_delay; /* a moment after that */
@@ -237,14 +242,52 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 	}
 }
 
+static void tell_endpoint_mtu(struct daemon *d)
+{
+	cv_mtu_file_update(&d->mtu_file, cv_mtu_for_endpoints(d->engine, d->set));
+}
+
+/* What depends on the ways to remotes. */
+static void follow_paths(struct daemon *d)
+{
+	cv_tunnel_set_follow(d->set);
+	cv_node_paths_changed(d->node);
+	tell_endpoint_mtu(d);
+}
+
+/* As on_changed: many change at once, and it takes a fifth of the time at most. */
 static void on_paths(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
+	int64_t delay_us = REFRESH_DELAY_MS * 1000 + REFRESH_REST * d->follow_took_us;
+	const struct timeval delay = {
+		.tv_sec = delay_us / 1000000,
+		.tv_usec = delay_us % 1000000,
+	};
 
 	(void)fd;
 	(void)what;
 	cv_engine_paths_seen(d->engine);
-	cv_node_paths_changed(d->node);
+	if (!event_pending(d->follow, EV_TIMEOUT, NULL))
+		event_add(d->follow, &delay);
+}
+
+static void on_follow(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+	int64_t begin_us = now_us();
+
+	(void)fd;
+	(void)what;
+	follow_paths(d);
+	d->follow_took_us = now_us() - begin_us;
+}
+
+static void on_settled(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	tell_endpoint_mtu(data);
 }
 
 static void on_refresh(evutil_socket_t fd, short what, void *data)
@@ -262,6 +305,7 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->node_is_behind)
 		cv_node_refresh(d->node);
 	d->node_is_behind = false;
+	follow_paths(d);
 	took_us = now_us() - begin_us;
 	d->refresh_took_us = took_us < d->last_refresh_us ? took_us : d->last_refresh_us;
 	d->last_refresh_us = took_us;
@@ -277,6 +321,8 @@ static void catch_up(void *data)
 
 	int changes = cv_monitor_drain_others(d->monitor, cv_nl_port_id(d->nl));
 
+	/* Whatever is asked for now may change what endpoints are told. */
+	event_active(d->settled, EV_TIMEOUT, 0);
 	if (!changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		return;
 	note_changes(d, changes);
@@ -312,6 +358,7 @@ static void on_store_delay(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	cv_node_store_changed(d->node);
+	tell_endpoint_mtu(d);
 	event_add(d->stored, NULL);
 }
 
@@ -351,6 +398,15 @@ static int add_watchdog(struct daemon *d)
 	return d->watchdog && !event_add(d->watchdog, &period) ? 0 : -ENOMEM;
 }
 
+static int add_paths(struct daemon *d)
+{
+	d->follow = evtimer_new(d->base, on_follow, d);
+	d->settled = evtimer_new(d->base, on_settled, d);
+	d->paths = event_new(d->base, cv_engine_paths_fd(d->engine), EV_READ | EV_PERSIST, on_paths,
+			     d);
+	return d->follow && d->settled && d->paths && !event_add(d->paths, NULL) ? 0 : -ENOMEM;
+}
+
 static int add_carrier(struct daemon *d)
 {
 	if (!d->carrier)
@@ -374,15 +430,13 @@ static int add_events(struct daemon *d)
 	d->period = event_new(d->base, -1, EV_PERSIST, on_period, d);
 	d->stored = event_new(d->base, cv_node_fd(d->node), EV_READ, on_stored, d);
 	d->store_delay = evtimer_new(d->base, on_store_delay, d);
-	d->paths = event_new(d->base, cv_engine_paths_fd(d->engine), EV_READ | EV_PERSIST, on_paths,
-			     d);
-	if (!d->paths || event_add(d->paths, NULL))
-		return -ENOMEM;
 	if (!d->changed || !d->refresh || !d->period || !d->stored || !d->store_delay ||
 	    event_add(d->changed, NULL) || event_add(d->period, &period) ||
 	    event_add(d->stored, NULL))
 		return -ENOMEM;
-	return add_carrier(d) ? -ENOMEM : add_watchdog(d);
+	if (add_paths(d) || add_carrier(d))
+		return -ENOMEM;
+	return add_watchdog(d);
 }
 
 /* ---- beginning and end ------------------------------------------------------------ */
@@ -574,6 +628,8 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 	rc = cv_capturers_create(d->base, d->engine, d->fastpath, &d->capturers);
 	if (rc)
 		return cv_error_set(error, rc, "cannot prepare captures: %s", strerror(-rc));
+	d->mtu_file.run_dir = d->rundir.path;
+	tell_endpoint_mtu(d);
 	d->commands = (struct cv_commands){
 		.engine = d->engine,
 		.fastpath = d->fastpath,
@@ -622,6 +678,8 @@ static void stop(struct daemon *d)
 	free_event(d->changed);
 	free_event(d->refresh);
 	free_event(d->paths);
+	free_event(d->follow);
+	free_event(d->settled);
 	free_event(d->period);
 	free_event(d->stored);
 	free_event(d->store_delay);

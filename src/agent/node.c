@@ -18,6 +18,7 @@
 
 #include "agent/dead_ends.h"
 #include "agent/log.h"
+#include "agent/node_paths.h"
 #include "agent/node_state.h"
 #include "agent/owned.h"
 #include "routing/nat.h"
@@ -47,6 +48,7 @@ struct cv_node_agent {
 	struct cv_intent intent;
 	struct cv_node_report report;
 	struct cv_formers formers;
+	struct cv_node_jumbo jumbo;
 	int64_t needed_us; /* when some pool last needed the pool device; 0: never */
 	bool is_idle;	   /* there never was a resource: nothing of ours is anywhere */
 	/* What the log has, so that it hears of news only. */
@@ -90,13 +92,24 @@ static uint8_t protocol_of(const struct cv_node_agent *node)
 	return node->intent.protocol ? node->intent.protocol : CV_ROUTE_PROTOCOL;
 }
 
+static struct cv_node_paths paths_of(const struct cv_node_agent *node)
+{
+	return (struct cv_node_paths){node->engine, node->nl, node->tunnels, node->pool_device};
+}
+
 static int look(struct cv_node_agent *node)
 {
+	const struct cv_node_paths paths = paths_of(node);
 	struct cv_facts facts;
 	int rc = cv_facts_read(node->nl, is_ours, node->tunnels, protocol_of(node), &facts);
 
 	if (rc)
 		return rc;
+	rc = cv_node_paths_read(&paths, &facts);
+	if (rc < 0) {
+		cv_facts_fini(&facts);
+		return rc;
+	}
 	cv_facts_fini(&node->facts);
 	node->facts = facts;
 	return 0;
@@ -272,6 +285,14 @@ static void act_on_routes(struct cv_node_agent *node, bool is_look)
 	tell("routes", node->told_route, sizeof(node->told_route), report.first_failure);
 }
 
+/* Once the routes are there: the engine asks them about larger packets. */
+static void tell_of_paths(struct cv_node_agent *node)
+{
+	const struct cv_node_paths paths = paths_of(node);
+
+	cv_node_paths_tell(&paths, &node->facts, &node->intent, &node->jumbo);
+}
+
 static void act_on_nat(struct cv_node_agent *node, bool is_look)
 {
 	struct cv_node_state state = node->state;
@@ -416,6 +437,7 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	}
 	act_on_device(node);
 	act_on_routes(node, is_look);
+	tell_of_paths(node);
 	act_on_nat(node, is_look);
 	/* Last: packets wait for what is above, nobody for a digest of everything. */
 	log_store(node);
@@ -434,7 +456,10 @@ void cv_node_reconcile(struct cv_node_agent *node)
 
 void cv_node_paths_changed(struct cv_node_agent *node)
 {
-	if (look_for_dead_ends(node))
+	const struct cv_node_paths paths = paths_of(node);
+	bool is_dead_end_news = look_for_dead_ends(node);
+
+	if (cv_node_paths_read(&paths, &node->facts) > 0 || is_dead_end_news)
 		reconcile(node, false);
 }
 
@@ -555,6 +580,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	if (node->intent.snapshot)
 		cv_intent_fini(&node->intent);
 	cv_facts_fini(&node->facts);
+	free(node->jumbo.remotes);
 	cv_formers_fini(&node->formers);
 	cv_store_destroy(node->store);
 	cv_dead_ends_fini(&node->dead);

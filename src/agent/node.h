@@ -32,7 +32,7 @@ struct cv_node_options {
 	const char *pool_device;       /* NULL: CV_NODE_POOL_DEVICE */
 	struct cv_nl *nl;	       /* the caller's; outlives the agent */
 	struct cv_tunnel_set *tunnels; /* the caller's; outlives the agent */
-	struct cv_engine *engine;      /* whose prober is configured; as those. NULL: none is */
+	struct cv_engine *engine;      /* knows the paths, and is told how to probe; as those */
 	bool no_probing;	       /* by it, whatever resources say */
 };
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/mtu_file.h"
 #include "agent/node_state.h"
 #include "tunnel/endpoint_state.h"
 #include "tunnel/holder.h"
@@ -248,6 +249,8 @@ static const struct {
 	{CV_NODE_STATE_FILE ".new", S_IFREG},
 	{CV_ENDPOINT_STATE_FILE, S_IFREG},
 	{CV_ENDPOINT_STATE_FILE ".new", S_IFREG},
+	{CV_MTU_FILE, S_IFREG},
+	{CV_MTU_FILE ".new", S_IFREG},
 	{MADE, S_IFREG},
 	{LOCK, S_IFREG},
 };

@@ -259,7 +259,7 @@ struct cv_fp_permit {
 	struct cv_fp_stamp stamp;
 	__u32 tunnel; /* index of its device */
 	__u32 slot;
-	__u32 mtu;	  /* of that device, bytes */
+	__u32 unused;	  /* was the device's MTU */
 	__u8 drop;	  /* enum cv_drop: why not */
 	__u8 routed_back; /* it may go past the stack: routes lead back here, and on to there */
 	__u16 peer;	  /* as in cv_fp_way */

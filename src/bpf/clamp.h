@@ -51,8 +51,8 @@ __attribute__((noinline)) int cv_clamp_mss(struct __sk_buff *skb, __u32 ifindex,
 
 /*
  * The largest outer packet that can go back through a tunnel to who has sent one: as on the way
- * out, remembered. What no route tells (IPsec policies are in force, or there is none) the device
- * and the engine's soft state do.
+ * out, remembered. What no route tells (IPsec policies are in force, there is none, or it leads
+ * into a tunnel) the device and the engine's soft state do.
  */
 static __attribute__((noinline)) int mtu_back(struct __sk_buff *skb, __u32 ifindex,
 					      __be32 outer_source)
@@ -66,10 +66,10 @@ static __attribute__((noinline)) int mtu_back(struct __sk_buff *skb, __u32 ifind
 	if (tunnel->mssclamp != CV_TCP_MSS_AUTO)
 		return CV_IPV4_LENGTH_MAX;
 	cv_find_way(skb, config, tunnel, ifindex, outer_source, &way);
-	if (way.mtu)
+	if (way.mtu && !way.drop)
 		return (int)way.mtu;
 	way.mtu = CV_IPV4_LENGTH_MAX;
-	cv_apply_device(tunnel, &way);
+	cv_apply_device(tunnel, outer_source, &way);
 	cv_apply_remote(outer_source, &way);
 	return (int)way.mtu;
 }

@@ -97,13 +97,14 @@ int cv_tunnel_out(struct __sk_buff *skb)
 	return cv_send_from_stack(skb, &scene, tunnel, dst);
 }
 
-/* To the tunnel's device, as if it had arrived there. */
+/*
+ * To the tunnel's device, as if it had arrived there. It may be larger than the device's MTU, which
+ * is about packets that leave: the kernel has not measured what is redirected to an ingress since
+ * 5.12.
+ */
 CV_INLINE int to_device(struct __sk_buff *skb, struct cv_scene *scene, const struct cv_inbound *in,
-			__u32 mtu, __u8 tos)
+			__u8 tos)
 {
-	/* The kernel would drop it without a word. */
-	if (!skb->gso_size && in->inner.total_length > mtu + CV_DEVICE_SLACK)
-		return cv_to_engine(skb, scene);
 	if (!cv_decapsulate(skb, scene, in, tos, in->inner.ttl, false))
 		return cv_drop_packet(skb, scene, CV_DROP_DEVICE_WRITE_FAILED);
 	skb->tc_index = CV_MARK_STACKS;
@@ -178,7 +179,7 @@ CV_INLINE int take_inner(struct __sk_buff *skb, struct cv_scene *scene, struct c
 		endpoint = cv_endpoint_for(skb, in, &permit);
 	if (endpoint)
 		return to_endpoint(skb, scene, in, tos, endpoint->ifindex, endpoint->by_peer);
-	return to_device(skb, scene, in, permit.mtu, tos);
+	return to_device(skb, scene, in, tos);
 }
 
 /*
@@ -223,7 +224,8 @@ CV_INLINE int take_outer(struct __sk_buff *skb, struct cv_scene *scene,
 	if (in.outer.header_length != CV_IPV4_HEADER_MIN || cv_ipv4_is_fragment(&in.outer))
 		return take_unread(skb, scene, &in.key, CV_DROP_NONE);
 	drop = cv_parse_inner(skb, &in);
-	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN || cv_packet_is_probe_answer(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in.inner))
+	if (drop || in.inner.header_length != CV_IPV4_HEADER_MIN ||
+	    cv_packet_is_probe_answer(skb, ETH_HLEN + CV_IPIP_OVERHEAD, &in.inner))
 		return take_unread(skb, scene, &in.key, drop);
 	in.key.inner_source = in.inner.source;
 	in.key.inner_destination = in.inner.destination;

@@ -18,7 +18,6 @@ enum {
 	 * of the first one below is still true of the inner packet.
 	 */
 	CV_DECAPSULATE_FLAGS = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET,
-	CV_DEVICE_SLACK = 4, /* is_skb_forwardable() allows for a VLAN tag */
 };
 
 /* An outer packet and what it carries. */
@@ -180,6 +179,7 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
 			     struct cv_fp_tunnel *ret_tunnel)
 {
 	const __u32 *address = bpf_map_lookup_elem(&cv_addresses_1, &key->outer_destination);
+	__u32 mtu;
 	bool up;
 
 	permit->slot = CV_FP_SLOT_NONE;
@@ -190,10 +190,9 @@ CV_INLINE bool cv_find_owner(const struct cv_fp_permit_key *key, struct cv_fp_pe
 	if (!permit->tunnel)
 		return false;
 	permit->slot = ret_tunnel->slot;
-	permit->mtu = ret_tunnel->mtu;
 	permit->peer = cv_peer_find(ret_tunnel, permit->tunnel, key->outer_source);
 	up = ret_tunnel->up;
-	cv_device_read(ret_tunnel->device, &up, &permit->mtu);
+	cv_device_read(ret_tunnel->device, &up, &mtu);
 	if (!up)
 		permit->drop = CV_DROP_DEVICE_DOWN;
 	return true;

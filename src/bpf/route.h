@@ -46,17 +46,23 @@ CV_INLINE void cv_apply_remote(__be32 destination, struct cv_fp_way *way)
 }
 
 /*
- * What is larger than the tunnel's device the stack never sends into it. Endpoints do, past the
- * stack; and the device's MTU is what is known here of a route's mtu metric, which
- * bpf_fib_lookup() minds only when it is locked. The stamp holds no longer than that MTU: changing
- * it flushes the kernel's routes.
+ * What is larger than the tunnel's device is here if the route into it has a larger mtu metric, or
+ * if an endpoint has sent it past the stack. The fast path takes it if the engine has said that
+ * routes to this remote are for such packets (inner_mtu); else the engine does, which asks for the
+ * route. So the device's MTU, or inner_mtu, is also what is known here of the outer route's mtu
+ * metric, which bpf_fib_lookup() minds only when it is locked. The stamp holds no longer than the
+ * device's MTU: changing it flushes the kernel's routes.
  */
-CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, struct cv_fp_way *way)
+CV_INLINE void cv_apply_device(const struct cv_fp_tunnel *tunnel, __be32 destination,
+			       struct cv_fp_way *way)
 {
+	const struct cv_fp_remote *remote = bpf_map_lookup_elem(&cv_remotes_2, &destination);
 	__u32 mtu = tunnel->mtu;
 	bool up;
 
 	cv_device_read(tunnel->device, &up, &mtu);
+	if (remote && remote->inner_mtu > mtu)
+		mtu = remote->inner_mtu;
 	if (mtu && mtu + CV_IPIP_OVERHEAD < way->mtu)
 		way->mtu = mtu + CV_IPIP_OVERHEAD;
 }
@@ -112,7 +118,7 @@ static __attribute__((noinline)) int resolve_way(struct __sk_buff *skb,
 		return 0;
 	}
 	way->to_engine = !way->source;
-	cv_apply_device(tunnel, way);
+	cv_apply_device(tunnel, destination, way);
 	cv_apply_remote(destination, way);
 	return 0;
 }

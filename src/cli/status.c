@@ -104,7 +104,8 @@ static void print_pools(const json_t *pools)
 	cv_table_fini(&table);
 }
 
-static void print_pool_device(const json_t *device)
+/* endpoint_mtu: of new endpoints; said where it is not the device's. */
+static void print_pool_device(const json_t *device, long long endpoint_mtu)
 {
 	const char *how = text_of(device, "mtu_how");
 	const char *problem = text_of(device, "problem");
@@ -112,10 +113,13 @@ static void print_pool_device(const json_t *device)
 
 	if (!json_is_object(device))
 		return;
-	printf("pool device %s: %s, address %s, mtu %lld%s%s%s\n",
+	printf("pool device %s: %s, address %s, mtu %lld%s%s%s",
 	       or_else(text_of(device, "name"), "?"), or_else(text_of(device, "state"), "?"),
 	       or_else(text_of(device, "address"), "none"), number(device, "mtu"), how ? " (" : "",
 	       or_else(how, ""), how ? ")" : "");
+	if (endpoint_mtu && endpoint_mtu != number(device, "mtu"))
+		printf(", for new endpoints %lld", endpoint_mtu);
+	putchar('\n');
 	if (problem)
 		printf("    problem: %s\n", problem);
 	if (no_fastpath)
@@ -240,7 +244,7 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_node(json_object_get(status, "node"));
 	print_store(json_object_get(status, "store"));
 	print_pools(json_object_get(status, "pools"));
-	print_pool_device(json_object_get(status, "pool_device"));
+	print_pool_device(json_object_get(status, "pool_device"), number(status, "endpoint_mtu"));
 	print_peers(cli, json_object_get(status, "peers"));
 	print_paths(json_object_get(status, "paths"));
 	print_kernel(status);

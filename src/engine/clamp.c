@@ -11,18 +11,25 @@ enum {
 	MTU_UNKNOWN = 65535
 };
 
+/* What the stack sends into the device it has measured, by the metric of the inner route or by the
+ * device's MTU, but not what endpoints send past it. */
 uint32_t cv_clamp_inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-			    uint32_t outer_mtu)
+			    const struct cv_flow *flow, uint32_t outer_mtu, uint32_t largest)
 {
 	uint32_t device = tunnel->lanes[lane->worker].mtu;
 	uint32_t mtu = outer_mtu ? outer_mtu : MTU_UNKNOWN;
+	uint32_t limit;
 
 	/* A route's mtu metric may be anything; below the least MTU there is, it is none. */
 	if (mtu < CV_IPV4_MTU_MIN)
 		mtu = CV_IPV4_MTU_MIN;
 	mtu -= CV_IPIP_OVERHEAD;
-	/* That the stack has seen to, but not for what endpoints send past it. */
-	return device && device < mtu ? device : mtu;
+	if (!device || largest <= device || device >= mtu)
+		return mtu;
+	limit = cv_router_inner_mtu(lane->router, tunnel, flow);
+	if (!limit)
+		limit = device;
+	return limit < mtu ? limit : mtu;
 }
 
 bool cv_clamp_packet(struct cv_lane *lane, struct cv_live_tunnel *tunnel, const struct cv_ipv4 *ip,

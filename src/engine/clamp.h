@@ -25,8 +25,14 @@ static inline bool cv_clamp_concerns(const struct cv_ipv4 *ip, const uint8_t *pa
 bool cv_clamp_packet(struct cv_lane *lane, struct cv_live_tunnel *tunnel, const struct cv_ipv4 *ip,
 		     uint8_t *packet, uint32_t inner_mtu, bool is_partial);
 
-/* The largest inner packet that fits an outer one of outer_mtu bytes (0: any) and the device. */
+#define CV_CLAMP_ANY UINT32_MAX
+
+/*
+ * The largest inner packet of a flow that fits an outer one of outer_mtu bytes (0: any) and the
+ * route into the tunnel: its mtu metric, or the device's MTU. The route is asked for only if
+ * largest, the one in question, is larger than the device.
+ */
 uint32_t cv_clamp_inner_mtu(const struct cv_lane *lane, const struct cv_live_tunnel *tunnel,
-			    uint32_t outer_mtu);
+			    const struct cv_flow *flow, uint32_t outer_mtu, uint32_t largest);
 
 #endif

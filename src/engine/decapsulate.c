@@ -112,6 +112,19 @@ static enum cv_drop merge_ecn(struct cv_lane *lane, struct cv_live_tunnel *tunne
 	return CV_DROP_NONE;
 }
 
+static struct cv_flow flow_back(const struct cv_ipv4 *inner, const uint8_t *packet)
+{
+	struct cv_flow flow, back;
+
+	cv_flow_read(&flow, inner, packet);
+	back = flow;
+	back.source = flow.destination;
+	back.destination = flow.source;
+	back.source_port = flow.destination_port;
+	back.destination_port = flow.source_port;
+	return back;
+}
+
 /*
  * By the way back to who has sent the packet. Its checksum is complete unless the kernel says that
  * it is to be filled where TCP has it.
@@ -121,12 +134,13 @@ static void clamp(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		  const struct cv_ipv4 *inner, uint8_t *packet)
 {
 	uint32_t mtu = cv_router_mtu_back(lane->router, tunnel, outer_source);
+	const struct cv_flow back = flow_back(inner, packet);
 	bool is_partial = vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 			  vnet->csum_start == inner->header_length &&
 			  vnet->csum_offset == CV_TCP_CHECKSUM;
 
-	cv_clamp_packet(lane, tunnel, inner, packet, cv_clamp_inner_mtu(lane, tunnel, mtu),
-			is_partial);
+	cv_clamp_packet(lane, tunnel, inner, packet,
+			cv_clamp_inner_mtu(lane, tunnel, &back, mtu, CV_CLAMP_ANY), is_partial);
 }
 
 /* UDP super-packets, which not every kernel's TUN takes: one segment after the other. */
@@ -156,7 +170,8 @@ static void deliver_segments(struct cv_lane *lane, struct cv_live_peer *peer,
 
 /*
  * The answer to a probe of ours, or what says that it is one: the prober knows. Before anybody asks
- * for the route back to its inner source, which is the remote's outer address.
+ * for the route back to its inner source, which is the remote's outer address. From another inner
+ * source it is the answer to a probe of somebody who lives within the tunnel, and passes.
  */
 static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		       const struct cv_ipv4 *outer, const struct cv_ipv4 *inner,
@@ -165,7 +180,7 @@ static bool take_probe(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 	struct cv_probe_words words;
 	enum cv_drop drop = CV_DROP_NONE;
 
-	if (!lane->shared->prober || !cv_probe_may_be(inner) ||
+	if (!lane->shared->prober || inner->source != outer->source || !cv_probe_may_be(inner) ||
 	    !cv_probe_parse(packet + inner->header_length, inner->payload_length,
 			    CV_ICMP_ECHO_REPLY, &words))
 		return false;

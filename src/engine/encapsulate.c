@@ -20,6 +20,7 @@ struct parcel {
 	struct cv_live_tunnel *tunnel;
 	struct cv_way_out way;
 	struct cv_ipv4 ip;
+	const struct cv_flow *flow;
 	uint32_t inner_mtu;
 };
 
@@ -190,9 +191,10 @@ static void clamp(struct cv_lane *lane, const struct parcel *parcel, struct cv_s
 		  const struct virtio_net_hdr *vnet, uint8_t *packet)
 {
 	bool is_super = segmenter->segment_size != 0;
+	uint32_t inner_mtu = cv_clamp_inner_mtu(lane, parcel->tunnel, parcel->flow, parcel->way.mtu,
+						CV_CLAMP_ANY);
 
-	if (cv_clamp_packet(lane, parcel->tunnel, &parcel->ip, packet, parcel->inner_mtu,
-			    is_super) &&
+	if (cv_clamp_packet(lane, parcel->tunnel, &parcel->ip, packet, inner_mtu, is_super) &&
 	    is_super)
 		(void)cv_segment_init(segmenter, vnet, packet, &parcel->ip);
 }
@@ -217,7 +219,7 @@ static void note_sent(struct cv_lane *lane, const struct parcel *parcel, const u
 }
 
 /* By the way that was found, in as many packets as it takes. */
-static void leave(struct cv_lane *lane, const struct parcel *parcel, struct cv_segmenter *segmenter,
+static void leave(struct cv_lane *lane, struct parcel *parcel, struct cv_segmenter *segmenter,
 		  const struct virtio_net_hdr *vnet, uint8_t *packet)
 {
 	uint32_t largest = parcel->ip.total_length;
@@ -225,6 +227,8 @@ static void leave(struct cv_lane *lane, const struct parcel *parcel, struct cv_s
 
 	if (segmenter->segment_size)
 		largest = segmenter->header_length + segmenter->segment_size;
+	parcel->inner_mtu =
+		cv_clamp_inner_mtu(lane, parcel->tunnel, parcel->flow, parcel->way.mtu, largest);
 	fits = largest <= parcel->inner_mtu;
 	note_sent(lane, parcel, packet, fits ? largest : parcel->inner_mtu);
 	if (!fits && parcel->ip.dont_fragment) {
@@ -267,6 +271,6 @@ void cv_encapsulate(struct cv_lane *lane, struct cv_live_tunnel *tunnel,
 		cv_lane_drop(lane, tunnel, drop);
 		return;
 	}
-	parcel.inner_mtu = cv_clamp_inner_mtu(lane, tunnel, parcel.way.mtu);
+	parcel.flow = &flow;
 	leave(lane, &parcel, &segmenter, vnet, packet);
 }

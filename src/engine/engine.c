@@ -44,20 +44,21 @@ struct cv_engine {
 static void stop_world(struct cv_engine *engine)
 {
 	pthread_mutex_lock(&engine->shared.gate);
+	/* First: it may hold its lock for some milliseconds, and packets do not wait for it. */
+	if (engine->shared.lane.prober)
+		cv_prober_lock(engine->shared.lane.prober);
 	__atomic_store_n(&engine->shared.pausing, true, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_lock(engine->workers[i]);
-	if (engine->shared.lane.prober)
-		cv_prober_lock(engine->shared.lane.prober);
 }
 
 static void start_world(struct cv_engine *engine)
 {
 	__atomic_store_n(&engine->shared.pausing, false, __ATOMIC_RELEASE);
-	if (engine->shared.lane.prober)
-		cv_prober_unlock(engine->shared.lane.prober);
 	for (unsigned int i = 0; i < engine->count; i++)
 		cv_worker_unlock(engine->workers[i]);
+	if (engine->shared.lane.prober)
+		cv_prober_unlock(engine->shared.lane.prober);
 	pthread_mutex_unlock(&engine->shared.gate);
 }
 
@@ -393,6 +394,11 @@ void cv_engine_watch_fastpath(struct cv_engine *engine, struct cv_fp_activity *a
 void cv_engine_recall_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu, uint64_t until_ms)
 {
 	cv_remotes_set_mtu(engine->shared.lane.remotes, remote, mtu, cv_prober_now_ms(), until_ms);
+}
+
+void cv_engine_set_inner_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu)
+{
+	cv_remotes_set_inner_mtu(engine->shared.lane.remotes, remote, mtu, cv_prober_now_ms());
 }
 
 const char *cv_engine_tunnel_name(const struct cv_engine *engine, int ifindex)

@@ -122,6 +122,10 @@ bool cv_engine_link_mtus(struct cv_engine *engine, int ifindex, uint32_t *ret_sm
 int cv_engine_paths_fd(const struct cv_engine *engine);
 void cv_engine_paths_seen(struct cv_engine *engine);
 
+/* The largest inner packet to a remote by routes through its tunnel, if that is more than the
+ * device's MTU; bytes, 0: the device's. For the fast path alone. */
+void cv_engine_set_inner_mtu(struct cv_engine *engine, __be32 remote, uint32_t mtu);
+
 /* Probe like this from now on. */
 void cv_engine_configure_prober(struct cv_engine *engine, const struct cv_prober_config *config);
 

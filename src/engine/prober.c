@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ enum {
 	REFRESH_AGAIN_MS = 1000, /* after a dump that was interrupted */
 	ACTIVE_MS = 5000,
 	READS_MAX = 256,
+	BURST = 1000, /* probes in one tick, with the lock held: some milliseconds */
 	MOST = CV_PLPMTUD_BURST_MAX + CV_PROBER_CANDIDATES + 2, /* probes of one entry at once */
 	ECHO_BYTES = 128,					/* of an answer; more is cut off */
 };
@@ -95,19 +97,60 @@ struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunne
 
 /* ---- letters -------------------------------------------------------------------------------- */
 
-/* From a worker, between two packets: no more than a copy. What finds no room is lost, as an
- * answer may be. */
+void cv_prober_secret(const struct cv_prober *prober, int tunnel, __be32 remote,
+		      uint8_t ret_secret[8])
+{
+	uint64_t path = (uint64_t)(uint32_t)tunnel << 32 | cv_ntohl(remote);
+	uint64_t secret = cv_siphash(&prober->key, path);
+
+	memcpy(ret_secret, &secret, sizeof(secret));
+}
+
+static bool knows_secret(struct cv_prober *prober, const struct cv_prober_letter *letter)
+{
+	uint8_t secret[8];
+
+	cv_prober_secret(prober, letter->tunnel, letter->remote, secret);
+	return memcmp(secret, letter->words.secret, sizeof(secret)) == 0;
+}
+
+/* The secret spreads the remotes over the shares as nobody else can foresee. */
+static unsigned int share_of(const struct cv_prober *prober, __be32 remote)
+{
+	uint8_t secret[8];
+
+	cv_prober_secret(prober, 0, remote, secret);
+	return secret[0] % CV_PROBER_SHARES;
+}
+
+/*
+ * From a worker, between two packets: no more than a copy. What finds no room is lost, as an
+ * answer may be. A remote that repeats its answers fills no more than its share: those of others,
+ * without which their paths would seem to lose packets, still find room.
+ */
 static void post(struct cv_prober *prober, const struct cv_prober_letter *letter)
 {
+	uint8_t *share = &prober->shares[share_of(prober, letter->remote)];
 	bool is_first;
 
 	pthread_mutex_lock(&prober->inbox_lock);
 	is_first = !prober->inbox_count;
-	if (prober->inbox_count < CV_PROBER_INBOX)
+	if (prober->inbox_count < CV_PROBER_INBOX && *share < CV_PROBER_FLIGHTS) {
 		prober->inbox[prober->inbox_count++] = *letter;
+		(*share)++;
+	}
 	pthread_mutex_unlock(&prober->inbox_lock);
 	if (is_first)
 		eventfd_write(prober->wake, 1);
+}
+
+/* Anybody can write what begins like an answer, and as many as they like. */
+static void post_words(struct cv_prober *prober, const struct cv_prober_letter *letter)
+{
+	if (knows_secret(prober, letter))
+		post(prober, letter);
+	else
+		__atomic_fetch_add(&prober->strangers, 1, __ATOMIC_RELAXED);
 }
 
 void cv_prober_note_answer(struct cv_prober *prober, __be32 remote, int tunnel,
@@ -121,7 +164,7 @@ void cv_prober_note_answer(struct cv_prober *prober, __be32 remote, int tunnel,
 		.time_us = cv_prober_now_us(),
 	};
 
-	post(prober, &letter);
+	post_words(prober, &letter);
 }
 
 void cv_prober_note_error(struct cv_prober *prober, __be32 remote, int tunnel,
@@ -136,7 +179,7 @@ void cv_prober_note_error(struct cv_prober *prober, __be32 remote, int tunnel,
 		.time_us = cv_prober_now_us(),
 	};
 
-	post(prober, &letter);
+	post_words(prober, &letter);
 }
 
 void cv_prober_note_too_big(struct cv_prober *prober, __be32 remote, uint32_t mtu)
@@ -154,13 +197,14 @@ void cv_prober_note_too_big(struct cv_prober *prober, __be32 remote, uint32_t mt
 /* Locked. */
 static void take_letters(struct cv_prober *prober)
 {
-	struct cv_prober_letter letters[CV_PROBER_INBOX];
+	const struct cv_prober_letter *letters = prober->letters;
 	unsigned int count;
 
 	pthread_mutex_lock(&prober->inbox_lock);
 	count = prober->inbox_count;
-	memcpy(letters, prober->inbox, count * sizeof(letters[0]));
+	memcpy(prober->letters, prober->inbox, count * sizeof(letters[0]));
 	prober->inbox_count = 0;
+	memset(prober->shares, 0, sizeof(prober->shares));
 	pthread_mutex_unlock(&prober->inbox_lock);
 	for (unsigned int i = 0; i < count; i++) {
 		if (letters[i].kind == CV_PROBER_ANSWER)
@@ -174,19 +218,27 @@ static void take_letters(struct cv_prober *prober)
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
-static void look_at(struct cv_prober *prober, struct cv_fp_activity *activity, unsigned int slot,
+/* Take out what has been noted since the last time, without losing what is noted now. */
+static void collect(struct cv_fp_activity *activity, struct cv_fp_activity *seen)
+{
+	uint32_t sent = 0;
+
+	if (__atomic_load_n(&activity->sent, __ATOMIC_RELAXED))
+		sent = __atomic_exchange_n(&activity->sent, 0, __ATOMIC_RELAXED);
+	if (sent > seen->sent)
+		seen->sent = sent;
+	if (__atomic_load_n(&activity->heard, __ATOMIC_RELAXED))
+		seen->heard |= __atomic_exchange_n(&activity->heard, 0, __ATOMIC_RELAXED);
+}
+
+static void look_at(const struct cv_prober *prober, const struct cv_fp_activity *seen,
 		    struct cv_prober_entry *entry, uint64_t now)
 {
-	uint32_t sent;
-
-	if (!activity)
-		return;
-	sent = __atomic_load_n(&activity[slot].sent, __ATOMIC_RELAXED);
-	if (sent > entry->largest_sent)
-		entry->largest_sent = sent;
-	if (__atomic_load_n(&activity[slot].heard, __ATOMIC_RELAXED))
+	if (seen->sent > entry->largest_sent)
+		entry->largest_sent = seen->sent;
+	if (seen->heard)
 		entry->heard_ms = now;
-	if (!sent)
+	if (!seen->sent)
 		return;
 	if (now >= entry->active_until_ms) {
 		/* After a pause, nothing is known of now. */
@@ -197,45 +249,44 @@ static void look_at(struct cv_prober *prober, struct cv_fp_activity *activity, u
 	entry->active_until_ms = now + ACTIVE_MS;
 }
 
-/* Remotes that share a slot have the traffic of all: so slots are emptied when all have looked. */
-static void empty(struct cv_fp_activity *activity, unsigned int slot)
-{
-	if (!activity)
-		return;
-	if (activity[slot].sent)
-		__atomic_store_n(&activity[slot].sent, 0, __ATOMIC_RELAXED);
-	if (activity[slot].heard)
-		__atomic_store_n(&activity[slot].heard, 0, __ATOMIC_RELAXED);
-}
-
+/* Remotes that share a slot have the traffic of all: nobody looks before all is collected, and what
+ * was seen is forgotten when all have looked. */
 static void look_at_all(struct cv_prober *prober, uint64_t now)
 {
 	for (size_t i = 0; i < prober->count; i++) {
-		struct cv_prober_entry *entry = prober->entries[i];
-		unsigned int slot = cv_fp_activity_slot(entry->target.remote);
+		unsigned int slot = cv_fp_activity_slot(prober->entries[i]->target.remote);
 
-		look_at(prober, prober->activity, slot, entry, now);
-		look_at(prober, prober->fast_activity, slot, entry, now);
+		collect(&prober->activity[slot], &prober->seen[slot]);
+		if (prober->fast_activity)
+			collect(&prober->fast_activity[slot], &prober->seen[slot]);
+	}
+	for (size_t i = 0; i < prober->count; i++) {
+		struct cv_prober_entry *entry = prober->entries[i];
+
+		look_at(prober, &prober->seen[cv_fp_activity_slot(entry->target.remote)], entry,
+			now);
 	}
 	for (size_t i = 0; i < prober->count; i++) {
 		unsigned int slot = cv_fp_activity_slot(prober->entries[i]->target.remote);
 
-		empty(prober->activity, slot);
-		empty(prober->fast_activity, slot);
+		prober->seen[slot] = (struct cv_fp_activity){0};
 	}
 }
 
 static void add_tokens(struct cv_prober *prober, uint64_t now)
 {
 	uint64_t more = (now - prober->tokens_ms) * prober->config.rate / 1000;
+	uint32_t saved = prober->config.rate / 10;
 
 	if (!more)
 		return;
+	if (saved > BURST)
+		saved = BURST;
 	prober->tokens_ms = now;
 	more += prober->tokens;
 	/* A tenth of a second's may be saved up, and one entry's. */
-	if (more > prober->config.rate / 10 + MOST)
-		more = prober->config.rate / 10 + MOST;
+	if (more > saved + MOST)
+		more = saved + MOST;
 	prober->tokens = (uint32_t)more;
 }
 
@@ -262,6 +313,7 @@ static uint64_t run_all(struct cv_prober *prober, uint64_t now)
 	return next;
 }
 
+/* Tick at a time, at the latest: nobody who calls again and again puts it off. */
 static void arm(struct cv_prober *prober, uint64_t at, uint64_t now)
 {
 	uint64_t wait = at > now + TICK_LEAST_MS ? at - now : TICK_LEAST_MS;
@@ -269,6 +321,9 @@ static void arm(struct cv_prober *prober, uint64_t at, uint64_t now)
 
 	if (prober->is_stale && wait > REFRESH_DELAY_MS)
 		wait = REFRESH_DELAY_MS;
+	if (prober->armed_ms && prober->armed_ms <= now + wait)
+		return;
+	prober->armed_ms = now + wait;
 	delay.tv_sec = (time_t)(wait / 1000);
 	delay.tv_usec = (suseconds_t)(wait % 1000 * 1000);
 	event_add(prober->timer, &delay);
@@ -295,6 +350,7 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 
 	(void)fd;
 	(void)what;
+	prober->armed_ms = 0;
 	if (__atomic_exchange_n(&prober->tunnels_changed, false, __ATOMIC_ACQ_REL)) {
 		prober->is_stale = true;
 		prober->refresh_ms = 0;
@@ -306,6 +362,7 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 	look_at_all(prober, now);
 	add_tokens(prober, now);
 	next = run_all(prober, now);
+	prober->has_work = false;
 	tell_news(prober);
 	pthread_mutex_unlock(&prober->lock);
 	arm(prober, next, now);
@@ -314,16 +371,33 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 /* ---- descriptors ------------------------------------------------------------------------------
  */
 
+/* Locked; unlocks. A tick costs a look at all entries: letters that mean nothing cause none. */
+static void go_on(struct cv_prober *prober)
+{
+	uint64_t now = cv_prober_now_ms();
+	bool has_work = prober->has_work;
+
+	prober->has_work = false;
+	tell_news(prober);
+	pthread_mutex_unlock(&prober->lock);
+	if (has_work || __atomic_load_n(&prober->tunnels_changed, __ATOMIC_ACQUIRE))
+		arm(prober, now, now);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *data)
 {
 	struct cv_prober *prober = data;
 	eventfd_t ignored;
 
+	(void)what;
 	eventfd_read(fd, &ignored);
-	if (__atomic_load_n(&prober->stopping, __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&prober->stopping, __ATOMIC_ACQUIRE)) {
 		event_base_loopbreak(prober->base);
-	else
-		on_tick(fd, what, data);
+		return;
+	}
+	pthread_mutex_lock(&prober->lock);
+	take_letters(prober);
+	go_on(prober);
 }
 
 static void on_changed(evutil_socket_t fd, short what, void *data)
@@ -365,9 +439,7 @@ static void on_echo(evutil_socket_t fd, short what, void *data)
 		letter.time_us = cv_prober_now_us();
 		cv_prober_take_echo(prober, &letter);
 	}
-	tell_news(prober);
-	pthread_mutex_unlock(&prober->lock);
-	on_tick(fd, what, data);
+	go_on(prober);
 }
 
 /* ---- the thread --------------------------------------------------------------------------------
@@ -447,6 +519,9 @@ int cv_prober_create(struct cv_lane_shared *shared, struct cv_prober **ret_probe
 	pthread_mutex_init(&prober->lock, NULL);
 	pthread_mutex_init(&prober->inbox_lock, NULL);
 	err = cv_nl_create(&prober->nl);
+	if (!err && (getrandom(&prober->key, sizeof(prober->key), 0) < 0 ||
+		     getrandom(&prober->sequences, sizeof(prober->sequences), 0) < 0))
+		err = -errno;
 	if (!err)
 		err = open_descriptors(prober);
 	if (!err)

@@ -76,10 +76,13 @@ void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *en
 {
 	__be32 remote = entry->target.remote;
 
-	if (cv_prober_at(prober, cv_prober_first(prober, remote), remote))
-		return;
-	if (entry->applied_mtu)
-		cv_remotes_set_mtu(prober->remotes, entry->target.remote, 0, now_ms, 0);
+	struct cv_prober_entry *other =
+		cv_prober_at(prober, cv_prober_first(prober, remote), remote);
+
+	if (other)
+		cv_prober_apply(prober, other, now_ms);
+	else if (entry->applied_mtu)
+		cv_remotes_set_mtu(prober->remotes, remote, 0, now_ms, 0);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */
@@ -102,6 +105,7 @@ static void note_change(struct cv_prober *prober, struct cv_prober_entry *entry,
 			uint64_t now_ms)
 {
 	entry->next_ms = entry->plpmtud_ms = now_ms;
+	prober->has_work = true;
 	add_up(prober, entry, now_ms);
 	if (!changed)
 		return;

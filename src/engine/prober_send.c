@@ -19,6 +19,12 @@ enum {
 	PROBE_MAX = 65535,
 };
 
+static void fill_echo(uint8_t *icmp, uint32_t length, const struct cv_probe_words *words)
+{
+	memset(icmp, 0, length);
+	cv_probe_build((struct cv_probe_message *)icmp, words);
+}
+
 /* The whole packet; the kernel fills in total length and checksum of the first header. */
 static uint32_t fill_inner(uint8_t *packet, const struct cv_prober_target *target,
 			   __be32 inner_source, const struct cv_probe_words *words)
@@ -39,7 +45,7 @@ static uint32_t fill_inner(uint8_t *packet, const struct cv_prober_target *targe
 	ip.ttl = TTL;
 	ip.protocol = CV_IPV4_PROTO_ICMP;
 	cv_ipv4_build((struct cv_ipv4_header *)packet, &ip);
-	cv_probe_build(packet + CV_IPV4_HEADER_MIN, words->size - 2 * CV_IPV4_HEADER_MIN, words);
+	fill_echo(packet + CV_IPV4_HEADER_MIN, words->size - 2 * CV_IPV4_HEADER_MIN, words);
 	return words->size;
 }
 
@@ -83,6 +89,6 @@ int cv_prober_send(const struct cv_prober *prober, const struct cv_prober_target
 		return send_from(prober->sender, target, packet, length);
 	}
 	length = words->size - CV_IPV4_HEADER_MIN;
-	cv_probe_build(packet, length, words);
+	fill_echo(packet, length, words);
 	return send_from(prober->echo, target, packet, length);
 }

@@ -12,6 +12,7 @@
 #include "net/link.h"
 #include "net/netlink.h"
 #include "wire/probe.h"
+#include "wire/siphash.h"
 
 struct event;
 struct event_base;
@@ -19,7 +20,9 @@ struct event_base;
 enum {
 	CV_PROBER_FLIGHTS = 64,	  /* probes of a path that may be answered; a power of two */
 	CV_PROBER_CANDIDATES = 8, /* inner sources that are tried */
-	CV_PROBER_INBOX = 256,
+	CV_PROBER_INBOX =
+		1024, /* while the kernel is asked who the remotes are, 0.4 s for 20,000 */
+	CV_PROBER_SHARES = 256, /* of the inbox; a power of two */
 	CV_PROBER_KINDS = 2,
 };
 
@@ -54,14 +57,14 @@ struct cv_prober_target {
 
 struct cv_prober_entry {
 	struct cv_prober_target target;
-	bool is_current; /* while the list is made again */
+	bool is_current, is_changed; /* while the list is made again */
 	struct cv_plpmtud plpmtud;
 	struct cv_liveness live[CV_PROBER_KINDS];
 	enum cv_prober_method method;
 	__be32 inner_source; /* that was answered */
 	unsigned int rounds; /* of echoes within the tunnel since one was answered */
-	uint8_t secret[8];
-	uint16_t sequence; /* of the last probe */
+	uint8_t secret[8];   /* cv_prober_secret */
+	uint16_t sequence;   /* of the last probe */
 	struct cv_prober_flight flights[CV_PROBER_FLIGHTS];
 	uint64_t next_ms; /* look at it again */
 	uint64_t echo_ms; /* the next small echo */
@@ -104,19 +107,26 @@ struct cv_prober {
 	 * it asks the kernel. */
 	pthread_mutex_t lock;
 	struct cv_prober_config config;
-	bool is_off;			      /* whatever config says */
-	struct cv_fp_activity *fast_activity; /* the fast path's; NULL: there is none */
-	struct cv_prober_entry **entries;     /* sorted by remote and tunnel, as numbers */
+	bool is_off;					  /* whatever config says */
+	struct cv_fp_activity *fast_activity;		  /* the fast path's; NULL: there is none */
+	struct cv_fp_activity seen[CV_FP_ACTIVITY_SLOTS]; /* of both; while all look at it */
+	struct cv_prober_entry **entries; /* sorted by remote and tunnel, as numbers */
 	size_t count;
 	size_t turn;				/* whose it is, if tokens were short */
 	uint64_t refuted, black_holes, refused; /* counters */
 	uint64_t tokens_ms;			/* when tokens were last added */
 	uint32_t tokens;			/* probes that may be sent now */
 	bool has_news;				/* to be told through the descriptor */
+	bool has_work;				/* something has become due before its time */
 
 	pthread_mutex_t inbox_lock;
 	struct cv_prober_letter inbox[CV_PROBER_INBOX];
 	unsigned int inbox_count;
+	uint8_t shares[CV_PROBER_SHARES]; /* letters by remote: none takes all the room */
+
+	/* Any thread's. */
+	struct cv_siphash_key key; /* never changes */
+	uint64_t strangers;	   /* answers and errors without the path's secret; atomic */
 
 	/* The thread's own. */
 	struct cv_nl *nl;
@@ -124,7 +134,10 @@ struct cv_prober {
 	int wake; /* eventfd: letters, tunnels, the end */
 	int news; /* eventfd: for the controlling thread */
 	int sender;
-	int echo; /* ICMP, on the underlay */
+	int echo;					  /* ICMP, on the underlay */
+	struct cv_prober_letter letters[CV_PROBER_INBOX]; /* taken out of the inbox */
+	uint16_t sequences; /* of the path that was created last, its first one's */
+	uint64_t armed_ms;  /* for when the timer is set; 0: it is not */
 	bool is_stale;
 	bool stopping;	      /* atomic */
 	bool tunnels_changed; /* atomic */
@@ -145,6 +158,10 @@ struct cv_prober_entry *cv_prober_at(const struct cv_prober *prober, size_t inde
 
 /* Locked. The entry, or NULL. */
 struct cv_prober_entry *cv_prober_find(const struct cv_prober *prober, int tunnel, __be32 remote);
+
+/* Any thread: what a probe of this path says, so that nobody else can make up its answer. */
+void cv_prober_secret(const struct cv_prober *prober, int tunnel, __be32 remote,
+		      uint8_t ret_secret[8]);
 
 /* The thread, not locked: ask the kernel who the remotes are now, and take that over. */
 void cv_prober_refresh(struct cv_prober *prober, uint64_t now_ms);

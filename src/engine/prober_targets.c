@@ -13,7 +13,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -205,7 +204,7 @@ static struct tunnel *copy_tunnels(struct cv_prober *prober, size_t *ret_count)
 	return tunnels;
 }
 
-static struct cv_prober_entry *create_entry(const struct cv_prober *prober,
+static struct cv_prober_entry *create_entry(struct cv_prober *prober,
 					    const struct cv_prober_target *target, uint64_t now_ms)
 {
 	struct cv_prober_entry *entry = calloc(1, sizeof(*entry));
@@ -215,11 +214,9 @@ static struct cv_prober_entry *create_entry(const struct cv_prober *prober,
 	if (!entry)
 		return NULL;
 	entry->target = *target;
-	if (getrandom(entry->secret, sizeof(entry->secret), GRND_NONBLOCK) < 0 ||
-	    getrandom(&entry->sequence, sizeof(entry->sequence), GRND_NONBLOCK) < 0) {
-		free(entry);
-		return NULL;
-	}
+	cv_prober_secret(prober, target->tunnel, target->remote, entry->secret);
+	/* A path that goes and comes again has the same secret: its numbers are others. */
+	entry->sequence = prober->sequences += CV_PROBER_FLIGHTS + 1;
 	cv_plpmtud_init(&entry->plpmtud, target->link_mtu, now_ms);
 	/* By an ICMP error, or an earlier daemon's probes. */
 	cv_remotes_read(prober->remotes, target->remote, now_ms, &known_mtu, &error_waits);
@@ -229,6 +226,7 @@ static struct cv_prober_entry *create_entry(const struct cv_prober *prober,
 	entry->liveness_ms = now_ms;
 	entry->known_mtu = entry->plpmtud.mtu;
 	entry->applied_mtu = known_mtu;
+	entry->is_changed = true;
 	return entry;
 }
 
@@ -239,6 +237,19 @@ static bool has_candidate(const struct cv_prober_target *target, __be32 address)
 			return true;
 	}
 	return false;
+}
+
+static bool has_same_candidates(const struct cv_prober_target *a, const struct cv_prober_target *b)
+{
+	return a->candidate_count == b->candidate_count &&
+	       !memcmp(a->candidates, b->candidates, sizeof(a->candidates));
+}
+
+static bool is_same(const struct cv_prober_target *a, const struct cv_prober_target *b)
+{
+	return a->tunnel == b->tunnel && a->remote == b->remote && a->local == b->local &&
+	       a->source == b->source && a->oif == b->oif && a->ttl == b->ttl &&
+	       a->link_mtu == b->link_mtu && has_same_candidates(a, b);
 }
 
 /* The same remote, by another way perhaps. */
@@ -256,15 +267,11 @@ static void update_entry(struct cv_prober *prober, struct cv_prober_entry *entry
 		entry->inner_source = 0;
 		entry->next_ms = entry->echo_ms = now_ms;
 	}
-	if (before.source != target->source || before.candidate_count != target->candidate_count ||
-	    memcmp(before.candidates, target->candidates, sizeof(before.candidates)) != 0) {
+	if (before.source != target->source || !has_same_candidates(&before, target)) {
 		entry->rounds = 0;
 		entry->next_ms = entry->echo_ms = now_ms;
 	}
-	if (memcmp(&before, target, sizeof(before)) == 0)
-		return;
-	prober->has_news = true;
-	cv_prober_apply(prober, entry, now_ms);
+	entry->is_changed = !is_same(&before, target);
 }
 
 static int by_remote_and_tunnel(const void *a, const void *b)
@@ -278,12 +285,43 @@ static int by_remote_and_tunnel(const void *a, const void *b)
 	return (x->target.tunnel > y->target.tunnel) - (x->target.tunnel < y->target.tunnel);
 }
 
+/*
+ * Locked: the entries of a list are those in force now, the others are freed. Takes the list. What
+ * holds of a remote is told when all its entries are there.
+ */
+static void replace(struct cv_prober *prober, struct cv_prober_entry **entries, size_t count,
+		    uint64_t now_ms)
+{
+	struct cv_prober_entry **old = prober->entries;
+	size_t old_count = prober->count;
+
+	if (count)
+		qsort(entries, count, sizeof(*entries), by_remote_and_tunnel);
+	prober->entries = entries;
+	prober->count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i]->is_current)
+			continue;
+		cv_prober_forget(prober, old[i], now_ms);
+		prober->has_news = true;
+		free(old[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		entries[i]->is_current = false;
+		if (!entries[i]->is_changed)
+			continue;
+		entries[i]->is_changed = false;
+		prober->has_news = true;
+		cv_prober_apply(prober, entries[i], now_ms);
+	}
+	free(old);
+}
+
 /* Locked. Entries that are no more are freed; without memory, new ones wait for the next time. */
 static void take_over(struct cv_prober *prober, const struct list *targets, uint64_t now_ms)
 {
 	struct cv_prober_entry **entries = calloc(targets->count + 1, sizeof(*entries));
-	struct cv_prober_entry **old = prober->entries;
-	size_t old_count = prober->count, count = 0;
+	size_t count = 0;
 
 	if (!entries)
 		return;
@@ -296,7 +334,6 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 			update_entry(prober, entry, target, now_ms);
 		} else if (!entry) {
 			entry = create_entry(prober, target, now_ms);
-			prober->has_news = true;
 		} else {
 			continue;
 		}
@@ -305,20 +342,7 @@ static void take_over(struct cv_prober *prober, const struct list *targets, uint
 		entry->is_current = true;
 		entries[count++] = entry;
 	}
-	if (count)
-		qsort(entries, count, sizeof(*entries), by_remote_and_tunnel);
-	prober->entries = entries;
-	prober->count = count;
-	for (size_t i = 0; i < old_count; i++) {
-		if (old[i]->is_current)
-			continue;
-		cv_prober_forget(prober, old[i], now_ms);
-		prober->has_news = true;
-		free(old[i]);
-	}
-	for (size_t i = 0; i < count; i++)
-		entries[i]->is_current = false;
-	free(old);
+	replace(prober, entries, count, now_ms);
 }
 
 void cv_prober_refresh(struct cv_prober *prober, uint64_t now_ms)

@@ -34,7 +34,7 @@ void cv_prober_configure(struct cv_prober *prober, const struct cv_prober_config
 		entry->next_ms = entry->echo_ms = entry->plpmtud_ms = 0;
 		entry->rounds = 0;
 	}
-	prober->has_news = true;
+	prober->has_news = prober->has_work = true;
 	pthread_mutex_unlock(&prober->lock);
 	eventfd_write(prober->wake, 1);
 }
@@ -56,7 +56,8 @@ void cv_prober_counters(struct cv_prober *prober, struct cv_counters *sum)
 	pthread_mutex_lock(&prober->lock);
 	sum->events[CV_EVENT_PMTU_REFUTED] += prober->refuted;
 	sum->events[CV_EVENT_BLACK_HOLE] += prober->black_holes;
-	sum->events[CV_EVENT_PROBE_REFUSED] += prober->refused;
+	sum->events[CV_EVENT_PROBE_REFUSED] +=
+		prober->refused + __atomic_load_n(&prober->strangers, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&prober->lock);
 }
 
@@ -114,9 +115,10 @@ static int by_tunnel_and_remote(const void *a, const void *b)
 int cv_prober_list(struct cv_prober *prober, struct cv_prober_path **ret_list, size_t *ret_count)
 {
 	struct cv_prober_path *list;
-	uint64_t now = cv_prober_now_ms();
+	uint64_t now;
 
 	pthread_mutex_lock(&prober->lock);
+	now = cv_prober_now_ms(); /* nothing that is known is younger */
 	list = calloc(prober->count + 1, sizeof(*list));
 	for (size_t i = 0; list && i < prober->count; i++)
 		describe(prober, prober->entries[i], now, &list[i]);

@@ -42,7 +42,8 @@ enum {
 /* Slots of questions that are not about a tunnel. */
 enum {
 	SLOT_DEVICE = CV_ENGINE_TUNNELS_MAX, /* towards flow.destination: way.oif */
-	SLOT_ARRIVAL,			     /* on device 0; device n follows */
+	SLOT_INNER_MTU, /* of the route into the tunnel of slot 0: way.mtu; slot n follows */
+	SLOT_ARRIVAL = SLOT_INNER_MTU + CV_ENGINE_TUNNELS_MAX, /* on device 0; n follows */
 };
 
 /* A question. Compared and hashed as bytes, hence no padding. */
@@ -447,6 +448,58 @@ enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tu
 	return answer->drop;
 }
 
+static bool leads_into(const struct cv_route_entry *entry, int ifindex)
+{
+	for (unsigned int i = 0; i < entry->count; i++) {
+		if (entry->next_hops[i].oif == ifindex)
+			return entry->type == RTN_UNICAST;
+	}
+	return false;
+}
+
+/* Of the entry, not of what the kernel has learned of the destination, which is its own business.
+ * Where the answer leads elsewhere, as in next_hop_get. */
+static uint32_t ask_inner_mtu(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			      const struct cv_flow *flow)
+{
+	const struct cv_router_source *source = &router->source;
+	struct cv_route_flow question;
+
+	ask_as_for(router, flow, &question);
+	if (!source->match(source->context, &question, &router->entry) &&
+	    leads_into(&router->entry, tunnel->config.ifindex))
+		return router->entry.mtu;
+	question.iif = 0;
+	question.oif = tunnel->config.ifindex;
+	if (!cv_router_is_own(router, flow->source))
+		question.source = 0;
+	if (source->match(source->context, &question, &router->entry) ||
+	    !leads_into(&router->entry, tunnel->config.ifindex))
+		return 0;
+	return router->entry.mtu;
+}
+
+uint32_t cv_router_inner_mtu(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			     const struct cv_flow *flow)
+{
+	struct question question;
+	struct answer *answer;
+	bool valid;
+
+	memset(&question, 0, sizeof(question));
+	question.slot = SLOT_INNER_MTU + tunnel->slot;
+	question.flow = *flow;
+	answer = answer_find(router, router->common, &question, &valid);
+	if (!valid) {
+		uint32_t mtu = ask_inner_mtu(router, tunnel, flow);
+
+		/* Asking may have taken the answer's place. */
+		answer = answer_find(router, router->common, &question, &valid);
+		answer->way.mtu = mtu;
+	}
+	return answer->way.mtu;
+}
+
 uint32_t cv_router_mtu_back(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			    __be32 remote)
 {
@@ -636,16 +689,11 @@ bool cv_router_is_routed_into(struct cv_router *router, const struct cv_live_tun
 {
 	const struct cv_route_flow plain = {.destination = flow->destination, .tos = flow->tos};
 	const struct cv_router_source *source = &router->source;
-	const struct cv_route_entry *entry = &router->entry;
 	struct cv_route_flow question;
 
 	ask_as_for(router, flow, &question);
 	if (source->match(source->context, &question, &router->entry) &&
 	    source->match(source->context, &plain, &router->entry))
 		return false;
-	for (unsigned int i = 0; i < entry->count; i++) {
-		if (entry->next_hops[i].oif == tunnel->config.ifindex)
-			return entry->type == RTN_UNICAST;
-	}
-	return false;
+	return leads_into(&router->entry, tunnel->config.ifindex);
 }

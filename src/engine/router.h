@@ -86,6 +86,11 @@ struct cv_way_out {
 enum cv_drop cv_router_way_out(struct cv_router *router, const struct cv_live_tunnel *tunnel,
 			       const struct cv_flow *flow, struct cv_way_out *ret_way);
 
+/* The mtu metric of the route that leads this inner packet into the tunnel's device, in bytes; 0:
+ * it has none, or there is no such route. */
+uint32_t cv_router_inner_mtu(struct cv_router *router, const struct cv_live_tunnel *tunnel,
+			     const struct cv_flow *flow);
+
 /*
  * The largest outer packet that can go through a tunnel to remote, which has just sent one, in
  * bytes; 0: there is no way, or none that is known. The answer is one that packets to it share.

@@ -23,6 +23,20 @@ static uint32_t get_u32(const struct nlattr *attr)
 	return mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
 }
 
+/* An MTU alone is told; whatever else there is, a lock included, is more than we make. */
+static void parse_metrics(const struct nlattr *metrics, struct cv_table_route *route)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			route->mtu = get_u32(attr);
+		else
+			route->has_more = true;
+	}
+}
+
 /* Devices alone, each once and with the same weight; whether the kernel uses them now is its
  * affair. False: something else. */
 static bool parse_devices(const struct nlattr *attr, struct cv_table_route *route)
@@ -76,6 +90,8 @@ static void parse_attribute(const struct nlattr *attr, struct cv_table_route *ro
 		route->multipath = true;
 		break;
 	case RTA_METRICS:
+		parse_metrics(attr, route);
+		break;
 	case RTA_FLOW:
 	case RTA_ENCAP:
 		route->has_more = true;
@@ -194,6 +210,17 @@ static void put_address(struct nlmsghdr *nlh, uint16_t type, __be32 address)
 		mnl_attr_put_u32(nlh, type, (CV_FORCE uint32_t)address);
 }
 
+static void put_mtu(struct nlmsghdr *nlh, uint32_t mtu)
+{
+	struct nlattr *metrics;
+
+	if (!mtu)
+		return;
+	metrics = mnl_attr_nest_start(nlh, RTA_METRICS);
+	mnl_attr_put_u32(nlh, RTAX_MTU, mtu);
+	mnl_attr_nest_end(nlh, metrics);
+}
+
 static void put_devices(struct nlmsghdr *nlh, const struct cv_table_route *route)
 {
 	struct rtnexthop hops[CV_TABLE_ROUTE_DEVICES];
@@ -230,6 +257,7 @@ static void build(struct nlmsghdr *nlh, size_t i, void *data)
 		mnl_attr_put_u32(nlh, RTA_PRIORITY, route->metric);
 	if (route->oif)
 		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)route->oif);
+	put_mtu(nlh, route->mtu);
 	if (route->device_count)
 		put_devices(nlh, route);
 }

@@ -29,13 +29,15 @@ struct cv_table_route {
 	int oif;	/* 0: none */
 	__be32 gateway; /* 0: on link, or none */
 	__be32 source;	/* RTA_PREFSRC; 0: none */
+	uint32_t mtu;	/* RTAX_MTU, bytes, not locked; 0: the device's */
 	bool multipath; /* listed only: other sorts of several next hops, or a nexthop object; oif
 			   and gateway say nothing */
 	/* 0: oif and gateway are its next hop. Else they are 0, and it is these devices, all
 	 * alike; sorted, where it is wanted. */
 	uint8_t device_count;
 	int devices[CV_TABLE_ROUTE_DEVICES];
-	bool has_more; /* listed only: metrics (an MTU …), an encapsulation: what we never make */
+	bool has_more; /* listed only: other metrics (a locked MTU …), an encapsulation: what we
+			  never make */
 };
 
 /*

@@ -37,6 +37,13 @@ const struct cv_decision *cv_intent_decision(const struct cv_intent *intent, __b
 const struct cv_peer_intent *cv_intent_peer(const struct cv_intent *intent, __be32 address);
 const struct cv_peer_intent *cv_intent_peer_named(const struct cv_intent *intent, const char *name);
 
+/*
+ * The mtu of routes to a peer by the tunnel, in bytes: 0, the device's, where the way to it takes
+ * no more than all others do, or somebody has said what the device's is to be.
+ */
+uint32_t cv_decide_route_mtu(const struct cv_facts *facts, const struct cv_intent *intent,
+			     __be32 remote);
+
 /* True if some prefix is reached like this. */
 bool cv_intent_has_path(const struct cv_intent *intent, enum cv_path path);
 

@@ -15,6 +15,7 @@
 
 #include "net/route.h"
 #include "net/vector.h"
+#include "wire/types.h"
 
 /* ---- devices --------------------------------------------------------------------- */
 
@@ -131,8 +132,68 @@ void cv_facts_fini(struct cv_facts *facts)
 	free(facts->interfaces);
 	free(facts->addresses);
 	free(facts->gateways);
+	free(facts->wider);
 	*facts = (struct cv_facts){.interface_count = 0};
 }
+
+/* ---- paths ----------------------------------------------------------------------------- */
+
+static int compare_paths(const void *a, const void *b)
+{
+	uint32_t x = cv_ntohl(((const struct cv_fact_path *)a)->remote);
+	uint32_t y = cv_ntohl(((const struct cv_fact_path *)b)->remote);
+
+	return (x > y) - (x < y);
+}
+
+static uint32_t smallest(const struct cv_fact_path *paths, size_t count)
+{
+	uint32_t mtu = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (paths[i].link_mtu && (!mtu || paths[i].link_mtu < mtu))
+			mtu = paths[i].link_mtu;
+	}
+	return mtu;
+}
+
+int cv_facts_set_paths(struct cv_facts *facts, const struct cv_fact_path *paths, size_t count)
+{
+	uint32_t mtu = smallest(paths, count);
+	struct cv_vector wider;
+	bool same;
+
+	cv_vector_init(&wider, sizeof(struct cv_fact_path));
+	for (size_t i = 0; i < count; i++) {
+		if (paths[i].link_mtu > mtu && cv_vector_append(&wider, &paths[i])) {
+			cv_vector_fini(&wider);
+			return -ENOMEM;
+		}
+	}
+	if (wider.count)
+		qsort(wider.items, wider.count, sizeof(struct cv_fact_path), compare_paths);
+	same = facts->link_mtu == mtu && facts->wider_count == wider.count &&
+	       (!wider.count ||
+		!memcmp(facts->wider, wider.items, wider.count * sizeof(struct cv_fact_path)));
+	free(facts->wider);
+	facts->link_mtu = mtu;
+	facts->wider = wider.items;
+	facts->wider_count = wider.count;
+	return !same;
+}
+
+uint32_t cv_facts_wider(const struct cv_facts *facts, __be32 remote)
+{
+	const struct cv_fact_path key = {.remote = remote};
+	const struct cv_fact_path *found = facts->wider_count
+						   ? bsearch(&key, facts->wider, facts->wider_count,
+							     sizeof(key), compare_paths)
+						   : NULL;
+
+	return found ? found->link_mtu : 0;
+}
+
+/* ---- looking ----------------------------------------------------------------------------- */
 
 const struct cv_fact_interface *cv_facts_interface(const struct cv_facts *facts, int index)
 {

@@ -109,7 +109,8 @@ struct cv_intent {
 	__be32 others[CV_ENGINE_OTHERS_MAX]; /* of our addresses, where it receives, too */
 	unsigned int other_count;
 	uint32_t mtu;		       /* bytes */
-	char mtu_how[96];	       /* "ipipMTU", "eth0's 1500 - 20" */
+	char mtu_how[96];	       /* "ipipMTU", "eth0's 1500 less 20" */
+	uint32_t route_mtu_max;	       /* of routes' own mtus, bytes; 0: they have none */
 	uint8_t protocol;	       /* of our routes */
 	struct cv_table_route *routes; /* sorted by prefix, then metric; oif -1: the pool device */
 	size_t route_count;

@@ -80,8 +80,8 @@ static bool is_same(const struct cv_table_route *there, const struct cv_table_ro
 	return there->protocol == protocol && there->type == wanted->type &&
 	       there->scope == cv_table_route_scope(wanted) && there->onlink == wanted->onlink &&
 	       there->oif == wanted->oif && there->gateway == wanted->gateway &&
-	       there->source == wanted->source && !there->multipath && !there->has_more &&
-	       cv_table_route_same_devices(there, wanted);
+	       there->source == wanted->source && there->mtu == wanted->mtu && !there->multipath &&
+	       !there->has_more && cv_table_route_same_devices(there, wanted);
 }
 
 /* Longest prefix first, then the preferred metric. */
@@ -186,6 +186,9 @@ static void describe_devices(struct cv_nl *nl, const int *devices, unsigned int 
 static void describe(struct cv_nl *nl, const struct cv_table_route *route, char *text, size_t size)
 {
 	char prefix[CV_PREFIX_TEXT_MAX], gateway[INET_ADDRSTRLEN] = "", devices[96];
+	static const char more[] = "...";
+	char mtu[16] = "";
+	int length;
 	const char *type = route->type == RTN_BLACKHOLE	    ? "blackhole "
 			   : route->type == RTN_UNREACHABLE ? "unreachable "
 							    : "";
@@ -196,8 +199,13 @@ static void describe(struct cv_nl *nl, const struct cv_table_route *route, char 
 		describe_devices(nl, route->devices, route->device_count, devices, sizeof(devices));
 	else
 		describe_devices(nl, &route->oif, route->oif != 0, devices, sizeof(devices));
-	snprintf(text, size, "%s%s%s%s%s metric %u", type, cv_prefix_format(&route->prefix, prefix),
-		 *gateway ? " via " : "", gateway, devices, route->metric);
+	if (route->mtu)
+		snprintf(mtu, sizeof(mtu), " mtu %u", route->mtu);
+	length = snprintf(text, size, "%s%s%s%s%s metric %u%s", type,
+			  cv_prefix_format(&route->prefix, prefix), *gateway ? " via " : "",
+			  gateway, devices, route->metric, mtu);
+	if (length < 0 || (size_t)length >= size)
+		memcpy(text + size - sizeof(more), more, sizeof(more));
 }
 
 /* The kernel's words on the first failure of a batch are those of the first in the report. */

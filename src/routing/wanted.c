@@ -51,21 +51,45 @@ static void mtu_of_pattern(const struct cv_decide_input *input, struct cv_intent
 	regfree(&pattern);
 }
 
+/* What the ways of the underlay ask for: the smallest to a peer, or as long as none is known, that
+ * of the interface of our own address. */
+static uint32_t mtu_of_underlay(const struct cv_decide_input *input, const struct cv_intent *intent,
+				const char **ret_name)
+{
+	const struct cv_facts *facts = input->facts;
+	const struct cv_fact_interface *own = cv_facts_interface(facts, intent->self.ifindex);
+
+	*ret_name = own ? own->name : "";
+	if (!facts->link_mtu)
+		return own ? own->mtu : 0;
+	if (!own || own->mtu != facts->link_mtu)
+		*ret_name = "the narrowest path";
+	return facts->link_mtu;
+}
+
+/* Less the outer header; no more than an outer packet can have. */
+static uint32_t less_overhead(uint32_t mtu)
+{
+	return (mtu > UINT16_MAX ? UINT16_MAX : mtu) - CV_IPIP_OVERHEAD;
+}
+
 void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent)
 {
-	const struct cv_fact_interface *own =
-		cv_facts_interface(input->facts, intent->self.ifindex);
-	const char *name = own ? own->name : "";
-	uint32_t mtu = 0;
+	const char *name, *limit_name = NULL;
+	uint32_t mtu, limit = 0;
 
 	if (intent->felix.ipip_mtu) {
 		intent->mtu = intent->felix.ipip_mtu;
 		snprintf(intent->mtu_how, sizeof(intent->mtu_how), "FelixConfiguration ipipMTU");
 		return;
 	}
-	mtu_of_pattern(input, intent, &mtu, &name);
-	if (!mtu && own)
-		mtu = own->mtu;
+	mtu = mtu_of_underlay(input, intent, &name);
+	mtu_of_pattern(input, intent, &limit, &limit_name);
+	/* The pattern alone says it as long as no peer is known. */
+	if (limit && (limit < mtu || !input->facts->link_mtu)) {
+		mtu = limit;
+		name = limit_name;
+	}
 	/* The card is gone, and the address is kept: so is what followed of it. */
 	if (!mtu && input->in_force && input->in_force->self.address == intent->self.address) {
 		intent->mtu = input->in_force->mtu;
@@ -73,16 +97,29 @@ void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent
 	}
 	if (mtu < MTU_LEAST + CV_IPIP_OVERHEAD)
 		return;
-	if (mtu > UINT16_MAX)
-		mtu = UINT16_MAX;
-	intent->mtu = mtu - CV_IPIP_OVERHEAD;
-	snprintf(intent->mtu_how, sizeof(intent->mtu_how), "%s's %u less %d", name, mtu,
-		 CV_IPIP_OVERHEAD);
+	intent->mtu = less_overhead(mtu);
+	intent->route_mtu_max = less_overhead(limit ? limit : UINT16_MAX);
+	snprintf(intent->mtu_how, sizeof(intent->mtu_how), "%s's %u less %d", name,
+		 intent->mtu + CV_IPIP_OVERHEAD, CV_IPIP_OVERHEAD);
+}
+
+uint32_t cv_decide_route_mtu(const struct cv_facts *facts, const struct cv_intent *intent,
+			     __be32 remote)
+{
+	uint32_t mtu = cv_facts_wider(facts, remote);
+
+	if (!mtu || !intent->route_mtu_max || facts->mtu_by_hand)
+		return 0;
+	mtu = less_overhead(mtu);
+	if (mtu > intent->route_mtu_max)
+		mtu = intent->route_mtu_max;
+	return mtu > intent->mtu ? mtu : 0;
 }
 
 /* ---- routes ------------------------------------------------------------------------ */
 
 struct list {
+	const struct cv_facts *facts;
 	struct cv_table_route *routes;
 	size_t count, capacity;
 	struct cv_ranges hosts; /* addresses of nodes and external nodes: never led anywhere */
@@ -232,6 +269,7 @@ static int add_way(struct list *list, const struct cv_intent *intent,
 	if (path == CV_PATH_TUNNEL) {
 		route.oif = CV_OIF_POOL_DEVICE;
 		route.onlink = true;
+		route.mtu = cv_decide_route_mtu(list->facts, intent, peer->address);
 	}
 	return add_beside_hosts(list, intent, &route);
 }
@@ -416,7 +454,7 @@ static int add_tunnel_routes(struct list *list, const struct cv_decide_input *in
 
 static int make_routes(const struct cv_decide_input *input, struct cv_intent *intent)
 {
-	struct list list = {.count = 0};
+	struct list list = {.facts = input->facts};
 	int rc = find_hosts(intent, &list.hosts);
 
 	if (!rc)

@@ -16,7 +16,7 @@ enum cv_path cv_decide_path(const struct cv_intent *intent, const struct cv_reso
 
 bool cv_decide_is_ipip_off(const struct cv_felix_configuration *felix);
 
-/* Fill in mtu and mtu_how. */
+/* Fill in mtu, mtu_how and route_mtu_max. */
 void cv_wanted_mtu(const struct cv_decide_input *input, struct cv_intent *intent);
 
 /* Fill in routes, owners, nat and the warnings that come of them. 0 or -ENOMEM. */

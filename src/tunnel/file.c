@@ -33,9 +33,9 @@ static int write_all(int fd, const char *text)
 	return fsync(fd) ? -errno : 0;
 }
 
-static int write_file(const char *path, const char *text)
+static int write_file(const char *path, const char *text, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	int rc;
 
 	if (fd < 0)
@@ -75,19 +75,15 @@ static const char *advice(int rc)
 	}
 }
 
-int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *root,
-		 struct cv_error *error)
+int cv_file_save_text(const char *run_dir, const char *name, const char *text, mode_t mode,
+		      struct cv_error *error)
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
-	char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	int rc;
 
-	if (!text)
-		return cv_error_set(error, -ENOMEM, "out of memory");
-	snprintf(path, sizeof(path), "%s/%s", run_dir, file->name);
-	snprintf(temporary, sizeof(temporary), "%s/%s.new", run_dir, file->name);
-	rc = write_file(temporary, text);
-	free(text);
+	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
+	snprintf(temporary, sizeof(temporary), "%s/%s.new", run_dir, name);
+	rc = write_file(temporary, text, mode);
 	if (!rc && rename(temporary, path))
 		rc = -errno;
 	if (rc) {
@@ -98,6 +94,19 @@ int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *
 	/* The file is in place; some file systems cannot do this, and need not. */
 	sync_directory(run_dir);
 	return 0;
+}
+
+int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *root,
+		 struct cv_error *error)
+{
+	char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	int rc;
+
+	if (!text)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	rc = cv_file_save_text(run_dir, file->name, text, 0600, error);
+	free(text);
+	return rc;
 }
 
 /* ---- loading ------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #define CV_TUNNEL_FILE_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "tunnel/error.h"
 
@@ -21,6 +22,10 @@ struct cv_file {
  */
 int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *root,
 		 struct cv_error *error);
+
+/* The same with any text, and for whom mode says. */
+int cv_file_save_text(const char *run_dir, const char *name, const char *text, mode_t mode,
+		      struct cv_error *error);
 
 /*
  * Read the file and give its root to read(), which fills data and returns 0, -ENOMEM or -EINVAL

@@ -23,6 +23,7 @@
 
 #include "net/link.h"
 #include "tunnel/device.h"
+#include "tunnel/follow.h"
 #include "tunnel/kernel.h"
 #include "tunnel/mtu.h"
 #include "tunnel/state.h"
@@ -106,48 +107,39 @@ static bool is_ours(int ifindex, const void *data)
 	return false;
 }
 
+static struct cv_tunnel_mtu_host mtu_host(const struct cv_tunnel_set *set)
+{
+	return (struct cv_tunnel_mtu_host){
+		.nl = set->host.nl,
+		.engine = set->host.engine,
+		.is_ours = is_ours,
+		.data = set,
+	};
+}
+
 /* For a new device. Without a route to the remote, as Linux without one. */
 static uint32_t first_mtu(const struct cv_tunnel_config *config, void *data)
 {
-	struct cv_tunnel_set *set = data;
-	uint32_t mtu = cv_tunnel_mtu_wanted(set->host.nl, config, is_ours, set);
+	const struct cv_tunnel_mtu_host host = mtu_host(data);
+	const struct cv_tunnel_mtu_device none = {.ifindex = 0};
+	uint32_t mtu = cv_tunnel_mtu_wanted(&host, config, &none);
 
 	return mtu ? mtu : CV_TUNNEL_MTU_NBMA;
 }
 
-/*
- * The device's MTU is ours to change as long as it is what we gave it last. Who sets it
- * to what it should be anyway lets it be followed again. Returns true if the state changed.
- */
-static bool follow_mtu(struct cv_tunnel_set *set, struct cv_tunnel *tunnel,
-		       const struct cv_link *link)
+void cv_tunnel_set_follow(struct cv_tunnel_set *set)
 {
-	uint32_t wanted = cv_tunnel_mtu_wanted(set->host.nl, &tunnel->config, is_ours, set);
-	int rc;
+	const struct cv_tunnel_mtu_host host = mtu_host(set);
+	bool changed = false;
 
-	if (!wanted || (link->mtu != tunnel->mtu && link->mtu != wanted))
-		return false;
-	if (link->mtu == wanted) {
-		bool adopted = tunnel->mtu != wanted;
+	for (size_t i = 0; i < set->count; i++) {
+		struct cv_tunnel *tunnel = set->tunnels[i];
 
-		tunnel->mtu = wanted;
-		return adopted;
+		if (tunnel->active && !tunnel->config.remote && !tunnel->config.mtu)
+			changed |= cv_tunnel_follow_mtu(tunnel, &host, set->log);
 	}
-	rc = cv_link_set_mtu(set->host.nl, tunnel->ifindex, wanted);
-	if (rc) {
-		say(set, LOG_WARNING, "%s: cannot set mtu %u: %s", tunnel->config.name, wanted,
-		    strerror(-rc));
-		return false;
-	}
-	if (tunnel->config.mtu)
-		say(set, LOG_INFO, "%s: mtu %u, was %u, as configured", tunnel->config.name, wanted,
-		    tunnel->mtu);
-	else
-		say(set, LOG_INFO, "%s: mtu %u, was %u: that of %s changed", tunnel->config.name,
-		    wanted, tunnel->mtu,
-		    tunnel->config.remote ? "the route to its remote" : "its underlay");
-	tunnel->mtu = wanted;
-	return true;
+	if (changed)
+		save(set);
 }
 
 /* ---- starting ------------------------------------------------------------------ */
@@ -316,8 +308,10 @@ static bool refresh_tunnel(struct cv_tunnel_set *set, struct cv_tunnel *tunnel, 
 	offer_again(set, tunnel);
 	cv_tunnel_accept_any_way(tunnel);
 	if (tunnel->active && !rc) {
+		const struct cv_tunnel_mtu_host host = mtu_host(set);
+
 		keep_alias(set, tunnel, &link);
-		changed |= follow_mtu(set, tunnel, &link);
+		changed |= cv_tunnel_follow_mtu(tunnel, &host, set->log);
 	}
 	return changed;
 }
@@ -709,6 +703,33 @@ int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name)
 	const struct cv_tunnel *tunnel = find(set, name);
 
 	return tunnel ? tunnel->ifindex : 0;
+}
+
+static uint32_t device_mtu(const struct cv_tunnel_set *set, const struct cv_tunnel *tunnel)
+{
+	uint32_t mtu;
+
+	if (!tunnel->ifindex || cv_link_get_mtu(set->host.nl, tunnel->ifindex, &mtu))
+		return 0;
+	return mtu;
+}
+
+int cv_tunnel_set_ifindex_at(const struct cv_tunnel_set *set, size_t index)
+{
+	return set->tunnels[index]->ifindex;
+}
+
+uint32_t cv_tunnel_set_mtu_at(const struct cv_tunnel_set *set, size_t index)
+{
+	return device_mtu(set, set->tunnels[index]);
+}
+
+bool cv_tunnel_set_is_mtu_by_hand(const struct cv_tunnel_set *set, const char *name)
+{
+	const struct cv_tunnel *tunnel = find(set, name);
+	uint32_t mtu = tunnel && tunnel->mtu ? device_mtu(set, tunnel) : 0;
+
+	return mtu && mtu != tunnel->mtu;
 }
 
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex)

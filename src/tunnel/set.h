@@ -84,6 +84,12 @@ int cv_tunnel_set_peer_counters(const struct cv_tunnel_set *set, const char *nam
 void cv_tunnel_set_refresh(struct cv_tunnel_set *set);
 
 /*
+ * Give devices of NBMA tunnels the MTU that their peers' routes ask for now. To be called when
+ * cv_engine_paths_fd can be read; cv_tunnel_set_refresh does it, too, for all tunnels.
+ */
+void cv_tunnel_set_follow(struct cv_tunnel_set *set);
+
+/*
  * Look after the carrier holder; a new one is given all devices. To be called when cv_carrier_fd
  * can be read; cv_tunnel_set_refresh does it, too.
  */
@@ -104,6 +110,15 @@ const struct cv_tunnel_config *cv_tunnel_set_find_owned(const struct cv_tunnel_s
 
 /* Index of a tunnel's device as it was last seen; 0: no such tunnel, or it has no device. */
 int cv_tunnel_set_ifindex(const struct cv_tunnel_set *set, const char *name);
+
+/* Of tunnel index: its device's index, and that device's MTU in bytes, which is asked of the
+ * kernel; 0: there is none. */
+int cv_tunnel_set_ifindex_at(const struct cv_tunnel_set *set, size_t index);
+uint32_t cv_tunnel_set_mtu_at(const struct cv_tunnel_set *set, size_t index);
+
+/* True if somebody else has set the MTU of a tunnel's device: it is not followed. Asks the kernel.
+ */
+bool cv_tunnel_set_is_mtu_by_hand(const struct cv_tunnel_set *set, const char *name);
 
 /* True if a device is a tunnel's. */
 bool cv_tunnel_set_has_device(const struct cv_tunnel_set *set, int ifindex);

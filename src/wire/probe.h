@@ -42,11 +42,8 @@ struct cv_probe_words {
 	__u8 secret[8];
 };
 
-/*
- * Writes an echo request of length bytes (at least sizeof(struct cv_probe_message)) to out, its
- * checksum included.
- */
-CV_INLINE void cv_probe_build(void *out, __u32 length, const struct cv_probe_words *words)
+/* Writes an echo request up to the end of our words; zeroes behind it are in its checksum. */
+CV_INLINE void cv_probe_build(struct cv_probe_message *out, const struct cv_probe_words *words)
 {
 	struct cv_probe_message message = {
 		.type = CV_ICMP_ECHO,
@@ -58,8 +55,7 @@ CV_INLINE void cv_probe_build(void *out, __u32 length, const struct cv_probe_wor
 
 	__builtin_memcpy(message.secret, words->secret, sizeof(message.secret));
 	message.checksum = cv_checksum_fold(cv_checksum_add(&message, sizeof(message), 0));
-	__builtin_memset(out, 0, length);
-	__builtin_memcpy(out, &message, sizeof(message));
+	*out = message;
 }
 
 /*

@@ -229,7 +229,7 @@ static void permit_packet(const struct core *core, const struct spec *spec)
 		.ifindex = LOOPBACK,
 		.tos = spec->value[F_INNER_TOS] & CV_IPV4_DSCP_MASK,
 	};
-	const struct cv_fp_permit permit = {.stamp = core->stamp, .tunnel = TUNNEL, .mtu = 1500};
+	const struct cv_fp_permit permit = {.stamp = core->stamp, .tunnel = TUNNEL};
 
 	put(core, CV_MAP_PERMITS, &key, &permit);
 }

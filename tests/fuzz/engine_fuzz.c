@@ -13,6 +13,7 @@
 #include "../unit/world.h"
 #include "engine/relay.h"
 #include "wire/icmp.h"
+#include "wire/tcp.h"
 #include "wire/ipip.h"
 
 enum {
@@ -138,6 +139,8 @@ static struct cv_live_tunnel *build_tunnel(struct world *world, uint8_t params, 
 	tunnel->config.ipip.tos_inherit = params & 4;
 	tunnel->config.ipip.ecn_mode = params & 8 ? CV_ECN_COMPATIBLE : CV_ECN_NORMAL;
 	tunnel->config.strict = params & 16;
+	if (params & 32)
+		tunnel->config.mssclamp = params & 64 ? CV_TCP_MSS_OFF : 1000;
 	return tunnel;
 }
 

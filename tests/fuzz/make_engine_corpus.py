@@ -4,10 +4,11 @@
 import os
 import struct
 
-from make_corpus import HERE, POD_A, POD_B, ipip, ipv4
+from make_corpus import HERE, POD_A, POD_B, ipip, ipv4, mss, tcp as segment
 
 OUT, IN, RELAY = 0, 1, 2
 PMTUDISC, STRICT, NBMA, MEND = 1, 16, 4, 3
+MSS_1000, MSS_OFF = 32, 96
 NEEDS_CSUM, TCPV4, UDP_L4 = 1, 1, 5
 
 
@@ -34,6 +35,18 @@ def seeds():
     yield 'out-uso', OUT, plain, MEND, vnet(NEEDS_CSUM, UDP_L4, 28, 500, 20, 6), \
         ipv4(struct.pack('!HHHH', 1, 2, 8 + 2000, 0) + data[:2000])
     yield 'out-handed-over', OUT, plain, MEND, vnet(), ipip(ipv4(data[:99], **back), **remote)
+    options = b'\1' + mss(1460) + bytes([4, 2, 1])
+    syn, syn_back = segment(options), segment(options, flags=0x12, **back)
+    yield 'out-syn', OUT, plain, MEND, vnet(), ipv4(syn, protocol=6, field=0x4000)
+    yield 'out-syn-1000', OUT, plain | MSS_1000, MEND, vnet(NEEDS_CSUM, 0, 0, 0, 20, 16), \
+        ipv4(syn, protocol=6, field=0x4000)
+    yield 'out-syn-off', OUT, plain | MSS_OFF, MEND, vnet(), ipv4(syn, protocol=6)
+    yield 'out-syn-tso', OUT, plain, MEND, vnet(NEEDS_CSUM, TCPV4, 48, 1000, 20, 16), \
+        ipv4(segment(options, data=data[:3000]), protocol=6)
+    yield 'in-syn-ack', IN, strict, MEND, vnet(), \
+        ipip(ipv4(syn_back, protocol=6, **back), **remote)
+    yield 'in-syn-ack-nbma', IN, strict, MEND | NBMA, vnet(NEEDS_CSUM, 0, 0, 0, 40, 16), \
+        ipip(ipv4(syn_back, protocol=6, **back), **remote)
     yield 'in', IN, strict, MEND, vnet(), ipip(ipv4(data[:300], **back), **remote)
     yield 'in-nbma', IN, strict, MEND | NBMA, vnet(), ipip(ipv4(data[:300], **back), **remote)
     yield 'in-super', IN, strict, MEND, vnet(NEEDS_CSUM, TCPV4, 60, 1000, 40, 16), \

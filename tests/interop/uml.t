@@ -322,8 +322,9 @@ def test_nothing_went_wrong():
     """What Culvert dropped in this whole test is what the tests above wanted dropped."""
     lab.forget_paths()
     check_both_ways("after a restart")
+    # mss-clamped: the pods' links take 1500 bytes, the tunnel 1480, and each SYN is told so.
     dropped = {k: v for k, v in lab.counters().items()
-               if v and k not in ("segmented", "coalesced")}
+               if v and k not in ("segmented", "coalesced", "mss-clamped")}
     tap.equal(dropped, {}, "nothing is dropped and nothing special happens in plain traffic")
 
 

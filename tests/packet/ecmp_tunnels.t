@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: parallel idle modes=fastpath long-modes=engine,endpoints
 """
 One prefix behind two Tunnels: one route by both, and with skipDeadNextHops by the one that leads
 somewhere, without a lost packet of those that go by it.
@@ -40,7 +40,7 @@ PATHS = """\
 apiVersion: culvert/v1
 kind: PathConfiguration
 metadata: {{name: default}}
-spec: {{livenessTimer: 200ms, skipDeadNextHops: {skip}}}
+spec: {{livenessTimer: 300ms, livenessLosses: 5, skipDeadNextHops: {skip}}}
 """
 FLOWS, PORT = 64, 7000
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine parallel
+# tests/run: parallel idle modes=fastpath long-modes=engine
 """
 `culvert path`, and what status, doctor and metrics say of paths, with everything that can become of
 one (shapes.Line, probing):

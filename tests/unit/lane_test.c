@@ -299,6 +299,57 @@ static void test_too_big_without_df(void **state)
 	assert_int_equal(world_events(fixture->world, fixture->tunnel, CV_EVENT_FRAGMENTED), 1);
 }
 
+static uint32_t told_mtu(struct fixture *fixture)
+{
+	const struct world_list *icmp = &fixture->world->icmp;
+	struct cv_icmp_error error = {0};
+
+	if (icmp->count)
+		cv_icmp_parse_error(icmp->items[icmp->count - 1].bytes,
+				    icmp->items[icmp->count - 1].length, &error);
+	world_forget_outputs(fixture->world);
+	return error.mtu;
+}
+
+/* What passes the stack by: the inner route's mtu, larger or smaller, or the device's. */
+static void test_larger_than_the_device(void **state)
+{
+	struct fixture *fixture = with_tunnel(state, B1);
+	struct world_route *route;
+	unsigned int asked;
+
+	fixture->tunnel->lanes[0].mtu = 1200;
+	inner(fixture, POD_A, POD_B, 1180, CV_IPV4_DF);
+	send_inner(fixture);
+	asked = fixture->world->asked;
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sent.count, 2);
+	assert_int_equal(fixture->world->asked, asked);
+	inner(fixture, POD_A, POD_B, 1181, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(told_mtu(fixture), 1200);
+	asked = fixture->world->asked;
+	send_inner(fixture);
+	assert_int_equal(told_mtu(fixture), 1200);
+	assert_int_equal(fixture->world->asked, asked);
+	route = world_route(fixture->world, "10.244.2.0/25", RTN_UNICAST);
+	world_hop(route, WORLD_TUN0, NULL);
+	route->mtu = 1400;
+	fixture->world->changes = CV_MONITOR_ROUTE;
+	inner(fixture, POD_A, POD_B, 1380, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(fixture->world->sent.count, 1);
+	inner(fixture, POD_A, POD_B, 1381, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(told_mtu(fixture), 1400);
+	/* Never more than the path takes. */
+	route->mtu = 9000;
+	fixture->world->changes = CV_MONITOR_ROUTE;
+	inner(fixture, POD_A, POD_B, 1461, CV_IPV4_DF);
+	send_inner(fixture);
+	assert_int_equal(told_mtu(fixture), 1480);
+}
+
 /* `ip route … mtu 10` is possible, and means no more than the least MTU of IPv4. */
 static void test_senseless_mtu(void **state)
 {
@@ -667,6 +718,7 @@ int main(void)
 		LANE_TEST(test_outer_route_and_local),
 		LANE_TEST(test_too_big_with_df),
 		LANE_TEST(test_too_big_without_df),
+		LANE_TEST(test_larger_than_the_device),
 		LANE_TEST(test_senseless_mtu),
 		LANE_TEST(test_kernel_refuses),
 		LANE_TEST(test_full_buffer_is_tried_once),

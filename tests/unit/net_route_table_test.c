@@ -112,12 +112,13 @@ static void test_lists_what_ip_route_has_made(void **state)
 	cv_sh("ip route add blackhole 10.2.0.0/16 proto 84 metric 65000");
 	cv_sh("ip route add 10.3.0.0/16 dev v0 scope link proto 84 mtu 1400");
 	cv_sh("ip route add 10.4.0.0/16 proto 84 nexthop via 192.0.2.9 nexthop via 192.0.2.10");
+	cv_sh("ip route add 10.4.4.0/24 dev v0 scope link proto 84 mtu lock 1400");
 	/* Not to be listed: another protocol, another table, another TOS. */
 	cv_sh("ip route add 10.5.0.0/16 via 192.0.2.9 proto 85");
 	cv_sh("ip route add 10.6.0.0/16 via 192.0.2.9 proto 84 table 100");
 	cv_sh("ip route add 10.7.0.0/16 via 192.0.2.9 proto 84 tos 0x10");
 	found = list(PROTOCOL);
-	assert_int_equal(found.count, 4);
+	assert_int_equal(found.count, 5);
 	r = &found.routes[0];
 	assert_int_equal(r->prefix.address, cv_addr("10.1.0.0"));
 	assert_int_equal(r->prefix.length, 24);
@@ -138,12 +139,16 @@ static void test_lists_what_ip_route_has_made(void **state)
 	r = &found.routes[2];
 	assert_int_equal(r->scope, RT_SCOPE_LINK);
 	assert_int_equal(r->gateway, 0);
-	assert_true(r->has_more);
+	assert_int_equal(r->mtu, 1400);
+	assert_false(r->has_more);
 	r = &found.routes[3];
 	assert_true(r->multipath);
 	assert_int_equal(r->oif, 0);
+	r = &found.routes[4];
+	assert_int_equal(r->mtu, 1400);
+	assert_true(r->has_more);
 	/* Of all protocols: the two connected networks and 10.5.0.0/16, too. */
-	assert_int_equal(list(0).count, 7);
+	assert_int_equal(list(0).count, 8);
 }
 
 static void test_lists_nothing_in_an_empty_namespace(void **state)

@@ -312,9 +312,9 @@ static void test_remotes_are_bounded(void **state)
 
 	(void)state;
 	for (uint32_t i = 1; i <= 100000; i++) {
-		assert_int_equal(cv_remotes_lower_mtu(remotes, cv_htonl(i), 1000 + i % 400, 1500, i,
-						      1000),
-				 CV_REMOTE_LOWERED);
+		assert_int_equal(
+			cv_remotes_lower_mtu(remotes, cv_htonl(i), 1000 + i % 400, 1500, i, 1000),
+			CV_REMOTE_LOWERED);
 		last = i;
 	}
 	cv_remotes_read(remotes, cv_htonl(last), last, &mtu, &error);

@@ -518,6 +518,81 @@ static void test_mtu(void **state)
 	cv_world_end(&world);
 }
 
+static void know_paths(uint32_t to_a2, uint32_t to_b1, int result)
+{
+	const struct cv_fact_path paths[] = {
+		{cv_test_address("192.168.200.2"), to_b1},
+		{cv_test_address("192.168.100.2"), to_a2},
+	};
+
+	assert_int_equal(cv_facts_set_paths(&world.host.facts, paths, 2), result);
+}
+
+static void expect_route_mtus(uint32_t to_a2, uint32_t to_b1)
+{
+	const uint32_t want[] = {to_a2, to_b1};
+	const char *const blocks[] = {"10.244.2.0", "10.244.3.0"};
+
+	cv_world_decide(&world);
+	for (size_t i = 0; i < world.intent.route_count; i++) {
+		const struct cv_table_route *route = &world.intent.routes[i];
+		uint32_t mtu = 0;
+
+		for (size_t j = 0; j < 2; j++) {
+			if (route->prefix.address == cv_test_address(blocks[j]))
+				mtu = want[j];
+		}
+		assert_int_equal(route->mtu, mtu);
+	}
+}
+
+/* The device has the smallest of the ways to others, routes to those with a larger one theirs. */
+static void test_mtu_of_paths(void **state)
+{
+	struct cv_felix_configuration *felix;
+
+	(void)state;
+	cv_world_begin(&world);
+	add_three_nodes(ALWAYS);
+	felix = cv_world_add(&world, cv_test_felix("default", NULL))->felix;
+	cv_made_device(&world.host, 213, "bond0", 4000, "");
+	know_paths(1500, 1500, 1);
+	know_paths(1500, 1500, 0);
+	expect_mtu(1480, "eth0's 1500 less 20");
+	expect_route_mtus(0, 0);
+	know_paths(1400, 1500, 1);
+	expect_mtu(1380, "the narrowest path's 1400 less 20");
+	expect_route_mtus(0, 1480);
+	know_paths(9000, 1500, 1);
+	expect_mtu(1480, "eth0's 1500 less 20");
+	expect_route_mtus(8980, 0);
+	know_paths(9000, 8000, 1);
+	expect_mtu(7980, "the narrowest path's 8000 less 20");
+	expect_route_mtus(8980, 0);
+	felix->mtu_iface_pattern = strdup("^bond");
+	expect_mtu(3980, "bond0's 4000 less 20");
+	expect_route_mtus(0, 0);
+	know_paths(9000, 1500, 1);
+	expect_mtu(1480, "eth0's 1500 less 20");
+	expect_route_mtus(3980, 0);
+	free(felix->mtu_iface_pattern);
+	felix->mtu_iface_pattern = NULL;
+	world.host.facts.mtu_by_hand = true;
+	expect_route_mtus(0, 0);
+	world.host.facts.mtu_by_hand = false;
+	/* One that has no route is no peer now. */
+	know_paths(9000, 0, 1);
+	expect_mtu(8980, "the narrowest path's 9000 less 20");
+	expect_route_mtus(0, 0);
+	know_paths(9000, 1500, 1);
+	felix->ipip_mtu = 1234;
+	expect_mtu(1234, "FelixConfiguration ipipMTU");
+	expect_route_mtus(0, 0);
+	know_paths(0, 0, 1);
+	free(world.host.facts.wider);
+	cv_world_end(&world);
+}
+
 /* ---- many ------------------------------------------------------------------------------- */
 
 static void test_metrics_of_many_peers(void **state)
@@ -709,6 +784,7 @@ int main(void)
 		cmocka_unit_test(test_ipip_disabled),
 		cmocka_unit_test(test_chosen_tunnel_address),
 		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_mtu_of_paths),
 		cmocka_unit_test(test_metrics_of_many_peers),
 		cmocka_unit_test(test_look_up_against_a_walk),
 		cmocka_unit_test(test_order_of_resources_does_not_matter),

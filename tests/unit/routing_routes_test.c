@@ -366,6 +366,34 @@ static void test_foreign_route_beside_ours(void **state)
 	assert_table("");
 }
 
+/* A route is replaced by one that differs in nothing but its mtu, and back. */
+static void test_mtu_of_a_route(void **state)
+{
+	static const uint32_t mtus[] = {8980, 4000, 0};
+
+	(void)state;
+	want_usual();
+	apply(true);
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		bool look = i % 2;
+		char text[64] = "";
+
+		want_usual();
+		wanted[1].mtu = mtus[i];
+		assert_int_equal(wanted[1].prefix.address, cv_addr("10.244.2.0"));
+		apply(look);
+		assert_report(0, 1, 0, 0);
+		if (mtus[i])
+			snprintf(text, sizeof(text), "mtu %u", mtus[i]);
+		cv_sh("test \"$(ip route show 10.244.2.0/26 | grep -o 'mtu.*[0-9]')\" = '%s'",
+		      text);
+		cv_sh("test $(ip route show 10.244.2.0/26 | wc -l) = 1");
+		apply(true);
+		assert_report(0, 0, 0, 0);
+	}
+	assert_table(USUAL);
+}
+
 /* ---- repairs --------------------------------------------------------------------------- */
 
 static void test_repairs_what_was_deleted_or_changed(void **state)
@@ -651,6 +679,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_foreign_route_of_another_metric, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_route_beside_ours, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mtu_of_a_route, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repairs_what_was_deleted_or_changed, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_pool_device_made_again, setup, teardown),

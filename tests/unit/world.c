@@ -93,6 +93,7 @@ static int world_match(void *context, const struct cv_route_flow *flow, struct c
 	ret->type = route->type;
 	ret->prefix = route->prefix;
 	ret->prefix_length = route->length;
+	ret->mtu = route->mtu;
 	ret->count = route->count;
 	memcpy(ret->next_hops, route->hops, sizeof(route->hops));
 	return 0;
