@@ -69,6 +69,7 @@ def pmtudisc():
     path.set_kernel("nopmtudisc")
     tap.ok(table.rows, "there is a table")
     table.print()
+    table.sum_up()
     other.print()
 
 

@@ -41,6 +41,7 @@ def cells(width, when):
 def summary():
     tap.ok(table.rows, "there is a table")
     table.print()
+    table.sum_up()
 
 
 tap.main(

@@ -402,6 +402,29 @@ class Table:
             texts.append(text)
         return " / ".join(texts) or "–"
 
+    def _worst(self, inner, icmp, when, direction):
+        """What became of all widths and sizes of one way, in words."""
+        ways = [ways[direction] for cell, by_size in self.rows.items() for ways in by_size.values()
+                if cell[1:] == (icmp, when, inner)]
+        if not ways:
+            return "–"
+        stalled = sum(way.seconds is None for way in ways)
+        if stalled:
+            return "stalls" if stalled == len(ways) else f"{stalled} of {len(ways)} stall"
+        pauses = [way.recovery for way in ways if way.recovery is not None]
+        return f"all, after ≤ {max(pauses):.2f} s" if pauses else "all"
+
+    def sum_up(self):
+        """What there is in one line for each kind of sender, as diagnostics, over all widths."""
+        columns = [(icmp, when) for when in (START, FALL) for icmp in (DELIVERED, FILTERED)]
+        tap.note(f"{self.title}: over all widths and sizes; of a fall the longest pause")
+        tap.note("| inner | from | " + " | ".join(f"{w}, ICMP {i}" for i, w in columns) + " |")
+        tap.note("|---" * (2 + len(columns)) + "|")
+        for inner in dict.fromkeys(cell.inner for cell in self.rows):
+            for direction, who in enumerate(("p1", "p2")):
+                words = [self._worst(inner, icmp, when, direction) for icmp, when in columns]
+                tap.note(f"| {inner.name} | {who} | " + " | ".join(words) + " |")
+
     def print(self):
         """As diagnostics, so that `… | sed -n 's/^# |/|/p'` is the table."""
         sizes = [f"{size >> 20} MiB" for size in self.sizes]
