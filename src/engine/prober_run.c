@@ -128,19 +128,21 @@ static bool is_blocked(const struct cv_prober *prober, const struct cv_prober_en
 	       !was_heard(prober, entry, now_ms);
 }
 
+/*
+ * Where echoes within the tunnel are answered, their answers alone count: that something comes from
+ * the remote does not say that it gets what we send.
+ */
 static enum cv_liveness_state liveness_of(const struct cv_prober *prober,
 					  const struct cv_prober_entry *entry, uint64_t now_ms)
 {
 	if (!entry->target.link_mtu || entry->is_blocked)
 		return CV_LIVENESS_DOWN;
+	if (entry->method == CV_PROBER_INNER)
+		return entry->live[CV_PROBER_BY_TUNNEL].state;
 	if (was_heard(prober, entry, now_ms))
 		return CV_LIVENESS_UP;
-	if (entry->live[CV_PROBER_BY_TUNNEL].state == CV_LIVENESS_UP)
-		return CV_LIVENESS_UP;
 	/* Inner addresses are missing: the underlay is all that can be asked. */
-	if (entry->method != CV_PROBER_INNER)
-		return entry->live[CV_PROBER_BY_UNDERLAY].state;
-	return entry->live[CV_PROBER_BY_TUNNEL].state;
+	return entry->live[CV_PROBER_BY_UNDERLAY].state;
 }
 
 /* By which way it is probed from now on, if any. */

@@ -20,6 +20,8 @@ import tap  # noqa: E402
 import uml  # noqa: E402
 from uml import A1, A1_POD, K1, K1_INNER  # noqa: E402
 
+# This is about what ICMP tells, and when it is forgotten; what probes show, tests/interop/mtu* have.
+os.environ["LAB_PROBING"] = "off"
 lab = None
 TO_KERNEL, TO_CULVERT = "to kernel", "to Culvert"
 DIRECTIONS = (TO_KERNEL, TO_CULVERT)
