@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,engine parallel timeout=1200
+# tests/run: modes=fastpath parallel timeout=1200
 """
 The table of path MTU (tests/packet/mtu.long.t) with a Linux ipip in User-mode Linux at the other end:
 see mtu_uml.py for the network. What Linux sends into a path that falls without ICMP is lost: nobody
@@ -28,8 +28,7 @@ culvert.need_programs()
 path = KernelPath(kernel="nopmtudisc")
 table = Table(f"Path MTU, p1 behind Culvert, p2 behind Linux's ipip nopmtudisc, mode {culvert.MODE}"
               " (tests/interop/mtu_uml.long.t)")
-IS_FULL = culvert.MODE == culvert.FASTPATH
-WIDTHS = (1500, 1400, 1280, 596) if IS_FULL else (1400,)
+WIDTHS = (1500, 1400, 1280, 596)
 SMALL, MIDDLE, LARGE = MIB, 16 * MIB, 100 * MIB
 
 
@@ -40,7 +39,7 @@ def cells(width, when):
         for icmp in (DELIVERED, FILTERED):
             for inner in INNERS:
                 cell = Cell(width, icmp, when, inner)
-                sizes = (SMALL, MIDDLE) if width == 1400 else (SMALL,)
+                sizes = (SMALL, MIDDLE) if (width, when) == (1400, FALL) else (SMALL,)
                 check(path, cell, sizes, table, can=(None, kernel_can(cell)))
 
     test.__name__ = f"{'falls_to' if when == FALL else 'always'}_{width}"
