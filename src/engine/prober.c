@@ -466,7 +466,8 @@ static int open_descriptors(struct cv_prober *prober)
 	prober->sender = cv_raw_open_sender();
 	if (prober->sender < 0)
 		return prober->sender;
-	prober->echo = cv_raw_open_echo(CV_PROBE_ID);
+	prober->echo = cv_raw_open_echo(CV_PROBE_ID, offsetof(struct cv_probe_message, host),
+					prober->host);
 	if (prober->echo < 0)
 		return prober->echo;
 	return cv_raw_ignore_path_mtu(prober->sender);
@@ -520,6 +521,7 @@ int cv_prober_create(struct cv_lane_shared *shared, struct cv_prober **ret_probe
 	pthread_mutex_init(&prober->inbox_lock, NULL);
 	err = cv_nl_create(&prober->nl);
 	if (!err && (getrandom(&prober->key, sizeof(prober->key), 0) < 0 ||
+		     getrandom(&prober->host, sizeof(prober->host), 0) < 0 ||
 		     getrandom(&prober->sequences, sizeof(prober->sequences), 0) < 0))
 		err = -errno;
 	if (!err)

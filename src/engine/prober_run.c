@@ -75,7 +75,6 @@ void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *en
 		      uint64_t now_ms)
 {
 	__be32 remote = entry->target.remote;
-
 	struct cv_prober_entry *other =
 		cv_prober_at(prober, cv_prober_first(prober, remote), remote);
 
@@ -192,7 +191,11 @@ static void send_probe(struct cv_prober *prober, struct cv_prober_entry *entry,
 		       enum cv_prober_kind kind, __be32 inner_source, uint32_t size, bool is_echo,
 		       uint64_t now_ms)
 {
-	struct cv_probe_words words = {.sequence = ++entry->sequence, .size = (uint16_t)size};
+	struct cv_probe_words words = {
+		.sequence = ++entry->sequence,
+		.size = (uint16_t)size,
+		.host = prober->host,
+	};
 	struct cv_prober_flight *flight = &entry->flights[words.sequence % CV_PROBER_FLIGHTS];
 	int rc;
 
@@ -475,5 +478,8 @@ void cv_prober_take_too_big(struct cv_prober *prober, const struct cv_prober_let
 			cv_plpmtud_too_big(&entry->plpmtud, &prober->config, letter->mtu, now_ms);
 		entry->applied_mtu = letter->mtu;
 		note_change(prober, entry, changed, now_ms);
+		/* Who tells has lowered it at once; what is not believed must not last. */
+		if (!changed)
+			cv_prober_apply(prober, entry, now_ms);
 	}
 }

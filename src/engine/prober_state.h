@@ -107,7 +107,6 @@ struct cv_prober {
 	 * it asks the kernel. */
 	pthread_mutex_t lock;
 	struct cv_prober_config config;
-	bool is_off;					  /* whatever config says */
 	struct cv_fp_activity *fast_activity;		  /* the fast path's; NULL: there is none */
 	struct cv_fp_activity seen[CV_FP_ACTIVITY_SLOTS]; /* of both; while all look at it */
 	struct cv_prober_entry **entries; /* sorted by remote and tunnel, as numbers */
@@ -116,6 +115,7 @@ struct cv_prober {
 	uint64_t refuted, black_holes, refused; /* counters */
 	uint64_t tokens_ms;			/* when tokens were last added */
 	uint32_t tokens;			/* probes that may be sent now */
+	bool is_off;				/* whatever config says */
 	bool has_news;				/* to be told through the descriptor */
 	bool has_work;				/* something has become due before its time */
 
@@ -127,6 +127,7 @@ struct cv_prober {
 	/* Any thread's. */
 	struct cv_siphash_key key; /* never changes */
 	uint64_t strangers;	   /* answers and errors without the path's secret; atomic */
+	uint16_t host;		   /* in all probes; never changes */
 
 	/* The thread's own. */
 	struct cv_nl *nl;
@@ -134,19 +135,19 @@ struct cv_prober {
 	int wake; /* eventfd: letters, tunnels, the end */
 	int news; /* eventfd: for the controlling thread */
 	int sender;
-	int echo;					  /* ICMP, on the underlay */
-	struct cv_prober_letter letters[CV_PROBER_INBOX]; /* taken out of the inbox */
+	int echo;	    /* ICMP, on the underlay */
 	uint16_t sequences; /* of the path that was created last, its first one's */
-	uint64_t armed_ms;  /* for when the timer is set; 0: it is not */
+	bool is_running;
 	bool is_stale;
 	bool stopping;	      /* atomic */
 	bool tunnels_changed; /* atomic */
+	uint64_t armed_ms;    /* for when the timer is set; 0: it is not */
 	uint64_t refresh_ms;  /* not before */
 	struct event_base *base;
 	struct event *events[4];
 	struct event *timer;
 	pthread_t thread;
-	bool is_running;
+	struct cv_prober_letter letters[CV_PROBER_INBOX]; /* taken out of the inbox */
 };
 
 /*

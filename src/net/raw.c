@@ -33,6 +33,7 @@ enum {
 
 enum {
 	SEND_BUFFER = 4 << 20,
+	ANSWER_BUFFER = 1 << 20,
 	ERROR_BUFFER = 1 << 20, /* some 1,000 ICMP errors between two reads */
 };
 
@@ -215,15 +216,17 @@ int cv_raw_ignore_path_mtu(int fd)
 	return set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
-int cv_raw_open_echo(uint16_t id)
+int cv_raw_open_echo(uint16_t id, uint32_t offset, uint16_t word)
 {
-	/* Behind the IPv4 header: type 0, and the identifier. */
+	/* Behind the IPv4 header: type 0, the identifier, and the word. */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 5),
 		BPF_STMT(BPF_LD | BPF_H | BPF_IND, offsetof(struct icmphdr, un.echo.id)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, id, 0, 3),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, offset),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, word, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, UINT16_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -237,6 +240,8 @@ int cv_raw_open_echo(uint16_t id)
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
 	    setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)) < 0)
 		err = -errno;
+	/* Some 1,000, for the time that the kernel is asked about many routes. */
+	(void)set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, ANSWER_BUFFER);
 	if (!err)
 		err = cv_raw_ignore_path_mtu(fd);
 	if (err < 0) {

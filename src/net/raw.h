@@ -66,10 +66,11 @@ int cv_raw_send_icmp(int fd, __be32 destination, const void *icmp, uint32_t leng
 int cv_raw_ignore_path_mtu(int fd);
 
 /*
- * Open a raw ICMP socket that receives echo replies of one identifier, from their IPv4 header on,
- * and sends with DF, whatever path MTU the kernel knows. Non-blocking. Descriptor, which the caller
- * closes, or -errno.
+ * Open a raw ICMP socket that receives echo replies of one identifier that have this word, in host
+ * byte order, at an offset of the ICMP message, from their IPv4 header on, and sends with DF,
+ * whatever path MTU the kernel knows. What strangers send takes no room. Non-blocking. Descriptor,
+ * which the caller closes, or -errno.
  */
-int cv_raw_open_echo(uint16_t id);
+int cv_raw_open_echo(uint16_t id, uint32_t offset, uint16_t word);
 
 #endif

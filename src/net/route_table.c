@@ -26,7 +26,7 @@ static uint32_t get_u32(const struct nlattr *attr)
 /* An MTU alone is told; whatever else there is, a lock included, is more than we make. */
 static void parse_metrics(const struct nlattr *metrics, struct cv_table_route *route)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, metrics)
 	{

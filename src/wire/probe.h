@@ -30,7 +30,7 @@ struct cv_probe_message {
 	__be16 sequence;
 	__be32 magic;
 	__be16 size; /* of the outer packet (underlay: of the packet), bytes */
-	__u8 unused[2];
+	__be16 host; /* the same in all that one host sends: for a filter in the kernel */
 	__u8 secret[8];
 };
 _Static_assert(sizeof(struct cv_probe_message) == 24, "no padding");
@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct cv_probe_message) == 24, "no padding");
 struct cv_probe_words {
 	__u16 sequence;
 	__u16 size; /* bytes */
+	__u16 host;
 	__u8 secret[8];
 };
 
@@ -51,6 +52,7 @@ CV_INLINE void cv_probe_build(struct cv_probe_message *out, const struct cv_prob
 		.sequence = cv_htons(words->sequence),
 		.magic = cv_htonl(CV_PROBE_MAGIC),
 		.size = cv_htons(words->size),
+		.host = cv_htons(words->host),
 	};
 
 	__builtin_memcpy(message.secret, words->secret, sizeof(message.secret));
@@ -77,6 +79,7 @@ CV_INLINE bool cv_probe_parse(const void *icmp, __u32 length, __u8 type,
 		return false;
 	ret_words->sequence = cv_ntohs(message.sequence);
 	ret_words->size = cv_ntohs(message.size);
+	ret_words->host = cv_ntohs(message.host);
 	__builtin_memcpy(ret_words->secret, message.secret, sizeof(message.secret));
 	return true;
 }

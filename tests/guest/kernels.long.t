@@ -37,6 +37,7 @@ TESTS = [
     ("tests/packet/kernel_offload.t", "", ""),
     ("tests/packet/rfc2003.t", "fastpath", ""),
     ("tests/packet/nbma.t", "fastpath", ""),
+    ("tests/packet/prober_hostile.t", "fastpath", "users_pings clean_end"),
     ("tests/packet/strangers.t", "endpoints", ""),
     ("tests/packet/differential.t", "", ""),
     ("tests/packet/bypass_fragments.t", "", ""),

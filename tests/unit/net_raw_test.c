@@ -596,10 +596,57 @@ static void test_needs_privilege(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* An echo reply from far to a0. */
+static void inject_reply(uint16_t id, uint16_t word)
+{
+	unsigned char packet[20 + 24] = {
+		0x45, 0,
+		0,    sizeof(packet),
+		0,    0,
+		0,    0,
+		64,   IPPROTO_ICMP,
+		0xf6, 0xcd,
+		192,  0,
+		2,    2,
+		192,  0,
+		2,    1,
+	};
+	uint32_t sum = 0;
+
+	packet[24] = (uint8_t)(id >> 8);
+	packet[25] = (uint8_t)id;
+	packet[34] = (uint8_t)(word >> 8);
+	packet[35] = (uint8_t)word;
+	sum = (uint32_t)id + word;
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	packet[22] = (uint8_t)(sum >> 8);
+	packet[23] = (uint8_t)sum;
+	cv_pair_send(&pair, cv_pair_near_mac, packet, sizeof(packet));
+}
+
+static void test_echo_takes_what_has_the_word(void **state)
+{
+	int fd = cv_raw_open_echo(0x4376, 14, 0xbeef);
+	unsigned char packet[64];
+
+	(void)state;
+	assert_return_code(fd, -fd);
+	inject_reply(0x4376, 0xbeee);
+	inject_reply(0x4377, 0xbeef);
+	inject_reply(0x4376, 0xbeef);
+	assert_int_equal(events_of(fd, 2000), POLLIN);
+	assert_int_equal(recv(fd, packet, sizeof(packet), MSG_DONTWAIT), 44);
+	assert_memory_equal(packet + 24, "\x43\x76", 2);
+	assert_memory_equal(packet + 34, "\xbe\xef", 2);
+	assert_true(receives_nothing(fd));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_guard_owns_protocol_4),
+		TEST(test_echo_takes_what_has_the_word),
 		TEST(test_guard_reads_frag_needed_and_the_kernel_learns_nothing),
 		TEST(test_route_tells_what_the_kernel_learned),
 		TEST(test_guard_reads_each_type),

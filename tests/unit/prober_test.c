@@ -242,6 +242,43 @@ static void tunnels_share_a_remote(void **state)
 	assert_int_equal(soft_mtu(fixture, remote), 0);
 }
 
+/* A second lie, when remote.h has forgotten the first and the machine has not: the worker has
+ * lowered the MTU at once, but it is tested before it counts, and what was known is in force again.
+ */
+static void who_has_lied_changes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	__be32 remote = cv_addr("198.51.100.2");
+	struct cv_prober *prober = fixture->prober;
+	struct cv_prober_letter letter = {
+		.kind = CV_PROBER_TOO_BIG,
+		.remote = remote,
+		.mtu = 1000,
+		.time_us = 1500 * 1000,
+	};
+	struct cv_prober_entry *entry;
+
+	cv_sh("ip route add 198.51.100.2 via 192.0.2.2");
+	add_tunnel(fixture, "t1", remote, "v0");
+	cv_prober_refresh(prober, 1000);
+	know(prober, "t1", remote, 1400);
+	entry = cv_prober_find(prober, (int)if_nametoindex("t1"), remote);
+	/* An honest one counts. */
+	assert_int_equal(
+		cv_remotes_lower_mtu(fixture->shared.remotes, remote, 1000, 1400, 1500, 600000),
+		CV_REMOTE_LOWERED);
+	cv_prober_take_too_big(prober, &letter);
+	assert_int_equal(soft_mtu(fixture, remote), 1000);
+	entry->plpmtud.mtu = 1400;
+	entry->plpmtud.distrust_ms = 400000;
+	cv_prober_apply(prober, entry, 1500);
+	assert_int_equal(
+		cv_remotes_lower_mtu(fixture->shared.remotes, remote, 1000, 1400, 1500, 600000),
+		CV_REMOTE_LOWERED);
+	cv_prober_take_too_big(prober, &letter);
+	assert_int_equal(soft_mtu(fixture, remote), 1400);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_tunnels_of_a_remote_are_found, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(tunnels_share_a_remote, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_has_lied_changes_nothing, set_up, tear_down),
 	};
 
 	if (!cv_netns_available())
