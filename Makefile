@@ -301,7 +301,7 @@ check-layers:
 
 # ---- tests ---------------------------------------------------------------------
 
-.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel bench-scale lab
+.PHONY: deps test test-all test-long unit unit-asan bench bench-kernel bench-scale bench-paths lab
 deps:
 	@sh mk/deps packages.txt
 
@@ -351,6 +351,12 @@ bench-scale:
 	+$(Q)$(MAKE) --no-print-directory all
 	@mkdir -p build/bench
 	@$(call as_root,tests/bench/scale --json build/bench/scale.json $(SCALE))
+bench-paths:
+	@$(can_be_root)
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory all
+	@mkdir -p build/bench
+	@$(call as_root,tests/bench/paths --json build/bench/paths.json $(PATHS))
 
 # ---- installing and the rest ---------------------------------------------------
 
@@ -405,6 +411,7 @@ help:
 	@echo 'make bench        benchmarks, results in build/bench/ (root, or sudo)'
 	@echo 'make bench-kernel beside the kernel'"'"'s ipip, gre, vxlan: in Debian'"'"'s 6.12, in qemu (root, or sudo)'
 	@echo 'make bench-scale  one node of 5,000 with 20,000 prefixes; SCALE="--nodes N …" (root, or sudo)'
+	@echo 'make bench-paths  what probing 5,000 peers costs; PATHS="--peers N …" (root, or sudo)'
 	@echo 'make compdb       compile_commands.json'
 	@echo 'make install      into $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
 	@echo 'make uninstall    remove what install installs, from there'

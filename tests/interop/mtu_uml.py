@@ -19,7 +19,9 @@ sys.path.insert(1, os.path.join(os.path.dirname(HERE), "packet"))
 
 import net  # noqa: E402
 from culvert import ROOT  # noqa: E402
-from mtu_cells import HAUL, JUMBO, End, Path  # noqa: E402
+from mtu_cells import (  # noqa: E402
+    DELIVERED, HAUL, JUMBO, MIB, POD_MTU, START, TCP, TCP_DEAF, UDP_DF, End, Path, can_arrive,
+)
 
 LINK = os.path.join(ROOT, "lab/k1/link")
 CONTROL_HOST, CONTROL, CONTROL_PORT = "169.254.7.1", "169.254.7.2", "7001"
@@ -41,6 +43,20 @@ tc -n pod qdisc add dev eth0 clsact
 ip -n pod route add default via 10.244.2.1
 sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
 """
+
+
+def kernel_can(cell):
+    """
+    Whether all bytes can arrive from k1, whose ipip learns of a path by ICMP alone. It fragments
+    nothing itself, hence nopmtudisc: what has no DF is fragmented on the way.
+    """
+    too_large = cell.mtu < POD_MTU + 20
+    is_told = cell.icmp == DELIVERED or not too_large
+    if cell.inner in (TCP, TCP_DEAF) and cell.when == START:
+        return True  # Culvert has lowered the MSS at the other end
+    if cell.inner in (TCP, UDP_DF):
+        return is_told
+    return can_arrive(cell)
 
 
 class KernelEnd(End):
@@ -74,6 +90,8 @@ class KernelPath(Path):
     """The network, with k1 in place of n2. kernel: words of k1's own tunnel."""
 
     B = "192.168.200.3"
+    PACED_MAX, SMALL_LASTS_S = 16 * MIB, 3.0  # k1's programs begin late
+    STALLED_S = 5.0
 
     def __init__(self, *arguments, kernel="", **how):
         self.kernel = kernel
@@ -123,6 +141,10 @@ class KernelPath(Path):
 
     def forget_far(self):
         self.k1("ip route flush cache")
+
+    def heal(self):
+        self.forget_far()
+        return super().heal()
 
     def _argv(self, words):
         return ["/usr/bin/python3", LINK, "run", CONTROL, CONTROL_PORT, *words]

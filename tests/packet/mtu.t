@@ -11,9 +11,10 @@ import time
 import culvert
 import net
 import tap
+from culvert import Watch
 from mtu_cells import (
-    DELIVERED, FALL, FILTERED, JUMBO, MIB, START, TCP, TCP_DEAF, TCP_PLAIN, UDP, UDP_DF, Cell, Path,
-    Table, check,
+    DELIVERED, FALL, FILTERED, JUMBO, MIB, POD_MTU, START, TCP, TCP_DEAF, TCP_PLAIN, UDP, UDP_DF,
+    Cell, Path, Table, check,
 )
 
 culvert.need_programs()
@@ -64,6 +65,24 @@ def nopmtudisc():
     other.print()
 
 
+def jumbo():
+    """Pods of the underlay's own size: the path is used in full, and its fall is met as any other."""
+    for node, device in ((path.p1, "eth0"), (path.n1, "pod0"), (path.n2, "pod0"), (path.p2, "eth0")):
+        node.ip(f"link set {device} mtu {JUMBO - 20}")
+    path.filter_icmp(True)
+    path.heal()
+    watch = Watch(path.d1)
+    ways = path.transfer(UDP_DF, MIB)
+    sent = watch.wait("tx_packets")
+    tap.ok(all(way.right for way in ways), "jumbo pods: all arrives", ways)
+    # As many acknowledgements as packets at most.
+    tap.ok(0 < sent <= 2 * MIB // (JUMBO - 100) + 10, "… in packets of full size", sent)
+    for inner in (TCP, UDP_DF):
+        check(path, Cell(1500, FILTERED, FALL, inner), (MIB,))
+    for node, device in ((path.p1, "eth0"), (path.n1, "pod0"), (path.n2, "pod0"), (path.p2, "eth0")):
+        node.ip(f"link set {device} mtu {POD_MTU}")
+
+
 def raised():
     """A path that has healed is used in full again after PMTU_RAISE_TIMER (RFC 8899, 5.1.1)."""
     path.configure(raiseTimer=f"{RAISE_S}s")
@@ -83,5 +102,6 @@ def raised():
         tap.ok(took < RAISE_S + 2, f"… within {RAISE_S} s and a search", f"{took:.1f} s")
 
 
-tap.main([from_the_start, falls, a_sender_that_ignores_icmp, nopmtudisc, raised, path.clean_end],
+tap.main([from_the_start, falls, a_sender_that_ignores_icmp, nopmtudisc, jumbo, raised,
+          path.clean_end],
          after=path.after)

@@ -31,7 +31,6 @@ POD_MTU = 1500
 MIB = 1 << 20
 PORT = 7000
 RECOVERY_LIMIT_S = 2.0
-STALLED_S = 3.0  # nothing for so long: it stalls
 # A path whose MTU nobody tells is searched; so long is waited for that, on a busy machine.
 KNOWN_LIMIT_S = 15
 
@@ -161,7 +160,8 @@ class Path:
 
     A, B = "192.168.100.1", "192.168.200.2"
     POD_A, POD_B = "10.244.1.2", "10.244.2.2"
-    SMALL_LASTS_S = 1.0  # a transfer of a MiB during which the path falls
+    STALLED_S = 3.0  # nothing for so long: it stalls
+    PACED_MAX, SMALL_LASTS_S = MIB, 1.0  # smaller transfers during which the path falls
 
     def __init__(self, *arguments, words="", probing=True, offload=True):
         self.words, self.probing, self.arguments = words, probing, arguments
@@ -185,6 +185,7 @@ class Path:
         self.daemons = [self.d1]
         self.start_far()
         self.mtu = JUMBO
+        self.narrow = None  # what the path was from the start on
 
     # --- what is beyond the routers ---
 
@@ -316,18 +317,24 @@ class Path:
         return [haul.end(fallen_ns) for haul in hauls]
 
     def run(self, cell, size, patience=10.0):
-        """The Ways of one cell with one size, of a path of which nobody has learnt anything yet."""
+        """
+        The Ways of one cell with one size. From the start: a path of which the daemons have learnt
+        what they know without any traffic, those of other cells with this path included.
+        """
         self.filter_icmp(cell.icmp == FILTERED)
         if cell.when == START:
-            self.fresh(cell.mtu)
+            if self.narrow != (cell.mtu, cell.icmp):
+                self.fresh(cell.mtu)
+            self.narrow = cell.mtu, cell.icmp
             return self.transfer(cell.inner, size, patience=patience)
+        self.narrow = None
         # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
         if cell.icmp == DELIVERED or not self.probing:
             self.fresh(JUMBO)
         else:
             self.heal()
         # So slow that it lasts: else a MiB is there before anything falls.
-        rate = size / self.SMALL_LASTS_S if size <= MIB else None
+        rate = size / self.SMALL_LASTS_S if size <= self.PACED_MAX else None
         return self.transfer(cell.inner, size, cell.mtu, rate, patience)
 
     # --- for tap.main() ---
@@ -356,7 +363,7 @@ def check(path, cell, sizes, table=None, can=(None, None)):
     """
     can = [can_arrive(cell) if each is None else each for each in can]
     for size in sizes:
-        ways = path.run(cell, size, patience=10.0 if all(can) else STALLED_S)
+        ways = path.run(cell, size, patience=10.0 if all(can) else path.STALLED_S)
         for way, may, who in zip(ways, can, ("p1 to p2", "p2 to p1")):
             name = (f"{cell.mtu} {cell.when}, ICMP {cell.icmp}: {cell.inner.name}, {size >> 20} MiB,"
                     f" {who}")
@@ -394,6 +401,29 @@ class Table:
                 text += f" ({way.recovery:.2f})" if way.recovery else " (–)"
             texts.append(text)
         return " / ".join(texts) or "–"
+
+    def _worst(self, inner, icmp, when, direction):
+        """What became of all widths and sizes of one way, in words."""
+        ways = [ways[direction] for cell, by_size in self.rows.items() for ways in by_size.values()
+                if cell[1:] == (icmp, when, inner)]
+        if not ways:
+            return "–"
+        stalled = sum(way.seconds is None for way in ways)
+        if stalled:
+            return "stalls" if stalled == len(ways) else f"{stalled} of {len(ways)} stall"
+        pauses = [way.recovery for way in ways if way.recovery is not None]
+        return f"all, after ≤ {max(pauses):.2f} s" if pauses else "all"
+
+    def sum_up(self):
+        """What there is in one line for each kind of sender, as diagnostics, over all widths."""
+        columns = [(icmp, when) for when in (START, FALL) for icmp in (DELIVERED, FILTERED)]
+        tap.note(f"{self.title}: over all widths and sizes; of a fall the longest pause")
+        tap.note("| inner | from | " + " | ".join(f"{w}, ICMP {i}" for i, w in columns) + " |")
+        tap.note("|---" * (2 + len(columns)) + "|")
+        for inner in dict.fromkeys(cell.inner for cell in self.rows):
+            for direction, who in enumerate(("p1", "p2")):
+                words = [self._worst(inner, icmp, when, direction) for icmp, when in columns]
+                tap.note(f"| {inner.name} | {who} | " + " | ".join(words) + " |")
 
     def print(self):
         """As diagnostics, so that `… | sed -n 's/^# |/|/p'` is the table."""
