@@ -85,8 +85,7 @@ const char *cv_duration_format(uint32_t ms, char buffer[CV_DURATION_TEXT_MAX])
 {
 	size_t length = 0;
 
-	if (!ms)
-		return strcpy(buffer, "0s");
+	snprintf(buffer, CV_DURATION_TEXT_MAX, "0s"); /* unless it is more */
 	for (size_t i = 0; i < UNITS; i++) {
 		uint32_t count = ms / units[i].ms;
 

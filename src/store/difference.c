@@ -42,15 +42,15 @@ __attribute__((format(printf, 2, 3))) static void tell(struct telling *telling, 
 static void tell_change(struct telling *telling, const struct cv_resource *before,
 			const struct cv_resource *after)
 {
-	const struct cv_resource *one = after ? after : before;
-	const char *kind = cv_kind_name(one->kind);
-
 	if (!after)
-		tell(telling, "%s %s: deleted, as %s has it no longer", kind, one->name,
-		     one->origin.file);
-	else if (!before || strcmp(before->text, after->text) != 0)
-		tell(telling, "%s %s: %s, as %s:%u says", kind, one->name,
-		     before ? "configured" : "created", one->origin.file, one->origin.line);
+		tell(telling, "%s %s: deleted, as %s has it no longer", cv_kind_name(before->kind),
+		     before->name, before->origin.file);
+	else if (!before)
+		tell(telling, "%s %s: created, as %s:%u says", cv_kind_name(after->kind),
+		     after->name, after->origin.file, after->origin.line);
+	else if (strcmp(before->text, after->text) != 0)
+		tell(telling, "%s %s: configured, as %s:%u says", cv_kind_name(after->kind),
+		     after->name, after->origin.file, after->origin.line);
 }
 
 void cv_difference_tell(const struct cv_snapshot *before, const struct cv_snapshot *after,
