@@ -38,19 +38,16 @@ __attribute__((format(printf, 2, 3))) static void tell(struct telling *telling, 
 	free(text);
 }
 
-/* One of them is NULL, or both are of one kind and name. */
-static void tell_change(struct telling *telling, const struct cv_resource *before,
-			const struct cv_resource *after)
+static void tell_gone(struct telling *telling, const struct cv_resource *resource)
 {
-	if (!after)
-		tell(telling, "%s %s: deleted, as %s has it no longer", cv_kind_name(before->kind),
-		     before->name, before->origin.file);
-	else if (!before)
-		tell(telling, "%s %s: created, as %s:%u says", cv_kind_name(after->kind),
-		     after->name, after->origin.file, after->origin.line);
-	else if (strcmp(before->text, after->text) != 0)
-		tell(telling, "%s %s: configured, as %s:%u says", cv_kind_name(after->kind),
-		     after->name, after->origin.file, after->origin.line);
+	tell(telling, "%s %s: deleted, as %s has it no longer", cv_kind_name(resource->kind),
+	     resource->name, resource->origin.file);
+}
+
+static void tell_there(struct telling *telling, const struct cv_resource *resource, const char *how)
+{
+	tell(telling, "%s %s: %s, as %s:%u says", cv_kind_name(resource->kind), resource->name, how,
+	     resource->origin.file, resource->origin.line);
 }
 
 void cv_difference_tell(const struct cv_snapshot *before, const struct cv_snapshot *after,
@@ -66,9 +63,13 @@ void cv_difference_tell(const struct cv_snapshot *before, const struct cv_snapsh
 
 		i += order <= 0;
 		j += order >= 0;
+		if (order < 0)
+			tell_gone(&telling, old);
+		else if (order > 0)
+			tell_there(&telling, new, "created");
 		/* What is of a file that did not change is the same object. */
-		if (old != new)
-			tell_change(&telling, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
+		else if (old != new &&strcmp(old->text, new->text) != 0)
+			tell_there(&telling, new, "configured");
 	}
 	if (telling.untold) {
 		char text[64];
