@@ -56,10 +56,9 @@ void cv_difference_tell(const struct cv_snapshot *before, const struct cv_snapsh
 	struct telling telling = {.log = log};
 	size_t i = 0, j = 0;
 
-	while (i < before->count || j < after->count) {
-		struct cv_resource *old = i < before->count ? before->resources[i] : NULL;
-		struct cv_resource *new = j < after->count ? after->resources[j] : NULL;
-		int order = !old ? 1 : !new ? -1 : cv_resource_compare(old, new);
+	while (i < before->count && j < after->count) {
+		struct cv_resource *old = before->resources[i], *new = after->resources[j];
+		int order = cv_resource_compare(old, new);
 
 		i += order <= 0;
 		j += order >= 0;
@@ -71,6 +70,10 @@ void cv_difference_tell(const struct cv_snapshot *before, const struct cv_snapsh
 		else if (old != new &&strcmp(old->text, new->text) != 0)
 			tell_there(&telling, new, "configured");
 	}
+	for (; i < before->count; i++)
+		tell_gone(&telling, before->resources[i]);
+	for (; j < after->count; j++)
+		tell_there(&telling, after->resources[j], "created");
 	if (telling.untold) {
 		char text[64];
 
