@@ -84,9 +84,12 @@ void cv_prober_forget(struct cv_prober *prober, const struct cv_prober_entry *en
 
 	if (other)
 		cv_prober_apply(prober, other, now_ms);
-	else if (entry->applied_mtu) /* It may be back in a moment: create_entry. */
+	else if (entry->applied_mtu && entry->plpmtud.state != CV_PLPMTUD_DISABLED)
+		/* It may be back in a moment: recall(). */
 		cv_remotes_set_mtu(prober->remotes, remote, entry->applied_mtu, now_ms,
 				   now_ms + REMEMBERED_MS);
+	else if (entry->applied_mtu)
+		cv_remotes_set_mtu(prober->remotes, remote, 0, now_ms, 0);
 }
 
 /* What the machine has counted is everybody's; who has lied is not believed for a while. */
