@@ -253,7 +253,8 @@ def without_daemon():
     check("before", segment(ONE, TWO, mss(1460)), 42, 1440)
     lab.d1.stop(9)
     if not lab.d1.has_fastpath:
-        tap.equal(through(segment(ONE, TWO, mss(1460)), timeout=0.3), None, "the engine is dead, and no SYN passes unclamped")
+        tap.equal(through(segment(ONE, TWO, mss(1460)), timeout=0.3), None,
+                  "the engine is dead, and no SYN passes unclamped")
         lab.d1.start()
         check("… and clamps again when it is back", segment(ONE, TWO, mss(1460)), 42, 1440)
         return
