@@ -11,7 +11,8 @@
 
 struct cv_prober_config {
 	bool probing;		 /* false: no probe is ever sent; all paths are DISABLED */
-	uint32_t min_mtu;	 /* MIN_PLPMTU; neither probes nor ICMP lower below it */
+	uint32_t min_mtu;	 /* MIN_PLPMTU; neither probes nor ICMP lower below it, nor ICMP
+				  * below CV_REMOTE_MTU_MIN */
 	uint32_t base_mtu;	 /* BASE_PLPMTU */
 	uint32_t max_probes;	 /* MAX_PROBES: as many losses of a size in a row decide */
 	uint32_t probe_timer_ms; /* PROBE_TIMER: an unanswered probe is lost; without traffic */
