@@ -104,14 +104,33 @@ static void write_head(struct cv_text *out, const char *kind, const char *name)
 	cv_json_string(out, name);
 }
 
+/* Fields of spec.bgp for which Calico has annotations; a bad value is refused in their names. */
+static void write_annotated(const struct cv_yaml_node *annotations, struct cv_text *out)
+{
+	static const struct {
+		const char *annotation, *field;
+	} annotated[] = {
+		{"projectcalico.org/IPv4IPIPTunnelAddr", "ipv4IPIPTunnelAddr"},
+		{"projectcalico.org/ASNumber", "asNumber"},
+		{"projectcalico.org/RouteReflectorClusterID", "routeReflectorClusterID"},
+	};
+
+	for (size_t i = 0; i < sizeof(annotated) / sizeof(annotated[0]); i++) {
+		const char *text = get_text(annotations, annotated[i].annotation);
+
+		if (!text || !*text)
+			continue;
+		cv_json_key(out, annotated[i].field);
+		cv_json_string(out, text);
+	}
+}
+
 static void write_node(struct importer *importer, const struct cv_yaml_node *node,
 		       struct cv_text *out)
 {
 	const struct cv_yaml_node *metadata = cv_yaml_get(node, "metadata");
 	const struct cv_yaml_node *labels = cv_yaml_get(metadata, "labels");
 	const char *address = find_address(importer, node);
-	const char *tunnel = get_text(cv_yaml_get(metadata, "annotations"),
-				      "projectcalico.org/IPv4IPIPTunnelAddr");
 
 	write_head(out, "Node", name_of(node));
 	if (labels && labels->type == CV_YAML_MAPPING && labels->count) {
@@ -127,10 +146,7 @@ static void write_node(struct importer *importer, const struct cv_yaml_node *nod
 		     "no IPv4 address, neither InternalIP nor Calico's; add spec.bgp.ipv4Address",
 		     "");
 	}
-	if (tunnel && *tunnel) {
-		cv_json_key(out, "ipv4IPIPTunnelAddr");
-		cv_json_string(out, tunnel);
-	}
+	write_annotated(cv_yaml_get(metadata, "annotations"), out);
 	cv_text_puts(out, "}}}");
 }
 

@@ -240,6 +240,20 @@ static int read_protocol(struct cv_reader *reader, const struct cv_yaml_node *no
 	return 0;
 }
 
+/* BGPConfiguration's field of that name decides; the two are held against each other there. */
+static int read_programs(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
+{
+	static const struct cv_word words[] = {{"Enabled", true}, {"Disabled", false}, {NULL, 0}};
+	struct cv_felix_configuration *felix = target;
+	int value, rc = cv_reader_word(reader, node, words, &value);
+
+	if (rc)
+		return rc;
+	felix->has_program_cluster_routes = true;
+	felix->program_cluster_routes = value;
+	return 0;
+}
+
 /* clang-format off */
 #define SCALAR(field) {.name = (field), .type = CV_FIELD_UNUSED_SCALAR}
 #define LIST(field)   {.name = (field), .type = CV_FIELD_UNUSED_LIST}
@@ -254,6 +268,7 @@ static const struct cv_field fields[] = {
 	{"natOutgoingExclusions", CV_FIELD_READ, .read = read_nat_exclusions},
 	{"externalNodesList", CV_FIELD_READ, .read = read_external_nodes},
 	{"deviceRouteProtocol", CV_FIELD_READ, .read = read_protocol},
+	{"programClusterRoutes", CV_FIELD_READ, .read = read_programs},
 	/* Calico's others, up to its version 3.32, in the alphabet's order. */
 	SCALAR("allowIPIPPacketsFromWorkloads"),
 	SCALAR("allowVXLANPacketsFromWorkloads"),
@@ -384,7 +399,6 @@ static const struct cv_field fields[] = {
 	SCALAR("nftablesRefreshInterval"),
 	SCALAR("openstackRegion"),
 	SCALAR("policySyncPathPrefix"),
-	SCALAR("programClusterRoutes"),
 	SCALAR("prometheusGoMetricsEnabled"),
 	SCALAR("prometheusMetricsEnabled"),
 	SCALAR("prometheusMetricsHost"),

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/schema_values.h"
 #include "tunnel/config.h"
 
 static const char carries_ipv4[] = "Culvert carries IPv4";
 static const char no_vxlan[] = "Culvert has no VXLAN yet";
-static const char no_bgp[] = "BGP is not there yet";
 
 /* An address in an IPv4 field that is an IPv6 one is a mistake, not somebody else's. */
 static int refuse_ipv6(struct cv_reader *reader, const struct cv_yaml_node *node)
@@ -87,48 +87,11 @@ static int read_tunnel_address(struct cv_reader *reader, const struct cv_yaml_no
 	return rc == -EAFNOSUPPORT ? refuse_ipv6(reader, node) : rc;
 }
 
-/* Digits of a number up to max, up to end ('\0' or '.'). */
-static bool parse_part(const char **p, char end, uint32_t max, uint32_t *ret_value)
-{
-	unsigned long long value = 0;
-	const char *from = *p;
-
-	for (; **p >= '0' && **p <= '9'; ++*p) {
-		value = value * 10 + (unsigned long long)(**p - '0');
-		if (value > max)
-			return false;
-	}
-	if (*p == from || **p != end)
-		return false;
-	*ret_value = (uint32_t)value;
-	return true;
-}
-
-/* 64512, "64512" or 1.10: RFC 5396's asplain and asdot+. */
 static int read_as_number(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
 {
 	struct cv_node *to = target;
-	char is[CV_READER_IS_MAX];
-	uint32_t high, low;
 
-	if (node->type == CV_YAML_SCALAR) {
-		const char *p = node->text;
-
-		if (parse_part(&p, '\0', UINT32_MAX, &low) && low) {
-			to->as_number = low;
-			return 0;
-		}
-		p = node->text;
-		if (parse_part(&p, '.', UINT16_MAX, &high) && p++ &&
-		    parse_part(&p, '\0', UINT16_MAX, &low) && (high || low)) {
-			to->as_number = high << 16 | low;
-			return 0;
-		}
-	}
-	return cv_reader_fail(reader, node,
-			      "spec.bgp.asNumber must be a number from 1 to 4294967295, or like "
-			      "\"64512.1\", %s",
-			      cv_reader_is(node, is));
+	return cv_reader_as_number(reader, node, &to->as_number);
 }
 
 static void write_as_number(struct cv_text *out, const void *target)
@@ -138,12 +101,32 @@ static void write_as_number(struct cv_text *out, const void *target)
 	cv_json_integer(out, node->as_number);
 }
 
+/* A number that is written like an address, and need not be one (RFC 4456, 8). */
+static int read_cluster_id(struct cv_reader *reader, const struct cv_yaml_node *node, void *target)
+{
+	struct cv_node *to = target;
+	struct cv_prefix prefix;
+	const char *text;
+	int rc = cv_reader_string(reader, node, &text);
+
+	if (rc || !*text)
+		return rc;
+	if (cv_prefix_parse(text, &prefix) != -ENODATA || !prefix.address)
+		return cv_reader_fail(
+			reader, node,
+			"spec.bgp.routeReflectorClusterID \"%.64s\" is no cluster ID; "
+			"write it like 244.0.0.1",
+			text);
+	to->cluster_id = prefix.address;
+	return 0;
+}
+
 static const struct cv_field bgp_fields[] = {
 	{"ipv4Address", CV_FIELD_READ, .read = read_address},
 	{"ipv4IPIPTunnelAddr", CV_FIELD_READ, .read = read_tunnel_address},
 	{"asNumber", CV_FIELD_READ, .read = read_as_number, .write = write_as_number},
+	{"routeReflectorClusterID", CV_FIELD_READ, .read = read_cluster_id},
 	{"ipv6Address", CV_FIELD_UNUSED_SCALAR, .note = carries_ipv4},
-	{"routeReflectorClusterID", CV_FIELD_UNUSED_SCALAR, .note = no_bgp},
 };
 
 static const struct cv_schema bgp = {"Node spec.bgp", bgp_fields,

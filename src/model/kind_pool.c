@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/selector.h"
+#include "model/schema_values.h"
 #include "wire/bytes.h"
 
 enum {
@@ -64,48 +64,25 @@ static int read_block_size(struct cv_reader *reader, const struct cv_yaml_node *
 	return rc;
 }
 
-static int check_selector(struct cv_reader *reader, const struct cv_yaml_node *node,
-			  const char **ret_text)
-{
-	struct cv_selector *selector = NULL;
-	struct cv_error error;
-	int rc = cv_reader_string(reader, node, ret_text);
-
-	if (rc)
-		return rc;
-	rc = cv_selector_create(*ret_text, &selector, &error);
-	if (rc)
-		return cv_reader_fail(reader, node, "%s%s: %s", reader->path, node->key,
-				      error.text);
-	cv_selector_destroy(selector);
-	return 0;
-}
-
 static int read_node_selector(struct cv_reader *reader, const struct cv_yaml_node *node,
 			      void *target)
 {
 	struct cv_ip_pool *pool = target;
-	const char *text;
-	int rc = check_selector(reader, node, &text);
 
-	if (rc || !*text)
-		return rc;
-	free(pool->node_selector);
-	pool->node_selector = strdup(text);
-	return pool->node_selector ? 0 : cv_error_set(reader->error, -ENOMEM, "no memory");
+	return cv_reader_copy_selector(reader, node, &pool->node_selector);
 }
 
 static int read_namespace_selector(struct cv_reader *reader, const struct cv_yaml_node *node,
 				   void *target)
 {
 	const char *text;
-	int rc = check_selector(reader, node, &text);
+	int rc = cv_reader_selector(reader, node, &text);
 
 	(void)target;
 	if (!rc && *text)
 		cv_reader_warn(reader, node,
-			       "spec.namespaceSelector is not acted on: Culvert assigns no "
-			       "addresses yet");
+			       "spec.namespaceSelector is not acted on: Culvert does not know "
+			       "the labels of namespaces");
 	return rc;
 }
 

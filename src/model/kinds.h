@@ -37,6 +37,10 @@ extern const struct cv_kind_reader cv_kind_felix_configuration;
 extern const struct cv_kind_reader cv_kind_tunnel;
 extern const struct cv_kind_reader cv_kind_workload;
 extern const struct cv_kind_reader cv_kind_path_configuration;
+extern const struct cv_kind_reader cv_kind_bgp_configuration;
+extern const struct cv_kind_reader cv_kind_bgp_peer;
+extern const struct cv_kind_reader cv_kind_bgp_filter;
+extern const struct cv_kind_reader cv_kind_ipam_configuration;
 
 const struct cv_kind_reader *cv_kind_reader(enum cv_kind kind);
 

@@ -84,9 +84,8 @@ bool cv_manifest_is_file_name(const char *name)
 /* ---- other kinds ----------------------------------------------------------------- */
 
 static const char policies[] = "Culvert does not enforce network policies";
-static const char bgp[] = "BGP is not there yet";
-static const char ipam[] = "Culvert assigns no single addresses yet; BlockAffinity says who owns "
-			   "a block";
+static const char ipam[] = "it is a document of addresses, not a resource; culvert migrate "
+			   "--from-calico takes them from etcd";
 static const char server[] = "it is Calico's own";
 
 /* Calico's kinds that we do not have. Kubernetes' policies are not acted on either. */
@@ -107,13 +106,9 @@ static const struct other_kind {
 	{"Profile", policies},
 	{"HostEndpoint", policies},
 	{"QoSPolicy", "Culvert has no quality of service"},
-	{"BGPConfiguration", bgp},
-	{"BGPFilter", bgp},
-	{"BGPPeer", bgp},
-	{"CalicoNodeStatus", bgp},
+	{"CalicoNodeStatus", "culvert bgp status tells the state of BGP"},
 	{"IPAMBlock", ipam},
 	{"IPAMConfig", ipam},
-	{"IPAMConfiguration", ipam},
 	{"IPAMHandle", ipam},
 	{"WorkloadEndpoint", "Culvert's word for it is Workload, of culvert/v1"},
 	{"ClusterInformation", server},
@@ -302,12 +297,12 @@ static int fail_kind(struct parser *parser, const struct cv_yaml_node *node, con
 				      "%.64s: Culvert does not build; write kubectl kustomize "
 				      "DIRECTORY | culvert apply -f -",
 				      kind);
-	return cv_reader_fail(
-		&parser->reader, node,
-		"unknown kind \"%.64s\"; leave it out: there are IPPool, Node, "
-		"BlockAffinity, IPReservation, FelixConfiguration, Tunnel, Workload and "
-		"PathConfiguration",
-		kind);
+	return cv_reader_fail(&parser->reader, node,
+			      "unknown kind \"%.64s\"; leave it out: there are IPPool, Node, "
+			      "BlockAffinity, IPReservation, FelixConfiguration, Tunnel, Workload, "
+			      "PathConfiguration, BGPConfiguration, BGPPeer, BGPFilter and "
+			      "IPAMConfiguration",
+			      kind);
 }
 
 /* Whether a kind is of this version; crd.projectcalico.org/v1 is v3 in the server's clothes. */

@@ -43,6 +43,16 @@ static const struct {
 					&cv_kind_path_configuration,
 					{"pathconfigurations", "pathconfig", "pathconfigs",
 					 "path"}},
+	[CV_KIND_BGP_CONFIGURATION] = {"BGPConfiguration",
+				       calico,
+				       &cv_kind_bgp_configuration,
+				       {"bgpconfigurations", "bgpconfig", "bgpconfigs"}},
+	[CV_KIND_BGP_PEER] = {"BGPPeer", calico, &cv_kind_bgp_peer, {"bgppeers", "bgpp"}},
+	[CV_KIND_BGP_FILTER] = {"BGPFilter", calico, &cv_kind_bgp_filter, {"bgpfilters"}},
+	[CV_KIND_IPAM_CONFIGURATION] = {"IPAMConfiguration",
+					calico,
+					&cv_kind_ipam_configuration,
+					{"ipamconfigurations", "ipamconfig", "ipamconfigs"}},
 };
 
 enum {
@@ -82,6 +92,10 @@ void *cv_kind_target(struct cv_resource *resource)
 		return resource->felix;
 	case CV_KIND_TUNNEL:
 		return resource->tunnel;
+	case CV_KIND_BGP_CONFIGURATION:
+		return resource->bgp_configuration;
+	case CV_KIND_BGP_PEER:
+		return resource->bgp_peer;
 	default:
 		return &resource->pool; /* the union's beginning, whatever is in it */
 	}
@@ -110,8 +124,9 @@ int cv_kind_parse(const char *word, enum cv_kind *ret_kind, struct cv_error *err
 				    nearest.best);
 	return cv_error_set(error, -EINVAL,
 			    "no kind \"%.64s\"; there are IPPool, Node, BlockAffinity, "
-			    "IPReservation, FelixConfiguration, Tunnel, Workload and "
-			    "PathConfiguration",
+			    "IPReservation, FelixConfiguration, Tunnel, Workload, "
+			    "PathConfiguration, BGPConfiguration, BGPPeer, BGPFilter and "
+			    "IPAMConfiguration",
 			    word);
 }
 

@@ -29,6 +29,10 @@ enum cv_kind {
 	CV_KIND_TUNNEL,
 	CV_KIND_WORKLOAD,
 	CV_KIND_PATH_CONFIGURATION,
+	CV_KIND_BGP_CONFIGURATION,
+	CV_KIND_BGP_PEER,
+	CV_KIND_BGP_FILTER,
+	CV_KIND_IPAM_CONFIGURATION,
 	CV_KIND_MAX
 };
 
@@ -72,6 +76,7 @@ struct cv_node {
 	bool has_prefix;       /* it was given with one */
 	__be32 tunnel_address; /* bgp.ipv4IPIPTunnelAddr; 0: not given */
 	uint32_t as_number;    /* bgp.asNumber; 0: not given */
+	__be32 cluster_id;     /* bgp.routeReflectorClusterID; 0: it is no route reflector */
 };
 
 enum cv_affinity_state {
@@ -110,6 +115,8 @@ struct cv_felix_configuration {
 	size_t external_count;
 	bool has_external_nodes;
 	int device_route_protocol; /* 0: not given */
+	/* Not acted on, but for a warning: BGPConfiguration says who programs. */
+	bool has_program_cluster_routes, program_cluster_routes;
 };
 
 /* A permanent `culvert tunnel add`. */
@@ -141,6 +148,105 @@ struct cv_path_configuration {
 /* What holds where there is no such resource. */
 void cv_path_configuration_init(struct cv_path_configuration *ret_path);
 
+/* How nodes come by blocks; "default" alone. */
+struct cv_ipam_configuration {
+	bool strict_affinity;	   /* false: addresses of other nodes' blocks are borrowed */
+	bool auto_allocate_blocks; /* true: blocks are claimed on demand, where there is etcd */
+	uint32_t max_blocks;	   /* maxBlocksPerHost; 0: no limit */
+};
+
+/* What holds where there is no such resource. */
+void cv_ipam_configuration_init(struct cv_ipam_configuration *ret_ipam);
+
+/* ---- BGP (https://docs.tigera.io/calico/latest/reference/resources/bgpconfig, bgppeer, bgpfilter)
+ */
+
+/* secretKeyRef: the file <config>/secrets/NAME/KEY, as Kubernetes mounts a secret. */
+struct cv_bgp_secret {
+	char *name, *key; /* both NULL: not given */
+};
+
+enum cv_bgp_bind_mode {
+	CV_BGP_BIND_NONE,    /* at all addresses */
+	CV_BGP_BIND_NODE_IP, /* at the node's own */
+};
+
+/* "default", and "node.NAME", which wins field by field; has_*, or NULL or 0: what is given. */
+struct cv_bgp_configuration {
+	uint32_t as_number;   /* 0: not given; 64512 */
+	bool has_mesh, mesh;  /* nodeToNodeMeshEnabled; true */
+	uint16_t listen_port; /* 0: not given; 179 */
+	bool has_bind_mode;
+	enum cv_bgp_bind_mode bind_mode; /* None */
+	struct cv_bgp_secret mesh_password;
+	bool has_mesh_restart_time;
+	uint32_t mesh_restart_time_s; /* 120 */
+	bool has_program_cluster_routes;
+	bool program_cluster_routes; /* Enabled: BIRD programs routes to nodes, the agent does not
+				      */
+	char **ignored_interfaces;   /* patterns with *, as Calico's */
+	size_t ignored_interface_count;
+};
+
+enum cv_bgp_next_hop_mode {
+	CV_BGP_NEXT_HOP_AUTO, /* ourselves towards another AS, else as it came */
+	CV_BGP_NEXT_HOP_SELF,
+	CV_BGP_NEXT_HOP_KEEP,
+};
+
+struct cv_bgp_peer {
+	char *node;		  /* whose peer it is; NULL: see node_selector */
+	char *node_selector;	  /* NULL, without node: all nodes */
+	__be32 address;		  /* peerIP; 0: peer_selector says who */
+	uint16_t port;		  /* of peerIP; 0: not given (a node's listenPort, else 179) */
+	char *peer_selector;	  /* among Nodes; NULL */
+	uint32_t as_number;	  /* 0: not given; a selected node's own */
+	uint32_t local_as_number; /* 0: not given; the node's own */
+	struct cv_bgp_secret password;
+	bool use_node_ip; /* sourceAddress UseNodeIP (default), not None */
+	enum cv_bgp_next_hop_mode next_hop_mode;
+	bool has_restart_time;
+	uint32_t restart_time_s;
+	uint32_t keepalive_s;	  /* 0: not given; the hold time is three times it */
+	uint8_t ttl_security;	  /* hops; 0: none */
+	uint8_t allowed_local_as; /* numAllowedLocalASNumbers */
+	__be32 reachable_by;	  /* gateway towards peerIP; 0: not given */
+	char **filters;		  /* names of BGPFilters, in their order */
+	size_t filter_count;
+};
+
+enum cv_bgp_match {
+	CV_BGP_MATCH_ANY, /* no cidr is given */
+	CV_BGP_MATCH_EQUAL,
+	CV_BGP_MATCH_NOT_EQUAL,
+	CV_BGP_MATCH_IN,
+	CV_BGP_MATCH_NOT_IN,
+};
+
+/* A rule matches where all that it has does; the first that matches decides. */
+struct cv_bgp_filter_rule {
+	enum cv_bgp_match match;
+	struct cv_prefix cidr;
+	/* prefixLength: cidr.length ≤ min ≤ max ≤ 32. IN: within cidr and of such a length; NOT_IN:
+	 * all others. Not of EQUAL and NOT_EQUAL. */
+	uint8_t length_min, length_max;
+	bool has_lengths;
+	bool remote_peers;	  /* source RemotePeers: learned by BGP, not this node's own */
+	char interface[IFNAMSIZ]; /* "": not given; may have * for any characters, anywhere */
+	bool accept;
+};
+
+struct cv_bgp_filter {
+	struct cv_bgp_filter_rule *export_rules, *import_rules; /* exportV4, importV4 */
+	size_t export_count, import_count;
+};
+
+enum {
+	CV_BGP_AS_DEFAULT = 64512,
+	CV_BGP_PORT = 179,
+	CV_BGP_RESTART_TIME_S = 120,
+};
+
 enum {
 	CV_RESOURCE_DIGEST = 32
 };
@@ -166,6 +272,10 @@ struct cv_resource {
 		struct cv_tunnel_resource *tunnel;    /* owned */
 		struct cv_workload workload;
 		struct cv_path_configuration path;
+		struct cv_ipam_configuration ipam;
+		struct cv_bgp_configuration *bgp_configuration; /* owned */
+		struct cv_bgp_peer *bgp_peer;			/* owned */
+		struct cv_bgp_filter bgp_filter;
 	};
 };
 

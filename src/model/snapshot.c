@@ -196,20 +196,32 @@ static int fill(struct cv_snapshot *snapshot, struct cv_resource *const *resourc
 	return rc ? rc : make_claims(snapshot);
 }
 
-int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
-		       struct cv_snapshot **ret_snapshot, struct cv_error *error)
+int cv_snapshot_create_unchecked(struct cv_resource *const *resources, size_t count,
+				 struct cv_snapshot **ret_snapshot)
 {
 	struct cv_snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	int rc;
 
 	if (!snapshot)
-		return cv_error_set(error, -ENOMEM, "no memory for %zu resources", count);
+		return -ENOMEM;
 	snapshot->references = 1;
 	rc = fill(snapshot, resources, count);
 	if (rc)
-		cv_error_set(error, rc, "no memory for %zu resources", count);
+		cv_snapshot_put(snapshot);
 	else
-		rc = cv_snapshot_check(snapshot, &snapshot->warnings, error);
+		*ret_snapshot = snapshot;
+	return rc;
+}
+
+int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
+		       struct cv_snapshot **ret_snapshot, struct cv_error *error)
+{
+	struct cv_snapshot *snapshot;
+	int rc = cv_snapshot_create_unchecked(resources, count, &snapshot);
+
+	if (rc)
+		return cv_error_set(error, rc, "no memory for %zu resources", count);
+	rc = cv_snapshot_check(snapshot, &snapshot->warnings, error);
 	if (rc) {
 		cv_snapshot_put(snapshot);
 		return rc;
@@ -377,4 +389,15 @@ void cv_snapshot_path(const struct cv_snapshot *snapshot, struct cv_path_configu
 		*ret_path = resource->path;
 	else
 		cv_path_configuration_init(ret_path);
+}
+
+void cv_snapshot_ipam(const struct cv_snapshot *snapshot, struct cv_ipam_configuration *ret_ipam)
+{
+	const struct cv_resource *resource =
+		cv_snapshot_find(snapshot, CV_KIND_IPAM_CONFIGURATION, "default");
+
+	if (resource)
+		*ret_ipam = resource->ipam;
+	else
+		cv_ipam_configuration_init(ret_ipam);
 }

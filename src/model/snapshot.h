@@ -12,13 +12,17 @@
  *   lie within what another node owns, as an address that was borrowed;
  * - a prefix that two Workloads have;
  * - two Tunnels of one node with the same remote and local;
+ * - two BGPPeers by which one node has a session with the same address and port;
  * - a BlockAffinity that is smaller than its pool's blockSize, or larger than the pool; it may be
  *   larger than one block: a whole pod CIDR.
  *
  * Warnings: a block, a Workload or a tunnel address in no pool; a block, a Workload or a Tunnel of
  * a node that there is not; a node's address within a block; a node's address without a prefix
  * where CrossSubnet would need it; one prefix in two BlockAffinities of a node; a tunnel address
- * that is borrowed from another node's block.
+ * that is borrowed from another node's block; of BGP: no BGPConfiguration "default" for BGPPeers
+ * and BGPFilters; a BGPFilter or a Node that is named and is not there; a selector that selects no
+ * Node; a peer whose AS nobody knows, or that is the node itself; a route reflector, or all nodes,
+ * that nobody speaks with; a large mesh; a FelixConfiguration that says otherwise who programs.
  */
 #ifndef CV_MODEL_SNAPSHOT_H
 #define CV_MODEL_SNAPSHOT_H
@@ -48,6 +52,12 @@ struct cv_snapshot {
  */
 int cv_snapshot_create(struct cv_resource *const *resources, size_t count,
 		       struct cv_snapshot **ret_snapshot, struct cv_error *error);
+/*
+ * The same of resources that may contradict each other: to find one among them, when they are to be
+ * mended. 0 or -ENOMEM.
+ */
+int cv_snapshot_create_unchecked(struct cv_resource *const *resources, size_t count,
+				 struct cv_snapshot **ret_snapshot);
 struct cv_snapshot *cv_snapshot_get(struct cv_snapshot *snapshot);
 void cv_snapshot_put(struct cv_snapshot *snapshot);
 
@@ -80,9 +90,20 @@ const struct cv_resource *cv_snapshot_pool_of_prefix(const struct cv_snapshot *s
 /* PathConfiguration "default", or what holds without it. */
 void cv_snapshot_path(const struct cv_snapshot *snapshot, struct cv_path_configuration *ret_path);
 
+/* IPAMConfiguration "default", or what holds without it. */
+void cv_snapshot_ipam(const struct cv_snapshot *snapshot, struct cv_ipam_configuration *ret_ipam);
+
 /* FelixConfiguration "default" with "node.NAME" over it. Pointers in it are the snapshot's. */
 void cv_snapshot_felix(const struct cv_snapshot *snapshot, const char *node,
 		       struct cv_felix_configuration *ret_felix);
+
+/*
+ * BGPConfiguration "default" with "node.NAME" over it and Calico's defaults where neither says
+ * anything. Pointers in it are the snapshot's. False: there is no "default", so no BGP; *ret_bgp
+ * then has the defaults.
+ */
+bool cv_snapshot_bgp(const struct cv_snapshot *snapshot, const char *node,
+		     struct cv_bgp_configuration *ret_bgp);
 
 /*
  * Who owns what, for one pass over all of it: confirmed affinities and workloads, sorted by prefix,

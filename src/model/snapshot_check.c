@@ -546,6 +546,8 @@ int cv_snapshot_check(const struct cv_snapshot *snapshot, struct cv_messages *wa
 	if (!rc)
 		rc = check_claims(&check, addresses, count);
 	free(addresses);
+	if (!rc)
+		rc = cv_snapshot_check_bgp(snapshot, warnings, error);
 	if (rc)
 		return rc;
 	check_prefixes(&check);

@@ -12,4 +12,8 @@
 int cv_snapshot_check(const struct cv_snapshot *snapshot, struct cv_messages *warnings,
 		      struct cv_error *error);
 
+/* The same for what has to do with BGP; called by cv_snapshot_check. */
+int cv_snapshot_check_bgp(const struct cv_snapshot *snapshot, struct cv_messages *warnings,
+			  struct cv_error *error);
+
 #endif
