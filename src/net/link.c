@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 
 #include "net/vector.h"
 #include "wire/types.h"
@@ -114,6 +115,10 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 		case IFLA_IFALIAS:
 			copy_string(link->alias, sizeof(link->alias), attr);
 			break;
+		case IFLA_ADDRESS:
+			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
+				memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
+			break;
 		case IFLA_MTU:
 			link->mtu = get_u32(attr);
 			break;
@@ -186,6 +191,14 @@ int cv_link_get_name(struct cv_nl *nl, int index, char ret_name[static IFNAMSIZ]
 		return -errno;
 	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	return 0;
+}
+
+bool cv_link_is_up(struct cv_nl *nl, int index)
+{
+	struct ifreq request = {.ifr_ifindex = index};
+
+	return ioctl(cv_nl_fd(nl), SIOCGIFNAME, &request) >= 0 &&
+	       ioctl(cv_nl_fd(nl), SIOCGIFFLAGS, &request) >= 0 && request.ifr_flags & IFF_UP;
 }
 
 /*
@@ -325,6 +338,33 @@ static int change_link(struct cv_nl *nl, struct nlmsghdr *nlh)
 	return cv_nl_talk(nl, nlh, NULL, NULL);
 }
 
+/*
+ * Without one of its own a bridge has the smallest of its ports' MACs: another one with every pod
+ * that comes or goes, while the others still send to the one before. No randomness: so it is.
+ */
+static void put_own_mac(struct nlmsghdr *nlh)
+{
+	uint8_t mac[CV_LINK_MAC_LENGTH];
+
+	if (getrandom(mac, sizeof(mac), GRND_NONBLOCK) != sizeof(mac))
+		return;
+	mac[0] = (uint8_t)((mac[0] & ~0x01u) | 0x02u); /* unicast, locally administered */
+	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(mac), mac);
+}
+
+int cv_link_add_bridge(struct cv_nl *nl, const char *name)
+{
+	struct nlmsghdr *nlh = link_request(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	struct nlattr *info;
+
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	put_own_mac(nlh);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "bridge");
+	mnl_attr_nest_end(nlh, info);
+	return cv_nl_talk(nl, nlh, NULL, NULL);
+}
+
 int cv_link_set_up(struct cv_nl *nl, int index, bool up)
 {
 	struct nlmsghdr *nlh = link_request(nl, RTM_NEWLINK, 0, index);
@@ -366,6 +406,38 @@ int cv_link_set_tx_queue_length(struct cv_nl *nl, int index, uint32_t packets)
 int cv_link_delete(struct cv_nl *nl, int index)
 {
 	return change_link(nl, link_request(nl, RTM_DELLINK, 0, index));
+}
+
+int cv_link_set_group(struct cv_nl *nl, int index, uint32_t group)
+{
+	struct nlmsghdr *nlh = link_request(nl, RTM_NEWLINK, 0, index);
+
+	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
+	return change_link(nl, nlh);
+}
+
+int cv_link_delete_group(struct cv_nl *nl, uint32_t group)
+{
+	struct nlmsghdr *nlh = link_request(nl, RTM_DELLINK, 0, 0);
+
+	/* That of all devices that are in no other. */
+	if (!group)
+		return -EINVAL;
+	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
+	return cv_nl_talk(nl, nlh, NULL, NULL);
+}
+
+int cv_link_set_hairpin(struct cv_nl *nl, int index, bool on)
+{
+	struct nlmsghdr *nlh = link_request(nl, RTM_SETLINK, 0, index);
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	struct nlattr *port;
+
+	info->ifi_family = AF_BRIDGE;
+	port = mnl_attr_nest_start(nlh, IFLA_PROTINFO | NLA_F_NESTED);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_MODE, on);
+	mnl_attr_nest_end(nlh, port);
+	return change_link(nl, nlh);
 }
 
 static int change_address(struct cv_nl *nl, uint16_t type, uint16_t flags, int ifindex,

@@ -13,14 +13,16 @@
 
 enum {
 	CV_LINK_ALIAS_MAX = 256,
-	CV_LINK_KIND_MAX = 32
+	CV_LINK_KIND_MAX = 32,
+	CV_LINK_MAC_LENGTH = 6,
 };
 
 struct cv_link {
 	int index;
 	char name[IFNAMSIZ];
-	char kind[CV_LINK_KIND_MAX];   /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" without */
-	char alias[CV_LINK_ALIAS_MAX]; /* IFLA_IFALIAS, "" when it has none */
+	char kind[CV_LINK_KIND_MAX];	 /* IFLA_INFO_KIND: "tun", "veth", "ipip"; "" without */
+	char alias[CV_LINK_ALIAS_MAX];	 /* IFLA_IFALIAS, "" when it has none */
+	uint8_t mac[CV_LINK_MAC_LENGTH]; /* all zero when it has none of this length */
 	uint32_t mtu;
 	uint32_t flags;	 /* IFF_* */
 	uint16_t type;	 /* ARPHRD_* */
@@ -44,7 +46,10 @@ int cv_link_get_by_index(struct cv_nl *nl, int index, struct cv_link *ret_link);
 int cv_link_get_name(struct cv_nl *nl, int index, char ret_name[static IFNAMSIZ]);
 int cv_link_get_mtu(struct cv_nl *nl, int index, uint32_t *ret_mtu);
 
-/* The same for who has no cv_nl: fd is any socket of the device's namespace. */
+/* True if there is such a device, and it is set up; two system calls, as those. */
+bool cv_link_is_up(struct cv_nl *nl, int index);
+
+/* cv_link_get_mtu for who has no cv_nl: fd is any socket of the device's namespace. */
 int cv_link_read_mtu(int fd, int index, uint32_t *ret_mtu);
 
 /*
@@ -54,12 +59,26 @@ int cv_link_read_mtu(int fd, int index, uint32_t *ret_mtu);
 int cv_link_for_each(struct cv_nl *nl, int (*cb)(const struct cv_link *link, void *data),
 		     void *data);
 
+/* Make a bridge, which is down, with a MAC of its own, which ports do not change. 0; -EEXIST: there
+ * is a device of that name; -errno. */
+int cv_link_add_bridge(struct cv_nl *nl, const char *name);
+
 /* Change a device. 0, -ENODEV, -errno. An alias longer than CV_LINK_ALIAS_MAX - 1 is -EINVAL. */
 int cv_link_set_up(struct cv_nl *nl, int index, bool up);
 int cv_link_set_mtu(struct cv_nl *nl, int index, uint32_t mtu);
 int cv_link_set_alias(struct cv_nl *nl, int index, const char *alias);
 int cv_link_set_tx_queue_length(struct cv_nl *nl, int index, uint32_t packets);
 int cv_link_delete(struct cv_nl *nl, int index);
+
+/* Put it into a group of devices (0: the default one); delete all devices of a group other than 0
+ * at once, for which the kernel takes hardly longer than for one (-EOPNOTSUPP: one of them cannot
+ * be deleted, and none is; -ENODEV: it has none). */
+int cv_link_set_group(struct cv_nl *nl, int index, uint32_t group);
+int cv_link_delete_group(struct cv_nl *nl, uint32_t group);
+
+/* A port of a bridge may send frames back to where they came from (a pod that reaches itself by a
+ * host port). 0, -EOPNOTSUPP or -EINVAL: it is no port; -errno. */
+int cv_link_set_hairpin(struct cv_nl *nl, int index, bool on);
 
 struct cv_address {
 	int ifindex;

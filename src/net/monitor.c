@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -104,21 +105,87 @@ static bool is_own_route(const struct nlmsghdr *nlh, uint32_t port_id)
 	       (nlh->nlmsg_type == RTM_NEWROUTE || nlh->nlmsg_type == RTM_DELROUTE);
 }
 
-static int changes_in(const void *message, size_t length, uint32_t port_id)
+/* Who asks, and about what. */
+struct sorting {
+	uint32_t port_id;
+	bool (*is_minor)(int ifindex, const char *name, void *data); /* NULL: nothing is */
+	void *data;
+};
+
+/* Of link and netconf messages. *ret_name stays as it is where there is none. */
+static int index_of(const struct nlmsghdr *nlh, const char **ret_name)
+{
+	struct nlattr *attr;
+	bool is_link = nlh->nlmsg_type == RTM_NEWLINK || nlh->nlmsg_type == RTM_DELLINK;
+	size_t head = is_link ? sizeof(struct ifinfomsg) : sizeof(struct netconfmsg);
+	int index = 0;
+
+	if (nlh->nlmsg_len < MNL_NLMSG_HDRLEN + head)
+		return 0;
+	if (is_link)
+		index = ((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index;
+	mnl_attr_for_each(attr, nlh, (unsigned int)head)
+	{
+		unsigned int type = mnl_attr_get_type(attr);
+
+		if (is_link && type == IFLA_IFNAME && !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+			*ret_name = mnl_attr_get_str(attr);
+		else if (!is_link && type == NETCONFA_IFINDEX &&
+			 !mnl_attr_validate(attr, MNL_TYPE_U32))
+			index = (int)mnl_attr_get_u32(attr);
+	}
+	return index;
+}
+
+static bool is_minor(const struct nlmsghdr *nlh, const struct sorting *sorting)
+{
+	const char *name = NULL;
+	int index;
+
+	if (!sorting->is_minor)
+		return false;
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+	case RTM_NEWNETCONF:
+	case RTM_DELNETCONF:
+		index = index_of(nlh, &name);
+		/* Below 0 are "all" and "default". */
+		return index > 0 && sorting->is_minor(index, name, sorting->data);
+	default:
+		return false;
+	}
+}
+
+/* Of a pod: nobody's way to anything else. */
+static bool is_host_route(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_len >= MNL_NLMSG_HDRLEN + sizeof(struct rtmsg) &&
+	       ((const struct rtmsg *)mnl_nlmsg_get_payload(nlh))->rtm_dst_len == 32;
+}
+
+static int change_by(const struct nlmsghdr *nlh, const struct sorting *sorting)
+{
+	if (is_own_route(nlh, sorting->port_id))
+		return sorting->is_minor && is_host_route(nlh) ? CV_MONITOR_MINOR
+							       : CV_MONITOR_OWN_ROUTE;
+	return is_minor(nlh, sorting) ? CV_MONITOR_MINOR : change_of(nlh->nlmsg_type);
+}
+
+static int changes_in(const void *message, size_t length, const struct sorting *sorting)
 {
 	const struct nlmsghdr *nlh = message;
 	int left = (int)length;
 	int changes = 0;
 
 	while (mnl_nlmsg_ok(nlh, left)) {
-		changes |= is_own_route(nlh, port_id) ? CV_MONITOR_OWN_ROUTE
-						      : change_of(nlh->nlmsg_type);
+		changes |= change_by(nlh, sorting);
 		nlh = mnl_nlmsg_next(nlh, &left);
 	}
 	return changes;
 }
 
-int cv_monitor_drain_others(int fd, uint32_t port_id)
+static int drain(int fd, const struct sorting *sorting)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
 	int changes = 0;
@@ -141,9 +208,22 @@ int cv_monitor_drain_others(int fd, uint32_t port_id)
 		if ((size_t)length > sizeof(buffer))
 			changes |= CV_MONITOR_OVERFLOW;
 		else
-			changes |= changes_in(buffer, (size_t)length, port_id);
+			changes |= changes_in(buffer, (size_t)length, sorting);
 	}
 	return changes;
+}
+
+int cv_monitor_drain_sorted(int fd, uint32_t port_id,
+			    bool (*minor)(int ifindex, const char *name, void *data), void *data)
+{
+	const struct sorting sorting = {port_id, minor, data};
+
+	return drain(fd, &sorting);
+}
+
+int cv_monitor_drain_others(int fd, uint32_t port_id)
+{
+	return cv_monitor_drain_sorted(fd, port_id, NULL, NULL);
 }
 
 int cv_monitor_drain(int fd)

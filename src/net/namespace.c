@@ -3,10 +3,15 @@
 #include "net/namespace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef SO_NETNS_COOKIE
@@ -48,4 +53,53 @@ void cv_namespace_id(const struct cv_nl *nl, char ret_id[CV_NAMESPACE_ID_MAX])
 	if (cookie_of(cv_nl_fd(nl), &cookie))
 		return;
 	snprintf(ret_id, CV_NAMESPACE_ID_MAX, "%s/%" PRIu64, boot, cookie);
+}
+
+int cv_namespace_open(const char *path)
+{
+	/* A FIFO or a terminal at this path must not hold us up. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+int cv_namespace_inode(int fd, struct cv_namespace_inode *ret_inode)
+{
+	struct stat st;
+
+	if (fd < 0 ? stat("/proc/thread-self/ns/net", &st) : fstat(fd, &st))
+		return -errno;
+	*ret_inode = (struct cv_namespace_inode){.device = st.st_dev, .inode = st.st_ino};
+	return 0;
+}
+
+int cv_namespace_nl(int fd, struct cv_nl **ret_nl)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct cv_nl *nl = NULL;
+	int err;
+
+	if (home < 0)
+		return -errno;
+	if (setns(fd, CLONE_NEWNET)) {
+		err = -errno;
+		close(home);
+		return err;
+	}
+	err = cv_nl_create(&nl);
+	/* It cannot fail: we have come from there. If it does, we must do nothing more here. */
+	if (setns(home, CLONE_NEWNET))
+		err = -ENOTRECOVERABLE;
+	close(home);
+	if (err)
+		cv_nl_destroy(nl);
+	else
+		*ret_nl = nl;
+	return err;
 }

@@ -77,3 +77,17 @@ int cv_qdisc_set_noqueue(struct cv_nl *nl, int ifindex)
 	mnl_attr_put_strz(nlh, TCA_KIND, "noqueue");
 	return cv_nl_talk(nl, nlh, NULL, NULL);
 }
+
+int cv_qdisc_add_clsact(struct cv_nl *nl, int ifindex)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(cv_nl_buffer(nl));
+	struct tcmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+
+	nlh->nlmsg_type = RTM_NEWQDISC;
+	nlh->nlmsg_flags = NLM_F_CREATE;
+	info->tcm_ifindex = ifindex;
+	info->tcm_parent = TC_H_CLSACT;
+	info->tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+	mnl_attr_put_strz(nlh, TCA_KIND, "clsact");
+	return cv_nl_talk(nl, nlh, NULL, NULL);
+}

@@ -31,4 +31,12 @@ int cv_qdisc_for_each(struct cv_nl *nl, int (*cb)(const struct cv_qdisc *qdisc, 
  */
 int cv_qdisc_set_noqueue(struct cv_nl *nl, int ifindex);
 
+/*
+ * Give a device the clsact qdisc, which the fast path's hooks need. Of one that is up, the kernel
+ * drops what is sent by it meanwhile (qdisc_graft() deactivates it): so better before. One that is
+ * there is no failure. 0 or -errno; -ENOENT, -EOPNOTSUPP: this kernel has none; -EEXIST or -EINVAL:
+ * the device has an ingress qdisc, which excludes it.
+ */
+int cv_qdisc_add_clsact(struct cv_nl *nl, int ifindex);
+
 #endif

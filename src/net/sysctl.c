@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static int open_setting(const char *family, const char *device, const char *name, int flags)
+static int open_setting(const char *area, const char *device, const char *name, int flags)
 {
 	char path[128];
 	int length, fd;
 
-	length = snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, device, name);
+	length = snprintf(path, sizeof(path), "/proc/sys/net/%s/%s/%s", area, device, name);
 	if (length < 0 || (size_t)length >= sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, flags | O_CLOEXEC);
@@ -23,7 +23,7 @@ static int open_setting(const char *family, const char *device, const char *name
 
 int cv_sysctl_read_ipv4(const char *device, const char *name)
 {
-	int fd = open_setting("ipv4", device, name, O_RDONLY);
+	int fd = open_setting("ipv4/conf", device, name, O_RDONLY);
 	char text[16];
 	ssize_t length;
 
@@ -37,9 +37,9 @@ int cv_sysctl_read_ipv4(const char *device, const char *name)
 	return (int)strtol(text, NULL, 10);
 }
 
-static int write_setting(const char *family, const char *device, const char *name, int value)
+static int write_setting(const char *area, const char *device, const char *name, int value)
 {
-	int fd = open_setting(family, device, name, O_WRONLY);
+	int fd = open_setting(area, device, name, O_WRONLY);
 	char text[16];
 	int length, err;
 
@@ -53,10 +53,15 @@ static int write_setting(const char *family, const char *device, const char *nam
 
 int cv_sysctl_write_ipv4(const char *device, const char *name, int value)
 {
-	return write_setting("ipv4", device, name, value);
+	return write_setting("ipv4/conf", device, name, value);
 }
 
 int cv_sysctl_write_ipv6(const char *device, const char *name, int value)
 {
-	return write_setting("ipv6", device, name, value);
+	return write_setting("ipv6/conf", device, name, value);
+}
+
+int cv_sysctl_write_neigh(const char *device, const char *name, int value)
+{
+	return write_setting("ipv4/neigh", device, name, value);
 }

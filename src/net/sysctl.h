@@ -11,4 +11,7 @@ int cv_sysctl_read_ipv4(const char *device, const char *name);
 int cv_sysctl_write_ipv4(const char *device, const char *name, int value);
 int cv_sysctl_write_ipv6(const char *device, const char *name, int value);
 
+/* The same of net.ipv4.neigh.DEVICE.NAME. */
+int cv_sysctl_write_neigh(const char *device, const char *name, int value);
+
 #endif
