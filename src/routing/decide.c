@@ -192,6 +192,8 @@ enum cv_path cv_decide_path(const struct cv_intent *intent, const struct cv_reso
 
 static const char *owner_of(const struct cv_claim *claim)
 {
+	if (!claim->resource)
+		return claim->node->name;
 	return claim->resource->kind == CV_KIND_WORKLOAD ? claim->resource->workload.node
 							 : claim->resource->affinity.node;
 }
@@ -231,24 +233,116 @@ static void decide_one(const struct cv_intent *intent, struct cv_decision *decis
 		count_path(peer, decision->path, decision->reason);
 }
 
-static int make_decisions(struct cv_intent *intent)
+static bool is_node_at(const struct cv_claim *claim, __be32 address)
 {
+	return claim->node && claim->node->node.address == address;
+}
+
+/*
+ * What of the claims with a learned prefix stays: all, where they are this node's or say the same;
+ * else what was learned tells where the prefix is now (an address that was borrowed, or has moved).
+ */
+static bool is_said_already(const struct cv_intent *intent, const struct cv_claim *claims,
+			    size_t count, const struct cv_learned_route *route)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(owner_of(&claims[i]), intent->self.name) ||
+		    is_node_at(&claims[i], route->next_hop))
+			return true;
+	}
+	return false;
+}
+
+static bool is_learned_elsewhere(const struct cv_intent *intent, const struct cv_claim *claim,
+				 const struct cv_learned_route *routes, size_t count)
+{
+	if (!strcmp(owner_of(claim), intent->self.name))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (is_node_at(claim, routes[i].next_hop))
+			return false;
+	}
+	return count > 0;
+}
+
+/* A claim of what was learned; false: it is of no pool, or of a router that is no node. */
+static bool claim_learned(const struct cv_intent *intent, const struct cv_learned_route *route,
+			  struct cv_claim *ret_claim)
+{
+	const struct cv_peer_intent *peer = find_peer(intent, route->next_hop);
+
+	*ret_claim = (struct cv_claim){
+		.prefix = route->prefix,
+		.node = peer ? peer->node : NULL,
+		.pool = cv_snapshot_pool_of_prefix(intent->snapshot, &route->prefix),
+	};
+	return ret_claim->node && ret_claim->pool;
+}
+
+static void add_decision(struct cv_intent *intent, const struct cv_claim *claim)
+{
+	struct cv_decision *decision = &intent->decisions[intent->decision_count++];
+
+	decision->claim = *claim;
+	decide_one(intent, decision);
+}
+
+/* Declared claims and learned routes that all have one prefix. */
+static void decide_prefix(struct cv_intent *intent, const struct cv_claim *claims,
+			  size_t claim_count, const struct cv_learned_route *routes,
+			  size_t route_count)
+{
+	struct cv_learned_route known[CV_TABLE_ROUTE_DEVICES];
+	struct cv_claim claim;
+	size_t known_count = 0;
+
+	for (size_t i = 0; i < route_count && known_count < CV_TABLE_ROUTE_DEVICES; i++) {
+		if (claim_learned(intent, &routes[i], &claim))
+			known[known_count++] = routes[i];
+	}
+	for (size_t i = 0; i < claim_count; i++) {
+		if (!is_learned_elsewhere(intent, &claims[i], known, known_count))
+			add_decision(intent, &claims[i]);
+	}
+	for (size_t i = 0; i < known_count; i++) {
+		if (!is_said_already(intent, claims, claim_count, &known[i]) &&
+		    claim_learned(intent, &known[i], &claim))
+			add_decision(intent, &claim);
+	}
+}
+
+static int make_decisions(const struct cv_decide_input *input, struct cv_intent *intent)
+{
+	static const struct cv_learned_route none;
+	const size_t learned = input->learned ? input->learned->count : 0;
+	const struct cv_learned_route *routes = learned ? input->learned->items : &none;
 	struct cv_claim *claims;
-	size_t count;
+	size_t count, i = 0, j = 0;
 	int rc = cv_snapshot_claims(intent->snapshot, &claims, &count);
 
 	if (rc)
 		return rc;
-	intent->decisions = calloc(count + 1, sizeof(*intent->decisions));
+	intent->decisions = calloc(count + learned + 1, sizeof(*intent->decisions));
 	if (!intent->decisions) {
 		free(claims);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < count; i++) {
-		intent->decisions[i].claim = claims[i];
-		decide_one(intent, &intent->decisions[i]);
+	/* Both are sorted by prefix. */
+	while (i < count || j < learned) {
+		const struct cv_prefix *prefix = &routes[j].prefix;
+		size_t i_end = i, j_end = j;
+
+		if (j == learned ||
+		    (i < count && cv_prefix_compare(&claims[i].prefix, prefix) <= 0))
+			prefix = &claims[i].prefix;
+		while (i_end < count && !cv_prefix_compare(&claims[i_end].prefix, prefix))
+			i_end++;
+		while (j_end < learned && !cv_prefix_compare(&routes[j_end].prefix, prefix))
+			j_end++;
+		decide_prefix(intent, claims + i, i_end - i, routes + j, j_end - j);
+		i = i_end;
+		j = j_end;
 	}
-	intent->decision_count = count;
 	free(claims);
 	return 0;
 }
@@ -332,7 +426,9 @@ static void decide_device(const struct cv_decide_input *input, struct cv_intent 
 		return;
 	intent->tunnel_address = node ? node->node.tunnel_address : 0;
 	if (!intent->tunnel_address) {
-		intent->tunnel_address = choose_address(intent);
+		intent->tunnel_address = input->tunnel_address;
+		if (!intent->tunnel_address && !input->is_address_assigned)
+			intent->tunnel_address = choose_address(intent);
 		intent->tunnel_address_chosen = intent->tunnel_address != 0;
 	}
 	find_others(input->facts, intent);
@@ -412,7 +508,11 @@ static void take_messages(struct cv_messages *to, const struct cv_messages *from
 
 int cv_decide(const struct cv_decide_input *input, struct cv_intent *ret_intent)
 {
-	struct cv_intent intent = {.snapshot = cv_snapshot_get(input->snapshot)};
+	struct cv_intent intent = {
+		.snapshot = cv_snapshot_get(input->snapshot),
+		.programs = input->programs,
+		.is_handing_over = input->is_handing_over,
+	};
 	int rc;
 
 	cv_snapshot_felix(input->snapshot, input->node_name, &intent.felix);
@@ -426,7 +526,7 @@ int cv_decide(const struct cv_decide_input *input, struct cv_intent *ret_intent)
 	if (!rc)
 		rc = make_peers(input, &intent);
 	if (!rc)
-		rc = make_decisions(&intent);
+		rc = make_decisions(input, &intent);
 	if (!rc) {
 		decide_device(input, &intent);
 		take_messages(&intent.warnings, &input->snapshot->warnings);

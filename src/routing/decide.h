@@ -5,6 +5,7 @@
 
 #include "routing/formers.h"
 #include "routing/intent.h"
+#include "routing/learned.h"
 
 struct cv_decide_input {
 	struct cv_snapshot *snapshot;
@@ -20,10 +21,20 @@ struct cv_decide_input {
 	 * several Tunnels have do without them. */
 	const int *dead;
 	size_t dead_count;
+	enum cv_programs programs;
+	/* To BIRD, prefix by prefix: the agent makes routes to what is not among these, sorted. */
+	bool is_handing_over;
+	const struct cv_prefix *handed;
+	size_t handed_count;
+	const struct cv_learned *learned; /* by BIRD; NULL: nothing */
 	/* Whether the tunnel of this name is a Tunnel resource's, not a person's: routes lead into
 	 * no other. NULL: it is. */
 	bool (*has_tunnel)(const char *name, void *data);
 	void *data; /* for has_tunnel */
+	/* The pool device's address, where the Node says none; 0: the first of our first block … */
+	__be32 tunnel_address;
+	bool is_address_assigned; /* … or none, until one is assigned */
+	bool claims_blocks; /* nodes claim blocks when they need them: to own none is no fault */
 };
 
 /* 0 or -ENOMEM. cv_intent_fini frees. */

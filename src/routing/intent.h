@@ -22,6 +22,12 @@ enum {
 	CV_ROUTE_PROTOCOL = 84,	 /* unless deviceRouteProtocol says otherwise */
 };
 
+/* Who makes the kernel's routes to other nodes' prefixes: one of them, never both. */
+enum cv_programs {
+	CV_PROGRAMS_AGENT, /* from resources */
+	CV_PROGRAMS_BIRD,  /* from what it learned by BGP */
+};
+
 /* How packets go to a prefix of a node. */
 enum cv_path {
 	CV_PATH_LOCAL, /* it is ours */
@@ -54,7 +60,10 @@ const char *cv_path_reason_text(enum cv_path_reason reason);
 /* A warning, and what `apply` says next. */
 extern const char cv_intent_ipip_off_text[];
 
-/* One claimed prefix and what is decided about it; sorted by prefix, as the claims are. */
+/*
+ * One claimed prefix and what is decided about it; sorted by prefix, as the claims are. A claim
+ * whose resource is NULL was learned by BGP; of several next hops, each has one.
+ */
 struct cv_decision {
 	struct cv_claim claim; /* pointers are the snapshot's */
 	enum cv_path path;
@@ -102,6 +111,8 @@ struct cv_intent {
 	struct cv_self self;
 	struct cv_overlay overlay;
 	struct cv_felix_configuration felix; /* in force here; pointers are the snapshot's */
+	enum cv_programs programs;
+	bool is_handing_over; /* to BIRD: our routes stay until its own are there */
 	/* The pool device. */
 	bool has_device;		     /* some pool encapsulates */
 	__be32 tunnel_address;		     /* 0: none */

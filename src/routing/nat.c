@@ -108,7 +108,14 @@ static void put_outgoing_rule(FILE *out, const struct cv_nat_intent *nat, bool p
 
 static void put_postrouting(FILE *out, const struct cv_nat_intent *nat)
 {
+	/*
+	 * kube-proxy and portmap mark a packet whose destination they have translated into its
+	 * own sender, so that they masquerade it further on: a pod that asks a service of its own.
+	 */
 	fputs("\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10;\n"
+	      "\t\tip saddr @overlay ip daddr @overlay ct status dnat meta mark != 0x00000000 "
+	      "return "
+	      "comment \"a service, marked for masquerading\"\n"
 	      "\t\tip saddr @overlay ip daddr @overlay snat to ip saddr "
 	      "comment \"within the overlay: as it is\"\n",
 	      out);

@@ -480,6 +480,149 @@ int cv_routes_apply(struct cv_routes *routes, const struct cv_table_route *wante
 	return err;
 }
 
+/* ---- one at a time ------------------------------------------------------------------------ */
+
+/* Where it is, or would be, in made. */
+static size_t place_of(const struct cv_routes *routes, const struct cv_table_route *route)
+{
+	size_t low = 0, high = routes->made.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_keys(cv_vector_at(&routes->made, middle), route) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct cv_table_route *find_made(struct cv_routes *routes,
+					const struct cv_table_route *route)
+{
+	size_t at = place_of(routes, route);
+	struct cv_table_route *found =
+		at < routes->made.count ? cv_vector_at(&routes->made, at) : NULL;
+
+	return found && !compare_keys(found, route) ? found : NULL;
+}
+
+/* In the place of another of ours, or of none. Without memory: the next call looks. */
+static void remember(struct cv_routes *routes, const struct cv_table_route *route)
+{
+	struct cv_table_route *found = find_made(routes, route);
+	size_t at = place_of(routes, route);
+	struct cv_table_route *items;
+
+	if (found) {
+		*found = *route;
+		return;
+	}
+	if (cv_vector_append(&routes->made, route)) {
+		routes->is_known = false;
+		return;
+	}
+	items = routes->made.items;
+	memmove(items + at + 1, items + at, (routes->made.count - 1 - at) * sizeof(*items));
+	items[at] = *route;
+}
+
+static void forget(struct cv_routes *routes, const struct cv_table_route *route)
+{
+	struct cv_table_route *found = find_made(routes, route), *items = routes->made.items;
+
+	if (!found)
+		return;
+	routes->made.count--;
+	memmove(found, found + 1, (routes->made.count - (size_t)(found - items)) * sizeof(*items));
+}
+
+static int change_one(struct cv_routes *routes, enum cv_route_verb verb,
+		      const struct cv_table_route *route)
+{
+	struct cv_route_change change = {.verb = verb, .route = *route};
+	size_t failed;
+	int err = cv_route_table_change(routes->nl, &change, 1, &failed);
+
+	return err ? err : change.result;
+}
+
+/* Something has its place: ours of before, or somebody else's. */
+static int put_over(struct cv_routes *routes, const struct cv_table_route *route)
+{
+	struct cv_vector have;
+	int err;
+
+	cv_vector_init(&have, sizeof(struct cv_table_route));
+	err = cv_route_table_for_each(routes->nl, route->protocol, collect, &have);
+	for (size_t i = 0; i < have.count && !err; i++) {
+		const struct cv_table_route *found = cv_vector_at(&have, i);
+
+		if (compare_keys(found, route))
+			continue;
+		if (!is_same(found, route, route->protocol)) {
+			err = change_one(routes, CV_ROUTE_APPEND, route);
+			if (!err || err == -EEXIST)
+				err = change_one(routes, CV_ROUTE_DELETE, found);
+		}
+		cv_vector_fini(&have);
+		return err;
+	}
+	cv_vector_fini(&have);
+	return err ? err : -EEXIST;
+}
+
+static int fail_one(const struct cv_routes *routes, const struct cv_table_route *route, int err,
+		    struct cv_error *error)
+{
+	char text[128], words[128];
+
+	snprintf(words, sizeof(words), "%s", cv_nl_error_text(routes->nl));
+	describe(routes->nl, route, text, sizeof(text));
+	if (err == -EEXIST)
+		return cv_error_set(error, err,
+				    "route %s: somebody else's route has this prefix and metric: "
+				    "delete it, or give it another metric",
+				    text);
+	return cv_error_set(error, err, "route %s: %s%s%s", text, strerror(-err),
+			    *words ? ": " : "", words);
+}
+
+int cv_routes_put(struct cv_routes *routes, const struct cv_table_route *wanted, uint8_t protocol,
+		  struct cv_error *error)
+{
+	struct cv_table_route route = *wanted;
+	int err;
+
+	route.protocol = protocol;
+	route.scope = cv_table_route_scope(&route);
+	routes->is_ours[protocol] = true;
+	err = change_one(routes, CV_ROUTE_ADD, &route);
+	if (err == -EEXIST)
+		err = put_over(routes, &route);
+	if (err)
+		return fail_one(routes, &route, err, error);
+	remember(routes, &route);
+	return 0;
+}
+
+int cv_routes_drop(struct cv_routes *routes, const struct cv_table_route *wanted, uint8_t protocol,
+		   struct cv_error *error)
+{
+	struct cv_table_route route = *wanted;
+	int err;
+
+	route.protocol = protocol;
+	route.scope = cv_table_route_scope(&route);
+	err = change_one(routes, CV_ROUTE_DELETE, &route);
+	/* Gone with its device. */
+	if (err && err != -ESRCH && err != -ENODEV)
+		return fail_one(routes, &route, err, error);
+	forget(routes, &route);
+	return 0;
+}
+
 struct cv_routes *cv_routes_create(struct cv_nl *nl, uint8_t former)
 {
 	struct cv_routes *routes = calloc(1, sizeof(*routes));

@@ -8,6 +8,7 @@
 #define CV_ROUTING_ROUTES_H
 
 #include "net/route_table.h"
+#include "tunnel/error.h"
 
 struct cv_routes;
 
@@ -35,6 +36,16 @@ void cv_routes_destroy(struct cv_routes *routes); /* The kernel's routes stay. N
  */
 int cv_routes_apply(struct cv_routes *routes, const struct cv_table_route *wanted, size_t count,
 		    uint8_t protocol, bool look, struct cv_routes_report *ret_report);
+
+/*
+ * Make one route now, or delete it, beside what the last cv_routes_apply was told; the next one
+ * must be told the same, and then finds nothing to do. One that is there already, or is not, is no
+ * failure. 0; -EEXIST: somebody else's has this prefix and metric; -errno of the kernel, in error.
+ */
+int cv_routes_put(struct cv_routes *routes, const struct cv_table_route *route, uint8_t protocol,
+		  struct cv_error *error);
+int cv_routes_drop(struct cv_routes *routes, const struct cv_table_route *route, uint8_t protocol,
+		   struct cv_error *error);
 
 /* Delete all routes of a protocol: for --purge. 0 or -errno; *ret_count: how many there were. */
 int cv_routes_purge(struct cv_nl *nl, uint8_t protocol, size_t *ret_count);

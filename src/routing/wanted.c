@@ -323,6 +323,25 @@ static int add_own(struct list *list, const struct cv_decide_input *input, struc
 	return add_beside_hosts(list, intent, &route);
 }
 
+static int by_prefix(const void *a, const void *b)
+{
+	return cv_prefix_compare(a, b);
+}
+
+static bool is_handed(const struct cv_decide_input *input, const struct cv_prefix *prefix)
+{
+	return input->handed_count &&
+	       bsearch(prefix, input->handed, input->handed_count, sizeof(*prefix), by_prefix);
+}
+
+/* Learned routes are never the agent's to make; declared ones are BIRD's, too, once it has taken
+ * over: what nobody announces is not there. */
+static bool is_agents(const struct cv_decide_input *input, const struct cv_claim *claim)
+{
+	return claim->resource && (input->programs == CV_PROGRAMS_AGENT ||
+				   (input->is_handing_over && !is_handed(input, &claim->prefix)));
+}
+
 static int add_claims(struct list *list, const struct cv_decide_input *input,
 		      struct cv_intent *intent)
 {
@@ -334,7 +353,7 @@ static int add_claims(struct list *list, const struct cv_decide_input *input,
 
 		if (decision->path == CV_PATH_LOCAL)
 			rc = add_own(list, input, intent, claim);
-		else if (claim->node)
+		else if (claim->node && is_agents(input, claim))
 			rc = add_way(list, intent, &claim->prefix, decision->path,
 				     cv_intent_peer(intent, claim->node->node.address));
 	}
@@ -376,6 +395,9 @@ static int add_tunnel_addresses(struct list *list, const struct cv_decide_input 
 		if (decision && decision->claim.node == peer->node)
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
+		/* Its node announces it. */
+		if (pool && intent->programs == CV_PROGRAMS_BIRD && !intent->is_handing_over)
+			continue;
 		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);
 		} else if (is_on_link(input->facts, prefix.address)) {
@@ -635,6 +657,6 @@ int cv_wanted(const struct cv_decide_input *input, struct cv_intent *intent)
 	if (!rc)
 		rc = make_nat(input, intent);
 	if (!rc)
-		cv_warnings_add(input->facts, intent);
+		cv_warnings_add(input->facts, input->claims_blocks, intent);
 	return rc;
 }

@@ -225,7 +225,7 @@ static void warn_of_undeclared(const struct cv_facts *facts, struct cv_intent *i
 	}
 }
 
-void cv_warnings_add(const struct cv_facts *facts, struct cv_intent *intent)
+void cv_warnings_add(const struct cv_facts *facts, bool claims_blocks, struct cv_intent *intent)
 {
 	size_t before;
 
@@ -234,7 +234,8 @@ void cv_warnings_add(const struct cv_facts *facts, struct cv_intent *intent)
 	if (cv_decide_is_ipip_off(&intent->felix) && is_encapsulating(intent))
 		cv_messages_add(&intent->warnings, "%s", cv_intent_ipip_off_text);
 	before = intent->warnings.count;
-	warn_of_no_block(intent);
+	if (!claims_blocks)
+		warn_of_no_block(intent);
 	if (intent->warnings.count > before)
 		intent->no_block = intent->warnings.texts[before];
 	warn_of_selectors(intent);

@@ -7,6 +7,6 @@
 #include "routing/intent.h"
 
 /* Add to the intent's warnings; what finds no memory is lost. */
-void cv_warnings_add(const struct cv_facts *facts, struct cv_intent *intent);
+void cv_warnings_add(const struct cv_facts *facts, bool claims_blocks, struct cv_intent *intent);
 
 #endif
