@@ -71,9 +71,11 @@ static int check_once(struct cv_resource *const *resources, size_t count, struct
 static int check_own(const struct cv_resource *resource, const char *own_file, const char *verb,
 		     struct cv_error *error)
 {
+	size_t length = strlen(own_file);
 	char at[CV_PLACE_MAX];
 
-	if (!strcmp(resource->origin.file, own_file))
+	if (!strcmp(resource->origin.file, own_file) ||
+	    (own_file[length - 1] == ':' && !strncmp(resource->origin.file, own_file, length)))
 		return 0;
 	return cv_error_set(error, -EPERM,
 			    "%s %s is in %s, which is a file of yours that Culvert does not "

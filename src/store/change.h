@@ -9,8 +9,9 @@
 #include "store/store.h"
 
 /*
- * What becomes of each resource, in their order. own_file: the path of the file that we may write;
- * resources of others are -EPERM. cv_store_changes_fini.
+ * What becomes of each resource, in their order. own_file: the path of the file that we may write,
+ * or, ending with ':', what those begin with; resources of others are -EPERM.
+ * cv_store_changes_fini.
  */
 int cv_change_plan_apply(const struct cv_snapshot *snapshot, const char *own_file,
 			 struct cv_resource *const *resources, size_t count,
