@@ -372,8 +372,7 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 	arm(prober, next, now);
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------
- */
+/* ---- descriptors ------------------------------------------------------------------------- */
 
 /* Locked; unlocks. A tick costs a look at all entries: letters that mean nothing cause none. */
 static void go_on(struct cv_prober *prober)
@@ -446,8 +445,7 @@ static void on_echo(evutil_socket_t fd, short what, void *data)
 	go_on(prober);
 }
 
-/* ---- the thread --------------------------------------------------------------------------------
- */
+/* ---- the thread -------------------------------------------------------------------------- */
 
 static void *run(void *data)
 {

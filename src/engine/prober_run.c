@@ -192,8 +192,7 @@ static void look(struct cv_prober *prober, struct cv_prober_entry *entry, uint64
 	prober->has_news = true;
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending ----------------------------------------------------------------------------- */
 
 static void send_probe(struct cv_prober *prober, struct cv_prober_entry *entry,
 		       enum cv_prober_kind kind, __be32 inner_source, uint32_t size, bool is_echo,
@@ -399,8 +398,7 @@ void cv_prober_run(struct cv_prober *prober, struct cv_prober_entry *entry, uint
 	entry->next_ms = next_ms;
 }
 
-/* ---- what comes back ---------------------------------------------------------------------------
- */
+/* ---- what comes back --------------------------------------------------------------------- */
 
 /* The flight that these words are of; NULL: none. */
 static struct cv_prober_flight *find_flight(struct cv_prober_entry *entry,
@@ -415,17 +413,39 @@ static struct cv_prober_flight *find_flight(struct cv_prober_entry *entry,
 	return flight;
 }
 
+static unsigned int rank_of(const struct cv_prober_target *target, __be32 candidate)
+{
+	unsigned int i = 0;
+
+	while (i < target->candidate_count && target->candidates[i] != candidate)
+		i++;
+	return i;
+}
+
+/*
+ * Of those that are answered the first: the others may be in a prefix that is routed by several
+ * tunnels, and their answers come by another one, which may be dead. One that is not answered any
+ * more gives way to any that is.
+ */
+static void choose_source(struct cv_prober_entry *entry, __be32 answered, bool was_up)
+{
+	if (!was_up ||
+	    rank_of(&entry->target, answered) < rank_of(&entry->target, entry->inner_source))
+		entry->inner_source = answered;
+}
+
 static void take(struct cv_prober *prober, struct cv_prober_entry *entry,
 		 struct cv_prober_flight *flight, uint64_t time_us)
 {
 	enum cv_prober_kind kind = flight->kind;
 	uint64_t now_ms = time_us / 1000;
+	bool was_up = entry->live[kind].state == CV_LIVENESS_UP;
 
 	cv_liveness_answered(&entry->live[kind], (uint32_t)(time_us - flight->sent_us), now_ms);
 	entry->probes_answered++;
 	flight->sent_us = 0;
 	if (kind == CV_PROBER_BY_TUNNEL) {
-		entry->inner_source = flight->inner_source;
+		choose_source(entry, flight->inner_source, was_up);
 		entry->heard_ms = now_ms;
 		entry->rounds = 0;
 	}

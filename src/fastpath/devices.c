@@ -253,8 +253,7 @@ static void attach_all(struct cv_fastpath *fastpath, struct cv_fastpath_device *
 	write_entry(fastpath, device, device->kind);
 }
 
-/* ---- what is attached, whatever the maps say --------------------------------------------------
- */
+/* ---- what is attached, whatever the maps say --------------------------------------------- */
 
 struct search {
 	unsigned int handle;

@@ -192,6 +192,11 @@ int cv_fastpath_endpoint_set(struct cv_fastpath *fastpath,
 	known->wanted = *endpoint;
 	if (!fastpath->ready)
 		return 0;
+	if (fastpath->is_batch) {
+		known->is_new = true;
+		fastpath->batch_news = true;
+		return 0;
+	}
 	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
 	cv_devices_refresh(fastpath);
 	judge(fastpath, known);
@@ -209,7 +214,32 @@ void cv_fastpath_endpoint_delete(struct cv_fastpath *fastpath, int ifindex)
 	*known = fastpath->endpoints[--fastpath->endpoint_count];
 	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
 	cv_fastpath_bump(fastpath);
+	/* Of a batch, those that go do so with their devices: what stands on these needs no look.
+	 */
+	if (!fastpath->is_batch)
+		cv_devices_refresh(fastpath);
+}
+
+void cv_fastpath_endpoints_begin(struct cv_fastpath *fastpath)
+{
+	fastpath->is_batch = true;
+	fastpath->batch_news = false;
+}
+
+void cv_fastpath_endpoints_end(struct cv_fastpath *fastpath)
+{
+	fastpath->is_batch = false;
+	if (!fastpath->batch_news)
+		return;
+	fastpath->config.endpoints = (__u32)fastpath->endpoint_count;
 	cv_devices_refresh(fastpath);
+	for (size_t i = 0; i < fastpath->endpoint_count; i++) {
+		if (!fastpath->endpoints[i].is_new)
+			continue;
+		fastpath->endpoints[i].is_new = false;
+		judge(fastpath, &fastpath->endpoints[i]);
+	}
+	cv_fastpath_bump(fastpath);
 }
 
 const char *cv_fastpath_endpoint_problem(struct cv_fastpath *fastpath, int ifindex)

@@ -287,8 +287,7 @@ struct cv_fp_activity *cv_fastpath_activity(struct cv_fastpath *fastpath)
 	return fastpath->activity;
 }
 
-/* ---- following ---------------------------------------------------------------------------------
- */
+/* ---- following --------------------------------------------------------------------------- */
 
 /*
  * Note in which state the routing tables are, and with which genid, so that the engine's words
@@ -363,8 +362,7 @@ size_t cv_fastpath_underlays(struct cv_fastpath *fastpath, char (*ret_names)[IFN
 	return count;
 }
 
-/* ---- counters
- * ------------------------------------------------------------------------------------ */
+/* ---- counters ---------------------------------------------------------------------------- */
 
 static void add_counters(const struct cv_fp_counters *from, struct cv_counters *sum,
 			 struct cv_fastpath_share *share)
@@ -412,8 +410,7 @@ int cv_fastpath_counters(struct cv_fastpath *fastpath, int ifindex, struct cv_co
 	return err;
 }
 
-/* ---- the end of an instance
- * ------------------------------------------------------------------------ */
+/* ---- the end of an instance -------------------------------------------------------------- */
 
 /* Its pins, or its maps as far as they are found. 0 or -errno. */
 static int find_instance(const char *run_dir, struct cv_nl *nl, struct cv_pins *ret_pins)

@@ -154,6 +154,11 @@ struct cv_fastpath_endpoint {
  */
 int cv_fastpath_endpoint_set(struct cv_fastpath *fastpath,
 			     const struct cv_fastpath_endpoint *endpoint);
+/* Between these, endpoints that are set are not in force yet: the devices are looked at once, at
+ * the end; for those that are deleted alone, not at all. */
+void cv_fastpath_endpoints_begin(struct cv_fastpath *fastpath);
+void cv_fastpath_endpoints_end(struct cv_fastpath *fastpath);
+
 void cv_fastpath_endpoint_delete(struct cv_fastpath *fastpath, int ifindex);
 
 /* NULL if bypass is in force as wanted, else why not, in words. */

@@ -42,6 +42,7 @@ struct cv_fastpath_tunnel {
 struct cv_fastpath_known_endpoint {
 	struct cv_fastpath_endpoint wanted;
 	struct cv_fp_endpoint entry;
+	bool is_new;			       /* of the batch: not judged yet */
 	char problem[CV_FASTPATH_PROBLEM_MAX]; /* "": as wanted */
 };
 
@@ -94,6 +95,8 @@ struct cv_fastpath {
 	size_t tunnel_count;
 	struct cv_fastpath_known_endpoint *endpoints;
 	size_t endpoint_count;
+	bool is_batch;	 /* between cv_fastpath_endpoints_begin and _end … */
+	bool batch_news; /* … where endpoints were set */
 	struct cv_fastpath_device *devices;
 	size_t device_count;
 	struct cv_fastpath_address *addresses;

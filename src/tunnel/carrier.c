@@ -241,11 +241,13 @@ static int greet(struct cv_carrier *carrier, int fd)
 static int start(struct cv_carrier *carrier)
 {
 	char *const arguments[] = {CV_HOLDER_PROCESS, CV_HOLDER_OPTION, carrier->run_dir, NULL};
+	struct cv_spawn spawn = {.arguments = arguments, .as = CV_HOLDER_FD};
 	int ends[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
 		return -errno;
-	rc = cv_spawn_detached(arguments, ends[1], CV_HOLDER_FD);
+	spawn.fd = ends[1];
+	rc = cv_spawn_detached(&spawn, NULL);
 	close(ends[1]);
 	if (rc)
 		close(ends[0]);

@@ -11,6 +11,7 @@
 struct cv_endpoint {
 	struct cv_endpoint_config config;
 	int ifindex;
+	bool hosted;		 /* by somebody who keeps it over restarts himself */
 	bool told;		 /* the fast path knows it as it is */
 	bool usurped;		 /* an address is this host's own as well: no bypass */
 	struct cv_error problem; /* why it does not, or is usurped; "" */

@@ -97,15 +97,22 @@ int cv_own_addresses_check(const struct cv_own_addresses *own,
 
 /* ---- all ----------------------------------------------------------------------- */
 
+int cv_endpoint_check_others(const struct cv_endpoint_list *list,
+			     const struct cv_endpoint_config *config,
+			     const struct cv_endpoint *self, struct cv_error *error)
+{
+	int rc = cv_endpoint_config_check(config, error);
+
+	return rc ? rc : check_others(list, config, self, error);
+}
+
 int cv_endpoint_check(const struct cv_endpoint_list *list, struct cv_nl *nl,
 		      const struct cv_endpoint_config *config, const struct cv_endpoint *self,
 		      struct cv_error *error)
 {
 	struct cv_own_addresses own;
-	int rc = cv_endpoint_config_check(config, error);
+	int rc = cv_endpoint_check_others(list, config, self, error);
 
-	if (!rc)
-		rc = check_others(list, config, self, error);
 	if (rc)
 		return rc;
 	rc = cv_own_addresses_init(&own, nl);

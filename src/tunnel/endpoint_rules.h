@@ -19,6 +19,12 @@ int cv_endpoint_check(const struct cv_endpoint_list *list, struct cv_nl *nl,
 		      const struct cv_endpoint_config *config, const struct cv_endpoint *self,
 		      struct cv_error *error);
 
+/* The part of that which asks nobody: no address in two endpoints, and not too many. 0, -EINVAL,
+ * -EEXIST, -ENOSPC. */
+int cv_endpoint_check_others(const struct cv_endpoint_list *list,
+			     const struct cv_endpoint_config *config,
+			     const struct cv_endpoint *self, struct cv_error *error);
+
 /*
  * The device of a new endpoint, by any of its names. tunnels, whose devices are none, may be NULL.
  * 0, -ENODEV, -EINVAL, -errno.

@@ -3,8 +3,8 @@
  * All endpoints of a daemon.
  *
  * Invariants, whenever no function of this file runs:
- * - the state file lists exactly these endpoints, unless saving failed (dirty, tried again at
- *   every refresh);
+ * - the state file lists exactly these endpoints, but those that are hosted, unless saving failed
+ *   (dirty, tried again at every refresh);
  * - no address is in two of them.
  *
  * The fast path, which outlives a crash, never knows an endpoint that the state file does not
@@ -45,6 +45,8 @@ static const struct cv_endpoint_ops fastpath_ops = {
 	.set = cv_fastpath_endpoint_set,
 	.forget = cv_fastpath_endpoint_delete,
 	.problem = cv_fastpath_endpoint_problem,
+	.begin = cv_fastpath_endpoints_begin,
+	.end = cv_fastpath_endpoints_end,
 };
 
 __attribute__((format(printf, 3, 4))) static void say(const struct cv_endpoint_set *set,
@@ -63,7 +65,7 @@ __attribute__((format(printf, 3, 4))) static void say(const struct cv_endpoint_s
 
 static int save(struct cv_endpoint_set *set, struct cv_error *error)
 {
-	struct cv_endpoint_state state = {.bypass = set->bypass, .count = set->list.count};
+	struct cv_endpoint_state state = {.bypass = set->bypass};
 	int rc;
 
 	memcpy(state.namespace_id, set->namespace_id, sizeof(state.namespace_id));
@@ -71,8 +73,10 @@ static int save(struct cv_endpoint_set *set, struct cv_error *error)
 	if (!state.records)
 		return cv_error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < set->list.count; i++) {
-		state.records[i].config = set->list.endpoints[i].config;
-		state.records[i].ifindex = set->list.endpoints[i].ifindex;
+		if (set->list.endpoints[i].hosted)
+			continue;
+		state.records[state.count].config = set->list.endpoints[i].config;
+		state.records[state.count++].ifindex = set->list.endpoints[i].ifindex;
 	}
 	rc = cv_endpoint_state_save(set->run_dir, &state, error);
 	free(state.records);
@@ -240,6 +244,14 @@ static int drop(struct cv_endpoint_set *set, struct cv_endpoint *self,
 	return rc;
 }
 
+static int refuse_hosted(const struct cv_endpoint *self, struct cv_error *error)
+{
+	return cv_error_set(error, -EPERM,
+			    "endpoint %s is a pod's: it comes and goes with the pod, and its "
+			    "network's configuration says whether it is bypassed",
+			    self->config.dev);
+}
+
 static int missing(const char *dev, struct cv_error *error)
 {
 	return cv_error_set(error, -ENOENT,
@@ -255,6 +267,8 @@ int cv_endpoint_set_apply(struct cv_endpoint_set *set, const struct cv_endpoint_
 
 	if (!(patch->given & CV_ENDPOINT_DEV))
 		return cv_error_set(error, -EINVAL, "an endpoint without a device; give one");
+	if (self && self->hosted && order->verb != CV_ENDPOINT_ADD)
+		return refuse_hosted(self, error);
 	switch (order->verb) {
 	case CV_ENDPOINT_ADD:
 		if (self)
@@ -271,6 +285,75 @@ int cv_endpoint_set_apply(struct cv_endpoint_set *set, const struct cv_endpoint_
 		return self ? drop(set, self, patch, error) : missing(dev, error);
 	}
 	return cv_error_set(error, -EINVAL, "no such kind of change");
+}
+
+/* ---- hosted -------------------------------------------------------------------- */
+
+static int host(struct cv_endpoint_set *set, const struct cv_endpoint_config *config,
+		const struct cv_own_addresses *own, struct cv_error *error)
+{
+	struct cv_endpoint *self = cv_endpoint_list_find(&set->list, config->dev);
+	struct cv_endpoint endpoint = {.config = *config, .hosted = true};
+	struct cv_link link;
+	int rc = cv_endpoint_find_device(set->nl, set->tunnels, config->dev, &link, error);
+
+	if (rc)
+		return rc;
+	endpoint.ifindex = link.index;
+	if (self && (!self->hosted || self->ifindex != link.index))
+		return cv_error_set(error, -EEXIST, "there is another endpoint %s", config->dev);
+	rc = cv_endpoint_check_others(&set->list, config, self, error);
+	if (!rc)
+		rc = cv_own_addresses_check(own, config, error);
+	if (!rc && !self && cv_endpoint_list_reserve(&set->list, set->list.count + 1))
+		rc = cv_error_set(error, -ENOMEM, "out of memory");
+	if (rc)
+		return rc;
+	if (self) {
+		self->config = *config;
+	} else {
+		cv_endpoint_list_insert(&set->list, set->list.count, &endpoint);
+		self = &set->list.endpoints[set->list.count - 1];
+	}
+	tell(set, self);
+	return 0;
+}
+
+void cv_endpoint_set_host(struct cv_endpoint_set *set, const struct cv_endpoint_config *configs,
+			  size_t count)
+{
+	struct cv_own_addresses own;
+	struct cv_error error;
+	int rc = cv_own_addresses_init(&own, set->nl);
+
+	if (rc) {
+		say(set, LOG_ERR, "cannot ask the kernel for this host's addresses: %s",
+		    strerror(-rc));
+		return;
+	}
+	if (set->fastpath)
+		set->ops->begin(set->fastpath);
+	for (size_t i = 0; i < count; i++) {
+		if (host(set, &configs[i], &own, &error))
+			say(set, LOG_WARNING, "%s: no endpoint: %s", configs[i].dev, error.text);
+	}
+	if (set->fastpath)
+		set->ops->end(set->fastpath);
+	cv_own_addresses_fini(&own);
+}
+
+void cv_endpoint_set_unhost(struct cv_endpoint_set *set, const char *dev)
+{
+	struct cv_endpoint *self = cv_endpoint_list_find(&set->list, dev);
+
+	if (!self || !self->hosted)
+		return;
+	if (set->fastpath)
+		set->ops->begin(set->fastpath);
+	untell(set, self);
+	if (set->fastpath)
+		set->ops->end(set->fastpath);
+	cv_endpoint_list_remove(&set->list, (size_t)(self - set->list.endpoints));
 }
 
 int cv_endpoint_set_default(struct cv_endpoint_set *set, bool bypass, struct cv_error *error)
@@ -336,6 +419,10 @@ static bool refresh_endpoint(struct cv_endpoint_set *set, struct cv_endpoint *en
 		return follow_name(set, endpoint, name);
 	if (!*ret_gone)
 		return false;
+	if (endpoint->hosted) {
+		untell(set, endpoint);
+		return false;
+	}
 	say(set, LOG_NOTICE, "%s: endpoint deleted, as its device is gone", endpoint->config.dev);
 	untell(set, endpoint);
 	return true;

@@ -24,6 +24,9 @@ struct cv_endpoint_ops {
 	int (*set)(struct cv_fastpath *fastpath, const struct cv_fastpath_endpoint *endpoint);
 	void (*forget)(struct cv_fastpath *fastpath, int ifindex);
 	const char *(*problem)(struct cv_fastpath *fastpath, int ifindex);
+	/* Between these, many are set. */
+	void (*begin)(struct cv_fastpath *fastpath);
+	void (*end)(struct cv_fastpath *fastpath);
 };
 
 /* All pointers but run_dir are the caller's, and outlive the set. */
@@ -55,6 +58,17 @@ void cv_endpoint_set_destroy(struct cv_endpoint_set *set);
  */
 int cv_endpoint_set_apply(struct cv_endpoint_set *set, const struct cv_endpoint_change *change,
 			  struct cv_error *error);
+
+/*
+ * Endpoints that somebody else keeps over restarts (agent/pods.h): they are in no state file, and
+ * not to be changed or deleted by cv_endpoint_set_apply (-EPERM). Many at once: this host's
+ * addresses are asked for, and the fast path's devices looked at, once. One that is there is
+ * replaced; one that cannot be is left out, and said in the log.
+ */
+void cv_endpoint_set_host(struct cv_endpoint_set *set, const struct cv_endpoint_config *configs,
+			  size_t count);
+/* Forget one of them, by its device, which may be gone; none is no failure. */
+void cv_endpoint_set_unhost(struct cv_endpoint_set *set, const char *dev);
 
 /* Whether endpoints with CV_ENDPOINT_BYPASS_DEFAULT are to be bypassed. 0 or -errno. */
 int cv_endpoint_set_default(struct cv_endpoint_set *set, bool bypass, struct cv_error *error);

@@ -33,14 +33,20 @@ static int write_all(int fd, const char *text)
 	return fsync(fd) ? -errno : 0;
 }
 
-static int write_file(const char *path, const char *text, mode_t mode)
+/* A new file: whatever was left at this path, or put there, is not written to. */
+static int write_file(const char *path, const char *text, mode_t mode, gid_t group)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	int rc;
+	int fd, rc = 0;
 
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, text);
+	if (group != (gid_t)-1 && (fchown(fd, (uid_t)-1, group) || fchmod(fd, mode)))
+		rc = -errno;
+	if (!rc)
+		rc = write_all(fd, text);
 	if (close(fd) && !rc)
 		rc = -errno;
 	return rc;
@@ -75,15 +81,15 @@ static const char *advice(int rc)
 	}
 }
 
-int cv_file_save_text(const char *run_dir, const char *name, const char *text, mode_t mode,
-		      struct cv_error *error)
+int cv_file_save_text_for(const char *directory, const char *name, const char *text, mode_t mode,
+			  gid_t group, struct cv_error *error)
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
 	int rc;
 
-	snprintf(path, sizeof(path), "%s/%s", run_dir, name);
-	snprintf(temporary, sizeof(temporary), "%s/%s.new", run_dir, name);
-	rc = write_file(temporary, text, mode);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	snprintf(temporary, sizeof(temporary), "%s/%s.new", directory, name);
+	rc = write_file(temporary, text, mode, group);
 	if (!rc && rename(temporary, path))
 		rc = -errno;
 	if (rc) {
@@ -92,8 +98,14 @@ int cv_file_save_text(const char *run_dir, const char *name, const char *text, m
 				    advice(rc));
 	}
 	/* The file is in place; some file systems cannot do this, and need not. */
-	sync_directory(run_dir);
+	sync_directory(directory);
 	return 0;
+}
+
+int cv_file_save_text(const char *run_dir, const char *name, const char *text, mode_t mode,
+		      struct cv_error *error)
+{
+	return cv_file_save_text_for(run_dir, name, text, mode, (gid_t)-1, error);
 }
 
 int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *root,

@@ -27,6 +27,11 @@ int cv_file_save(const char *run_dir, const struct cv_file *file, const json_t *
 int cv_file_save_text(const char *run_dir, const char *name, const char *text, mode_t mode,
 		      struct cv_error *error);
 
+/* The same, of this group ((gid_t)-1: ours), and with exactly this mode whatever the umask is, in a
+ * directory where others may make files, too. */
+int cv_file_save_text_for(const char *directory, const char *name, const char *text, mode_t mode,
+			  gid_t group, struct cv_error *error);
+
 /*
  * Read the file and give its root to read(), which fills data and returns 0, -ENOMEM or -EINVAL
  * with what is wrong. No file: read() is not called. 0; -EBADMSG when it is damaged, or -errno.

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start this program again as a process of its own, that nothing of ours reaches any more. */
+/* Start a program as a process of its own, that nothing of ours reaches any more. */
 #ifndef CV_TUNNEL_SPAWN_H
 #define CV_TUNNEL_SPAWN_H
 
+#include <sys/types.h>
+
+struct cv_spawn {
+	const char *program;	/* its path; NULL: this program, /proc/self/exe */
+	char *const *arguments; /* NULL-terminated, from its name on */
+	/* One descriptor that it gets, as number `as` (both 3 or more); as 0: none. */
+	int fd, as;
+	int error_fd; /* its standard error (3 or more); 0: /dev/null */
+};
+
 /*
- * Run /proc/self/exe with these arguments (NULL-terminated) as nobody's child, in a session of its
- * own, in "/", with all signals as they are by default, standard descriptors on /dev/null and
- * one other descriptor: fd, as number `as` (both 3 or more). Whether it could be executed shows
- * only in what it does with that. May be called beside other threads. 0 or -errno.
+ * Run it as nobody's child, in a session of its own, in "/", with all signals as they are by
+ * default, and with standard descriptors on /dev/null. May be called beside other threads. 0 and
+ * *ret_pid (which may be NULL), or -errno: it could not be executed, either.
  */
-int cv_spawn_detached(char *const arguments[], int fd, int as);
+int cv_spawn_detached(const struct cv_spawn *spawn, pid_t *ret_pid);
 
 #endif
