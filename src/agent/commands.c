@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/commands_bgp.h"
+#include "agent/commands_cni.h"
 #include "agent/commands_doctor.h"
 #include "agent/commands_endpoint.h"
+#include "agent/commands_ipam.h"
 #include "agent/commands_path.h"
 #include "agent/commands_resource.h"
 #include "agent/control.h"
@@ -218,6 +221,8 @@ static json_t *status(const struct cv_commands *commands)
 	json_object_set_new(json, "local_packets", json_integer((json_int_t)share.local_packets));
 	cv_node_add_status(commands->node, commands->set, json);
 	cv_commands_path_status(commands, json);
+	cv_commands_bgp_add_status(commands, json);
+	cv_commands_cni_add_status(commands, json);
 	return json;
 }
 
@@ -293,7 +298,8 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 	json_t *result = NULL;
 	int rc = 0;
 
-	commands->catch_up(commands->context);
+	if (!cv_commands_is_cni(request->kind))
+		commands->catch_up(commands->context);
 	switch (request->kind) {
 	case CV_REQUEST_STATUS:
 		result = status(commands);
@@ -340,6 +346,39 @@ static int perform(const struct cv_commands *commands, const struct cv_request *
 		break;
 	case CV_REQUEST_PATH:
 		rc = cv_commands_path(commands, request, &result, error);
+		break;
+	case CV_REQUEST_BGP_STATUS:
+		result = cv_commands_bgp_status(commands);
+		break;
+	case CV_REQUEST_BGP_PEERS:
+		result = cv_commands_bgp_peers(commands);
+		break;
+	case CV_REQUEST_BGP_ROUTES:
+		rc = cv_commands_bgp_routes(commands, request, &result, ret_then, error);
+		break;
+	case CV_REQUEST_BGP_RESTART:
+		rc = cv_commands_bgp_restart(commands, peer, &result, error);
+		break;
+	case CV_REQUEST_IPAM_SHOW:
+	case CV_REQUEST_IPAM_CHECK:
+	case CV_REQUEST_IPAM_RELEASE:
+	case CV_REQUEST_IPAM_RESERVE:
+		rc = cv_commands_ipam(commands, request, peer, &result, ret_then, error);
+		break;
+	case CV_REQUEST_CNI_ADD:
+	case CV_REQUEST_CNI_ATTACH:
+	case CV_REQUEST_CNI_DEL:
+	case CV_REQUEST_CNI_CHECK:
+	case CV_REQUEST_CNI_GC:
+	case CV_REQUEST_CNI_STATUS:
+		rc = cv_commands_cni(commands, request, peer, &result, ret_then, error);
+		break;
+	case CV_REQUEST_PODS:
+		result = cv_commands_pods(commands);
+		break;
+	case CV_REQUEST_MIGRATE:
+	case CV_REQUEST_MIGRATE_STATUS:
+		rc = cv_commands_migrate(commands, request, peer, &result, error);
 		break;
 	}
 	if (rc)

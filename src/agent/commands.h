@@ -3,8 +3,14 @@
 #ifndef CV_AGENT_COMMANDS_H
 #define CV_AGENT_COMMANDS_H
 
+#include "agent/addresses.h"
 #include "agent/capture.h"
+#include "agent/ipam_sums.h"
+#include "agent/leaks.h"
+#include "agent/migrate.h"
 #include "agent/node.h"
+#include "agent/pods.h"
+#include "agent/register.h"
 #include "agent/server.h"
 #include "engine/engine.h"
 #include "fastpath/fastpath.h"
@@ -20,6 +26,13 @@ struct cv_commands {
 	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
 	struct cv_node_agent *node;
+	struct cv_addresses *addresses;
+	struct cv_pods *pods;
+	struct cv_leaks *leaks; /* that were seen so far */
+	struct cv_migrator *migrator;
+	struct cv_registrar *registrar;
+	struct cv_ipam_sums *sums;		     /* of the last look at all addresses */
+	const struct cv_datastore_config *datastore; /* never NULL */
 	struct cv_nl *nl;
 	struct event_base *base;
 	const char *run_dir;

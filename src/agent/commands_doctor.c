@@ -11,6 +11,7 @@
 
 #include "agent/doctor_probe.h"
 #include "agent/metrics.h"
+#include "agent/pods_look.h"
 
 struct session {
 	const struct cv_commands *commands;
@@ -113,10 +114,17 @@ int cv_commands_doctor(const struct cv_commands *commands, const struct cv_reque
 {
 	struct cv_paths paths = {.count = 0};
 	struct cv_doctor_input input;
+	struct cv_pods_look pods;
+	struct cv_bgp_look bgp;
 	json_t *list;
 	int rc = 0;
 
 	fill_input(commands, &input);
+	cv_bgp_look(commands->node, &bgp);
+	input.bgp = &bgp;
+	/* Without memory for them: the others' findings alone. */
+	if (!cv_pods_look(commands, &pods))
+		input.pods = &pods;
 	if (!cv_paths_read(commands->engine, input.intent, &paths))
 		input.paths = &paths;
 	list = cv_doctor_examine(&input);
@@ -125,6 +133,7 @@ int cv_commands_doctor(const struct cv_commands *commands, const struct cv_reque
 	else if (request->peer)
 		rc = add_probe(commands, request, &input, list, ret_then, error);
 	cv_paths_fini(&paths);
+	cv_pods_look_fini(&pods);
 	if (rc) {
 		json_decref(list);
 		return rc;
@@ -139,6 +148,8 @@ char *cv_commands_metrics_text(void *context)
 {
 	const struct cv_commands *commands = context;
 	struct cv_paths paths = {.count = 0};
+	struct cv_pods_look pods;
+	struct cv_bgp_look bgp;
 	const struct cv_metrics_input input = {
 		.engine = commands->engine,
 		.fastpath = commands->fastpath,
@@ -147,14 +158,18 @@ char *cv_commands_metrics_text(void *context)
 		.capturers = commands->capturers,
 		.node = commands->node,
 		.paths = &paths,
+		.bgp = &bgp,
+		.pods = cv_pods_look(commands, &pods) ? NULL : &pods,
 	};
 	char *text;
 
+	cv_bgp_look(commands->node, &bgp);
 	/* Without memory for them: the others' metrics alone. */
 	if (cv_paths_read(commands->engine, cv_node_intent(commands->node), &paths))
 		paths.count = 0;
 	text = cv_metrics_text(&input);
 	cv_paths_fini(&paths);
+	cv_pods_look_fini(&pods);
 	return text;
 }
 

@@ -9,10 +9,12 @@
 
 #include "agent/control.h"
 #include "agent/daemon.h"
+#include "agent/daemon_pods.h"
 #include "agent/metrics_server.h"
 #include "agent/node.h"
 #include "agent/purge.h"
 #include "engine/engine.h"
+#include "store/datastore.h"
 #include "tunnel/holder.h"
 
 enum {
@@ -20,15 +22,22 @@ enum {
 };
 
 static const char usage[] =
-	"Usage: culvertd [--run-dir DIR] [--config DIR] [--workers N]\n"
+	"Usage: culvertd [--run-dir DIR] [--config DIR] [--state-dir DIR] [--workers N]\n"
 	"                [--fastpath auto|off] [--probing on|off] [--foreground] [--node NAME]\n"
 	"                [--address-detection METHOD] [--pool-device NAME]\n"
-	"                [--metrics ADDRESS:PORT]\n"
+	"                [--bgp supervised|external|off] [--bird PROGRAM]\n"
+	"                [--bird-socket PATH] [--metrics ADDRESS:PORT] [--datastore FILE]\n"
 	"       culvertd --purge [--run-dir DIR]\n"
 	"       culvertd --version | --help\n"
 	"\n"
 	"  --run-dir DIR  control socket and state (default " CV_CONTROL_RUN_DIR ")\n"
 	"  --config DIR   resources, YAML or JSON files (default /etc/culvert)\n"
+	"  --state-dir DIR\n"
+	"                 addresses and pods of this node (default " CV_DAEMON_STATE_DIR "; with\n"
+	"                 another --run-dir, its " CV_DAEMON_STATE "/)\n"
+	"  --datastore FILE\n"
+	"                 a CalicoAPIConfig: keep resources and addresses in etcd (default:\n"
+	"                 DIR/" CV_DATASTORE_FILE " of --config, if it is there)\n"
 	"  --node NAME    which Node this host is (default: its host name)\n"
 	"  --address-detection METHOD\n"
 	"                 how to find the address of a Node that has none: first-found (default),\n"
@@ -40,6 +49,12 @@ static const char usage[] =
 	"  --workers N    threads that carry packets (default: one for each CPU, at most 8)\n"
 	"  --fastpath off the engine carries everything (default: auto)\n"
 	"  --probing off  send no path probes, whatever PathConfiguration says (default: on)\n"
+	"  --bgp WORD     supervised: run a BIRD where a BGPConfiguration asks for it (default);\n"
+	"                 external: somebody else runs it, with DIR/bird/culvert.conf included;\n"
+	"                 off: no BGP, whatever BGPConfiguration says\n"
+	"  --bird PROGRAM BIRD 2 to be run (default: bird of the PATH, or /usr/sbin/bird)\n"
+	"  --bird-socket PATH\n"
+	"                 of an external BIRD (default " CV_BGP_EXTERNAL_SOCKET ")\n"
 	"  --foreground   stay in the foreground, which it always does\n"
 	"  --purge        remove what daemons of DIR have left: devices, processes, files\n"
 	"\n"
@@ -48,13 +63,18 @@ static const char usage[] =
 static const struct option long_options[] = {
 	{"run-dir", required_argument, NULL, 'r'},
 	{"config", required_argument, NULL, 'c'},
+	{"state-dir", required_argument, NULL, 'S'},
 	{"workers", required_argument, NULL, 'w'},
 	{"fastpath", required_argument, NULL, 'F'},
 	{"probing", required_argument, NULL, 'P'},
+	{"bgp", required_argument, NULL, 'B'},
+	{"bird", required_argument, NULL, 'b'},
+	{"bird-socket", required_argument, NULL, 's'},
 	{"foreground", no_argument, NULL, 'f'},
 	{"version", no_argument, NULL, 'V'},
 	{"metrics", required_argument, NULL, 'm'},
 	{"node", required_argument, NULL, 'n'},
+	{"datastore", required_argument, NULL, 'D'},
 	{"address-detection", required_argument, NULL, 'a'},
 	{"pool-device", required_argument, NULL, 'd'},
 	{"purge", no_argument, NULL, 'p'},
@@ -81,6 +101,17 @@ static int parse_fastpath(const char *text, bool *ret_no_fastpath)
 	return *ret_no_fastpath || !strcmp(text, "auto") ? 0 : -EINVAL;
 }
 
+static int parse_bgp(const char *text, enum cv_bgp_mode *ret_mode)
+{
+	for (enum cv_bgp_mode mode = CV_BGP_SUPERVISED; mode <= CV_BGP_OFF; mode++) {
+		if (!strcmp(text, cv_bgp_mode_name(mode))) {
+			*ret_mode = mode;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int complain(const char *what, const char *word)
 {
 	fprintf(stderr, "culvertd: %s%s; try \"culvertd --help\"\n", what, word);
@@ -89,9 +120,10 @@ static int complain(const char *what, const char *word)
 
 static bool has_options(const struct cv_daemon_options *options)
 {
-	return options->config_dir || options->workers || options->no_fastpath ||
-	       options->no_probing || options->node_name || options->detect ||
-	       options->pool_device || options->metrics;
+	return options->config_dir || options->state_dir || options->workers ||
+	       options->no_fastpath || options->no_probing || options->node_name ||
+	       options->detect || options->pool_device || options->metrics || options->bgp ||
+	       options->bird || options->bird_socket || options->datastore;
 }
 
 /* 0, or the exit code. */
@@ -106,6 +138,9 @@ static int take_option(struct cv_daemon_options *options, int option, char *valu
 	case 'c':
 		options->config_dir = value;
 		return 0;
+	case 'S':
+		options->state_dir = value;
+		return *value ? 0 : complain("--state-dir takes a directory", "");
 	case 'w':
 		if (parse_workers(value, &options->workers))
 			return complain("--workers takes a number from 0 to 8, not ", value);
@@ -119,6 +154,16 @@ static int take_option(struct cv_daemon_options *options, int option, char *valu
 		return options->no_probing || !strcmp(value, "on")
 			       ? 0
 			       : complain("--probing takes on or off, not ", value);
+	case 'B':
+		return parse_bgp(value, &options->bgp)
+			       ? complain("--bgp takes supervised, external or off, not ", value)
+			       : 0;
+	case 'b':
+		options->bird = value;
+		return 0;
+	case 's':
+		options->bird_socket = value;
+		return 0;
 	case 'n':
 		options->node_name = value;
 		return *value && strlen(value) < CV_NODE_NAME_MAX
@@ -127,6 +172,9 @@ static int take_option(struct cv_daemon_options *options, int option, char *valu
 					  value);
 	case 'a':
 		options->detect = value;
+		return 0;
+	case 'D':
+		options->datastore = value;
 		return 0;
 	case 'd':
 		options->pool_device = value;

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,19 +19,23 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/commands.h"
 #include "agent/commands_doctor.h"
+#include "agent/daemon_pods.h"
 #include "agent/log.h"
+#include "agent/machine.h"
 #include "agent/metrics_server.h"
 #include "agent/mtu_file.h"
 #include "agent/node.h"
 #include "agent/rundir.h"
 #include "agent/server.h"
+#include "model/attachment.h"
+#include "net/absolute.h"
+#include "net/link.h"
 #include "net/monitor.h"
 
 enum {
@@ -42,14 +45,13 @@ enum {
 	REFRESH_REST = 4,
 	/* Whatever no notice tells of, and a state file that could not be written. */
 	REFRESH_PERIOD_S = 30,
-	/* Editors write files in steps; store.h waits longer for those being written. */
-	STORE_DELAY_MS = 10,
 };
 
 #define CONFIG_DIR "/etc/culvert"
 
 struct daemon {
 	struct cv_rundir rundir;
+	struct cv_datastore_config datastore;
 	struct cv_nl *nl;
 	struct cv_engine *engine;
 	struct cv_fastpath *fastpath;	     /* NULL: there is none */
@@ -58,6 +60,7 @@ struct daemon {
 	struct cv_tunnel_set *set;
 	struct cv_capturers *capturers;
 	struct cv_endpoint_set *endpoints;
+	struct cv_daemon_pods pods;
 	struct cv_node_agent *node;
 	struct cv_commands commands;
 	struct cv_server *server;
@@ -71,10 +74,11 @@ struct daemon {
 	struct event *refresh;	 /* a moment after that */
 	int64_t refresh_took_us; /* the shorter of the last two: one may have been a first */
 	int64_t last_refresh_us;
-	bool node_is_behind;  /* the kernel has changed in what the node agent looks at */
-	bool is_second_look;  /* that moment is one that can wait: nothing has changed */
-	struct event *paths;  /* the ways to remotes have changed */
-	struct event *follow; /* a moment after that */
+	bool node_is_behind;	 /* the kernel has changed in what the node agent looks at */
+	struct event *pods_look; /* pods' devices have changed, a while ago */
+	bool is_second_look;	 /* that moment is one that can wait: nothing has changed */
+	struct event *paths;	 /* the ways to remotes have changed */
+	struct event *follow;	 /* a moment after that */
 	int64_t follow_took_us;
 	struct event *settled; /* a request has been answered */
 	struct event *period;
@@ -83,81 +87,7 @@ struct daemon {
 	struct event *watchdog;
 };
 
-/* ---- what it needs ------------------------------------------------------------- */
-
-static bool has_capability(unsigned int capability)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{0}};
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
-}
-
-static int check_machine(struct cv_error *error)
-{
-	int fd;
-
-	if (!has_capability(CAP_NET_ADMIN) || !has_capability(CAP_NET_RAW))
-		return cv_error_set(
-			error, -EPERM,
-			"no permission to make devices and send packets; run culvertd as "
-			"root, or with CAP_NET_ADMIN and CAP_NET_RAW");
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (errno == EACCES || errno == EPERM)
-		return cv_error_set(
-			error, -errno,
-			"no permission to open /dev/net/tun; allow it for this container "
-			"or service");
-	return cv_error_set(
-		error, -errno,
-		"there is no /dev/net/tun (%s); `modprobe tun`, or `mknod /dev/net/tun c "
-		"10 200`",
-		strerror(errno));
-}
-
-/* A directory that is not there yet has no resources; the first `culvert apply` makes it. */
-static int check_config_dir(const char *path, struct cv_error *error)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return errno == ENOENT
-			       ? 0
-			       : cv_error_set(error, -errno,
-					      "cannot look at configuration directory %s: %s", path,
-					      strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return cv_error_set(error, -ENOTDIR,
-				    "configuration directory %s is not a directory; make it one, "
-				    "or give another --config",
-				    path);
-	if (access(path, R_OK | X_OK))
-		return cv_error_set(error, -errno,
-				    "cannot read configuration directory %s: %s; allow it, or give "
-				    "another --config",
-				    path, strerror(errno));
-	return 0;
-}
-
-/* Where it will be, whatever our working directory is then. The caller frees it. */
-static char *absolute(const char *path)
-{
-	char *here, *text = NULL;
-
-	if (path[0] == '/')
-		return strdup(path);
-	here = get_current_dir_name();
-	if (here && asprintf(&text, "%s/%s", here, path) < 0)
-		text = NULL;
-	free(here);
-	return text;
-}
+/* ---- beginning ------------------------------------------------------------- */
 
 /*
  * Whoever starts us without standard error would otherwise have our log written to whatever
@@ -195,6 +125,7 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 	if (number == SIGHUP) {
 		cv_log(LOG_INFO, "SIGHUP: looking at the store again");
 		cv_node_look(d->node);
+		cv_daemon_pods_observe(&d->pods, true);
 		return;
 	}
 	cv_log(LOG_INFO, "stopping, as %s came; the tunnels' devices stay",
@@ -218,6 +149,34 @@ static void note_changes(struct daemon *d, int changes)
 		cv_fastpath_doubt(d->fastpath);
 }
 
+/* Host ends of pods: hundreds may come and go at once, and what the agent has to know of them it is
+ * told by the plugin. */
+static bool is_pods(int ifindex, const char *name, void *data)
+{
+	const struct daemon *d = data;
+	char text[IFNAMSIZ] = "";
+
+	/* The settings of one that is gone: the notice of that has its name. */
+	if (!name && cv_link_get_name(d->nl, ifindex, text))
+		return true;
+	return cv_attachment_is_device_name(name ? name : text);
+}
+
+static int drain(struct daemon *d)
+{
+	return cv_monitor_drain_sorted(d->monitor, cv_nl_port_id(d->nl), is_pods, d);
+}
+
+/* It can wait, and takes a twentieth of the time at most. */
+static void look_at_pods_later(struct daemon *d)
+{
+	int64_t delay_us = 1000000 + 20 * d->refresh_took_us;
+	const struct timeval delay = {delay_us / 1000000, delay_us % 1000000};
+
+	if (!event_pending(d->pods_look, EV_TIMEOUT, NULL))
+		event_add(d->pods_look, &delay);
+}
+
 static void on_changed(evutil_socket_t fd, short what, void *data)
 {
 	struct daemon *d = data;
@@ -226,9 +185,14 @@ static void on_changed(evutil_socket_t fd, short what, void *data)
 		.tv_sec = delay_us / 1000000,
 		.tv_usec = delay_us % 1000000,
 	};
-	int changes = cv_monitor_drain_others(fd, cv_nl_port_id(d->nl));
+	int changes = drain(d);
 
+	(void)fd;
 	(void)what;
+	if (changes > 0 && changes & CV_MONITOR_MINOR) {
+		look_at_pods_later(d);
+		changes &= ~CV_MONITOR_MINOR;
+	}
 	if (changes < 0) {
 		cv_log(LOG_ERR, "cannot read the kernel's notices: %s; looking every %d s now",
 		       strerror(-changes), REFRESH_PERIOD_S);
@@ -302,8 +266,10 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 	if (d->fastpath)
 		cv_fastpath_refresh(d->fastpath);
 	cv_endpoint_set_refresh(d->endpoints);
-	if (d->node_is_behind)
+	if (d->node_is_behind) {
 		cv_node_refresh(d->node);
+		cv_daemon_pods_consider(&d->pods);
+	}
 	d->node_is_behind = false;
 	follow_paths(d);
 	took_us = now_us() - begin_us;
@@ -314,19 +280,30 @@ static void on_refresh(evutil_socket_t fd, short what, void *data)
 		event_add(d->refresh, &a_second);
 }
 
+static void on_pods_look(evutil_socket_t fd, short what, void *data)
+{
+	struct daemon *d = data;
+
+	d->node_is_behind = true;
+	on_refresh(fd, what, d);
+}
+
 /* The kernel queues a notice before `ip link` ends, so who waited for that finds it here. */
 static void catch_up(void *data)
 {
 	struct daemon *d = data;
 
-	int changes = cv_monitor_drain_others(d->monitor, cv_nl_port_id(d->nl));
+	int changes = drain(d);
 
 	/* Whatever is asked for now may change what endpoints are told. */
 	event_active(d->settled, EV_TIMEOUT, 0);
+	if (event_pending(d->pods_look, EV_TIMEOUT, NULL) && changes >= 0)
+		changes |= CV_MONITOR_MINOR;
 	if (!changes && !event_pending(d->refresh, EV_TIMEOUT, NULL))
 		return;
 	note_changes(d, changes);
 	event_del(d->refresh);
+	event_del(d->pods_look);
 	on_refresh(-1, EV_TIMEOUT, d);
 }
 
@@ -338,12 +315,14 @@ static void on_period(evutil_socket_t fd, short what, void *data)
 	d->node_is_behind = false;
 	on_refresh(fd, what, d);
 	cv_node_look(d->node);
+	cv_daemon_pods_observe(&d->pods, false);
 }
 
 static void on_stored(evutil_socket_t fd, short what, void *data)
 {
-	static const struct timeval delay = {.tv_usec = STORE_DELAY_MS * 1000};
 	struct daemon *d = data;
+	const struct timeval delay = {
+		.tv_usec = (suseconds_t)cv_store_delay_ms(cv_node_store(d->node)) * 1000};
 
 	(void)fd;
 	(void)what;
@@ -358,6 +337,7 @@ static void on_store_delay(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	cv_node_store_changed(d->node);
+	cv_daemon_pods_consider(&d->pods);
 	tell_endpoint_mtu(d);
 	event_add(d->stored, NULL);
 }
@@ -427,11 +407,12 @@ static int add_events(struct daemon *d)
 	}
 	d->changed = event_new(d->base, d->monitor, EV_READ | EV_PERSIST, on_changed, d);
 	d->refresh = evtimer_new(d->base, on_refresh, d);
+	d->pods_look = evtimer_new(d->base, on_pods_look, d);
 	d->period = event_new(d->base, -1, EV_PERSIST, on_period, d);
 	d->stored = event_new(d->base, cv_node_fd(d->node), EV_READ, on_stored, d);
 	d->store_delay = evtimer_new(d->base, on_store_delay, d);
-	if (!d->changed || !d->refresh || !d->period || !d->stored || !d->store_delay ||
-	    event_add(d->changed, NULL) || event_add(d->period, &period) ||
+	if (!d->changed || !d->refresh || !d->pods_look || !d->period || !d->stored ||
+	    !d->store_delay || event_add(d->changed, NULL) || event_add(d->period, &period) ||
 	    event_add(d->stored, NULL))
 		return -ENOMEM;
 	if (add_paths(d) || add_carrier(d))
@@ -533,8 +514,15 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 		.tunnels = d->set,
 		.engine = d->engine,
 		.no_probing = options->no_probing,
+		.base = d->base,
+		.bgp = options->bgp,
+		.bird = options->bird,
+		.bird_socket = options->bird_socket,
+		.addresses = d->pods.addresses,
+		.pods = d->pods.pods,
+		.datastore = &d->datastore,
 	};
-	char *config_dir = absolute(options->config_dir ? options->config_dir : CONFIG_DIR);
+	char *config_dir = cv_absolute_path(options->config_dir ? options->config_dir : CONFIG_DIR);
 	int rc;
 
 	if (!config_dir)
@@ -542,6 +530,31 @@ static int create_node(struct daemon *d, const struct cv_daemon_options *options
 	node.config_dir = config_dir;
 	rc = cv_node_create(&node, &d->node, error);
 	free(config_dir);
+	return rc;
+}
+
+/* Before the node agent, which would take routes of pods that it does not know away, and before the
+ * fast path is swept of endpoints. */
+static int create_pods(struct daemon *d, const struct cv_daemon_options *options,
+		       struct cv_error *error)
+{
+	struct cv_daemon_pods_options pods = {
+		.base = d->base,
+		.run_dir = d->rundir.path,
+		.nl = d->nl,
+		.engine = d->engine,
+		.tunnels = d->set,
+		.endpoints = d->endpoints,
+		.datastore = &d->datastore,
+	};
+	char *state_dir = options->state_dir ? cv_absolute_path(options->state_dir) : NULL;
+	int rc;
+
+	if (options->state_dir && !state_dir)
+		return cv_error_set(error, -ENOMEM, "out of memory");
+	pods.state_dir = state_dir;
+	rc = cv_daemon_pods_create(&d->pods, &pods, error);
+	free(state_dir);
 	return rc;
 }
 
@@ -573,7 +586,11 @@ static int create_sets(struct daemon *d, const struct cv_daemon_options *daemon_
 	endpoint_options.tunnels = d->set;
 	rc = cv_endpoint_set_create(&endpoint_options, &d->endpoints, error);
 	if (!rc)
+		rc = create_pods(d, daemon_options, error);
+	if (!rc)
 		rc = create_node(d, daemon_options, error);
+	if (!rc && cv_daemon_pods_start(&d->pods, d->node))
+		rc = cv_error_set(error, -ENOMEM, "out of memory");
 	if (rc || !d->fastpath)
 		return rc;
 	cv_engine_watch_fastpath(d->engine, cv_fastpath_activity(d->fastpath));
@@ -595,13 +612,27 @@ static void serve_metrics(struct daemon *d, const char *address)
 		cv_log(LOG_ERR, "%s", error.text);
 }
 
+/* Where resources and addresses are. Nothing is asked yet. */
+static int find_datastore(struct daemon *d, const struct cv_daemon_options *options,
+			  struct cv_error *error)
+{
+	int rc = cv_datastore_config_find(options->config_dir ? options->config_dir : CONFIG_DIR,
+					  options->datastore, &d->datastore, error);
+
+	for (size_t i = 0; !rc && i < d->datastore.warnings.count; i++)
+		cv_log(LOG_WARNING, "%s", d->datastore.warnings.texts[i]);
+	return rc;
+}
+
 static int start(struct daemon *d, const struct cv_daemon_options *options, struct cv_error *error)
 {
-	int rc = check_machine(error);
+	int rc = cv_machine_check(error);
 
 	if (!rc)
-		rc = check_config_dir(options->config_dir ? options->config_dir : CONFIG_DIR,
-				      error);
+		rc = cv_machine_check_config_dir(
+			options->config_dir ? options->config_dir : CONFIG_DIR, error);
+	if (!rc)
+		rc = find_datastore(d, options, error);
 	if (!rc)
 		rc = cv_rundir_open(&d->rundir, options->run_dir, error);
 	if (!rc)
@@ -617,13 +648,15 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		snprintf(d->no_fastpath, sizeof(d->no_fastpath), "switched off by --fastpath off");
 	else
 		create_fastpath(d);
+	d->base = event_base_new();
+	if (!d->base)
+		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
 	rc = create_sets(d, options, error);
 	if (rc)
 		return rc;
 	if (!d->fastpath)
 		remove_fastpath(d);
-	d->base = event_base_new();
-	if (!d->base || add_events(d))
+	if (add_events(d))
 		return cv_error_set(error, -ENOMEM, "cannot start the main loop");
 	rc = cv_capturers_create(d->base, d->engine, d->fastpath, &d->capturers);
 	if (rc)
@@ -638,6 +671,13 @@ static int start(struct daemon *d, const struct cv_daemon_options *options, stru
 		.capturers = d->capturers,
 		.endpoints = d->endpoints,
 		.node = d->node,
+		.addresses = d->pods.addresses,
+		.pods = d->pods.pods,
+		.leaks = &d->pods.leaks,
+		.migrator = d->pods.migrator,
+		.registrar = d->pods.registrar,
+		.sums = &d->pods.sums,
+		.datastore = &d->datastore,
 		.nl = d->nl,
 		.base = d->base,
 		.run_dir = d->rundir.path,
@@ -665,7 +705,9 @@ static void stop(struct daemon *d)
 	if (d->engine)
 		cv_engine_set_teacher(d->engine, NULL);
 	cv_capturers_destroy(d->capturers);
+	cv_daemon_pods_stop(&d->pods);
 	cv_node_destroy(d->node);
+	cv_daemon_pods_destroy(&d->pods);
 	cv_endpoint_set_destroy(d->endpoints);
 	cv_tunnel_set_destroy(d->set);
 	cv_carrier_destroy(d->carrier);
@@ -677,6 +719,7 @@ static void stop(struct daemon *d)
 	free_event(d->held);
 	free_event(d->changed);
 	free_event(d->refresh);
+	free_event(d->pods_look);
 	free_event(d->paths);
 	free_event(d->follow);
 	free_event(d->settled);
@@ -689,6 +732,7 @@ static void stop(struct daemon *d)
 	if (d->monitor >= 0)
 		close(d->monitor);
 	cv_nl_destroy(d->nl);
+	cv_datastore_config_fini(&d->datastore);
 	cv_rundir_close(&d->rundir);
 	libevent_global_shutdown();
 }

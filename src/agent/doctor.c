@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 
+#include "agent/doctor_bgp.h"
 #include "agent/doctor_devices.h"
 #include "agent/doctor_firewall.h"
 #include "agent/doctor_kernel.h"
 #include "agent/doctor_node.h"
 #include "agent/doctor_paths.h"
+#include "agent/doctor_pods.h"
 #include "agent/doctor_policy.h"
 #include "agent/doctor_routes.h"
 #include "net/nft.h"
@@ -22,6 +24,7 @@ static const struct {
 	void (*check)(const struct cv_doctor_input *input, struct cv_findings *findings);
 } checks[] = {
 	{"store", cv_doctor_check_store},
+	{"datastore", cv_doctor_check_datastore},
 	{"node", cv_doctor_check_self},
 	{"peers", cv_doctor_check_peers},
 	{"fast-path", cv_doctor_check_fastpath},
@@ -34,9 +37,14 @@ static const struct {
 	{"mtu", cv_doctor_check_mtu},
 	{"paths", cv_doctor_check_paths},
 	{"routes", cv_doctor_check_routes},
+	{"bgp", cv_doctor_check_bgp},
+	{"bgp-routes", cv_doctor_check_bgp_routes},
 	{"firewall", cv_doctor_check_firewall},
 	{"nat", cv_doctor_check_nat},
 	{"policies", cv_doctor_check_policies},
+	{"addresses", cv_doctor_check_addresses},
+	{"pods", cv_doctor_check_pods},
+	{"cni", cv_doctor_check_cni},
 };
 
 void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *node, struct cv_nl *nl)
@@ -50,6 +58,7 @@ void cv_doctor_input_of(struct cv_doctor_input *input, struct cv_node_agent *nod
 	input->pool_device = cv_node_pool_device(node);
 	input->pool_ifindex = cv_node_pool_ifindex(node);
 	input->not_probing = cv_node_not_probing(node);
+	input->config_dir = cv_store_directory(cv_node_store(node));
 }
 
 /* The intent has it of those nodes alone for which on link or not makes a difference. */

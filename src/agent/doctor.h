@@ -6,6 +6,7 @@
 #ifndef CV_AGENT_DOCTOR_H
 #define CV_AGENT_DOCTOR_H
 
+#include "agent/bgp_look.h"
 #include "agent/finding.h"
 #include "agent/node.h"
 #include "agent/paths.h"
@@ -19,6 +20,8 @@ struct cv_doctor_way {
 	uint32_t mtu; /* the route's, in bytes */
 };
 
+struct cv_pods_look; /* agent/pods_look.h */
+
 /* What is looked at; all the caller's. Pointers that may be NULL make their checks say less. */
 struct cv_doctor_input {
 	struct cv_nl *nl;	       /* or NULL */
@@ -31,10 +34,13 @@ struct cv_doctor_input {
 	const struct cv_node_report *report;
 	const char *store_problem; /* NULL: none */
 	const struct cv_messages *store_warnings;
-	const char *pool_device;      /* its name */
-	int pool_ifindex;	      /* 0: there is none */
-	const struct cv_paths *paths; /* to remote ends; NULL: nobody asked */
-	const char *not_probing;      /* why they are not probed; NULL: they are */
+	const char *pool_device;	 /* its name */
+	int pool_ifindex;		 /* 0: there is none */
+	const struct cv_paths *paths;	 /* to remote ends; NULL: nobody asked */
+	const char *not_probing;	 /* why they are not probed; NULL: they are */
+	const struct cv_bgp_look *bgp;	 /* NULL: nobody asked */
+	const char *config_dir;		 /* where secrets are; NULL: not to be looked at */
+	const struct cv_pods_look *pods; /* NULL: nobody asked */
 	/* What cv_doctor_examine asks for itself, once for all checks. */
 	const struct cv_doctor_way *ways; /* to the intent's peers; NULL: nobody asked */
 	json_t *ruleset;		  /* of nftables, as listed; NULL: it cannot be … */

@@ -234,6 +234,23 @@ void cv_doctor_check_rp_filter(const struct cv_doctor_input *input, struct cv_fi
 
 /* ---- limits ------------------------------------------------------------------------------ */
 
+/* BGP's peers on a link of ours that are no Nodes. */
+static long count_routers(const struct cv_doctor_input *input)
+{
+	const struct cv_bgp_intent *bgp = input->bgp ? input->bgp->view.intent : NULL;
+	long count = 0;
+
+	for (size_t i = 0; bgp && i < bgp->session_count; i++) {
+		for (size_t j = 0; !bgp->sessions[i].node && j < bgp->link_count; j++) {
+			if (!cv_prefix_has(&bgp->links[j].prefix, bgp->sessions[i].address))
+				continue;
+			count++;
+			break;
+		}
+	}
+	return count;
+}
+
 /* One table for all network namespaces; only the first one may read and set its limits. */
 void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_findings *findings)
 {
@@ -242,6 +259,7 @@ void cv_doctor_check_neighbours(const struct cv_doctor_input *input, struct cv_f
 
 	for (size_t i = 0; i < input->intent->peer_count; i++)
 		on_link += input->intent->peers[i].on_link;
+	on_link += count_routers(input);
 	if (read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh2", &threshold_2) ||
 	    read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3", &threshold_3)) {
 		cv_finding_add(findings, CV_FINDING_OK, NULL,

@@ -33,8 +33,10 @@ static __be32 tunnel_address_of(const struct cv_intent *intent, const struct cv_
 	for (size_t i = 0; i < intent->decision_count; i++) {
 		const struct cv_claim *claim = &intent->decisions[i].claim;
 
+		/* What was learned and is no single address is a block, too. */
 		if (claim->node == node && claim->pool &&
-		    claim->resource->kind == CV_KIND_BLOCK_AFFINITY &&
+		    (claim->resource ? claim->resource->kind == CV_KIND_BLOCK_AFFINITY
+				     : claim->prefix.length < 32) &&
 		    claim->pool->pool.ipip_mode != CV_IPIP_NEVER &&
 		    claim->pool->pool.allowed_uses & CV_USE_TUNNEL)
 			return claim->prefix.address;

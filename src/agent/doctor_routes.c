@@ -101,6 +101,16 @@ static void print_route(const struct cv_doctor_input *input, const struct cv_tab
 		 interface ? " dev " : "", interface ? interface->name : "", metric);
 }
 
+/* What BIRD programs is as wanted, while it is to; bgp-routes looks at which way it leads. */
+static bool is_birds(const struct cv_doctor_input *input, const struct cv_table_route *route)
+{
+	const struct cv_bgp_view *view = input->bgp ? &input->bgp->view : NULL;
+
+	return view && route->protocol == RTPROT_BIRD &&
+	       (view->programs_wanted == CV_PROGRAMS_BIRD ||
+		view->programs_now == CV_PROGRAMS_BIRD);
+}
+
 bool cv_doctor_check_route(const struct cv_doctor_input *input, const struct cv_table_route *route,
 			   struct cv_findings *findings)
 {
@@ -109,7 +119,7 @@ bool cv_doctor_check_route(const struct cv_doctor_input *input, const struct cv_
 	const char *daemon = protocol_name(route->protocol);
 	char text[96], other[CV_PREFIX_TEXT_MAX], remedy[CV_REMEDY_MAX];
 
-	if (route->protocol == intent->protocol || !route->prefix.length)
+	if (route->protocol == intent->protocol || !route->prefix.length || is_birds(input, route))
 		return false;
 	print_route(input, route, text, sizeof(text));
 	ours = find_cover(intent, &route->prefix);

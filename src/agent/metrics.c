@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/metrics_bgp.h"
 #include "agent/metrics_paths.h"
+#include "agent/metrics_pods.h"
 #include "agent/metrics_writer.h"
 
 enum {
@@ -569,6 +571,8 @@ char *cv_metrics_text(const struct cv_metrics_input *input)
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_family(&scrape, &metrics[i], &writer);
 	cv_metrics_paths(input->paths, &writer);
+	cv_metrics_bgp(input->bgp, &writer);
+	cv_metrics_pods(input->pods, &writer);
 	free(scrape.tunnels);
 	free(scrape.peers);
 	return cv_metrics_writer_finish(&writer);

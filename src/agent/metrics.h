@@ -7,6 +7,7 @@
 #ifndef CV_AGENT_METRICS_H
 #define CV_AGENT_METRICS_H
 
+#include "agent/bgp_look.h"
 #include "agent/capture.h"
 #include "agent/node.h"
 #include "agent/paths.h"
@@ -14,6 +15,8 @@
 #include "fastpath/fastpath.h"
 #include "tunnel/endpoint_set.h"
 #include "tunnel/set.h"
+
+struct cv_pods_look; /* agent/pods_look.h */
 
 /* What is measured; all the caller's. Of what is NULL only the names of its metrics are printed. */
 struct cv_metrics_input {
@@ -24,6 +27,8 @@ struct cv_metrics_input {
 	const struct cv_capturers *capturers;
 	const struct cv_node_agent *node;
 	const struct cv_paths *paths;
+	const struct cv_bgp_look *bgp;
+	const struct cv_pods_look *pods;
 };
 
 /* The caller frees the text; NULL without memory. */

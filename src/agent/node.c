@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #include "agent/dead_ends.h"
 #include "agent/log.h"
 #include "agent/node_paths.h"
+#include "agent/node_routes.h"
 #include "agent/node_state.h"
 #include "agent/owned.h"
 #include "routing/nat.h"
@@ -42,6 +44,10 @@ struct cv_node_agent {
 	struct cv_store *store;
 	struct cv_routes *routes;
 	struct cv_nat *nat;
+	struct cv_bgp_agent *bgp;
+	const struct cv_pods *pods; /* NULL: no addresses are kept here */
+	struct cv_node_ipam *ipam;  /* NULL, too */
+	struct event *again;	    /* decide again, once the loop is free */
 	struct cv_node_state state;
 	bool state_behind; /* the file could not be written */
 	struct cv_facts facts;
@@ -134,12 +140,27 @@ static bool has_tunnel(const char *name, void *data)
 	return cv_owned_has_tunnel(data, name);
 }
 
+/* With a store that cannot be read, nothing is said of it: it is as it was. */
+static void choose_programs(struct cv_node_agent *node, struct cv_decide_input *input)
+{
+	if (!node->bgp)
+		return;
+	if (input->snapshot->count || !cv_store_problem(node->store))
+		input->programs = cv_bgp_agent_programs(node->bgp, input->snapshot, node->name,
+							&input->is_handing_over);
+	else
+		input->programs = node->intent.programs;
+	input->learned = cv_bgp_agent_learned(node->bgp);
+	input->handed = cv_bgp_agent_handed(node->bgp, &input->handed_count);
+}
+
 static int decide(struct cv_node_agent *node)
 {
 	struct cv_intent recalled = {.mtu = 0};
 	struct cv_snapshot *snapshot = cv_store_snapshot(node->store);
+	struct cv_ipam_configuration ipam;
 	int64_t now = now_us();
-	const struct cv_decide_input input = {
+	struct cv_decide_input input = {
 		.snapshot = snapshot,
 		.formers = &node->formers,
 		.facts = &node->facts,
@@ -158,14 +179,26 @@ static int decide(struct cv_node_agent *node)
 	struct cv_intent intent;
 	int rc;
 
+	if (node->ipam) {
+		input.tunnel_address = cv_node_ipam_tunnel_address(node->ipam);
+		input.is_address_assigned = cv_node_ipam_is_etcd(node->ipam);
+		cv_snapshot_ipam(snapshot, &ipam);
+		input.claims_blocks = input.is_address_assigned && ipam.auto_allocate_blocks;
+		/* As it was, until it is known. */
+		if (input.is_address_assigned && !input.tunnel_address)
+			input.tunnel_address = node->state.address;
+	}
 	cv_formers_expire(&node->formers, now);
 	if (node->intent.snapshot && node->intent.snapshot != snapshot)
 		cv_formers_note(&node->formers, node->intent.snapshot, snapshot, now);
 	if (!node->intent.snapshot)
 		recall(node, &recalled);
+	choose_programs(node, &input);
 	rc = cv_decide(&input, &intent);
 	if (rc)
 		return rc;
+	if (node->bgp && node->intent.snapshot)
+		cv_bgp_agent_hold_guard(node->bgp, &node->intent, &intent);
 	cv_intent_fini(&node->intent);
 	node->intent = intent;
 	return 0;
@@ -221,27 +254,6 @@ static void act_on_device(struct cv_node_agent *node)
 	tell("devices", node->told_device, sizeof(node->told_device), report->device_problem);
 }
 
-/* The routes with the pool device's index; without a device, those that do not need it. */
-static struct cv_table_route *resolve(const struct cv_node_agent *node, size_t *ret_count)
-{
-	const struct cv_intent *intent = &node->intent;
-	struct cv_table_route *routes = calloc(intent->route_count + 1, sizeof(*routes));
-	int ifindex = cv_node_pool_ifindex(node);
-
-	*ret_count = 0;
-	for (size_t i = 0; routes && i < intent->route_count; i++) {
-		const struct cv_table_route *route = &intent->routes[i];
-
-		if (route->oif == CV_OIF_POOL_DEVICE && !ifindex)
-			continue;
-		routes[*ret_count] = *route;
-		if (route->oif == CV_OIF_POOL_DEVICE)
-			routes[*ret_count].oif = ifindex;
-		++*ret_count;
-	}
-	return routes;
-}
-
 static void log_routes(const struct cv_routes_report *report)
 {
 	if (report->repaired)
@@ -261,7 +273,7 @@ static void act_on_routes(struct cv_node_agent *node, bool is_look)
 	size_t count;
 	int rc = -ENOMEM;
 
-	routes = resolve(node, &count);
+	routes = cv_node_routes(&node->intent, cv_node_pool_ifindex(node), node->pods, &count);
 	if (routes && (count || node->state.protocol)) {
 		/* Routes of a former number are looked for as long as the file names it. */
 		state.protocol = state.protocol ? state.protocol : protocol;
@@ -283,6 +295,28 @@ static void act_on_routes(struct cv_node_agent *node, bool is_look)
 	       sizeof(node->report.route_failure));
 	log_routes(&report);
 	tell("routes", node->told_route, sizeof(node->told_route), report.first_failure);
+}
+
+/* While the pool device is down the kernel has no routes through it. */
+static int up_ifindex(const struct cv_node_agent *node)
+{
+	int ifindex = cv_node_pool_ifindex(node);
+	const struct cv_fact_interface *interface = cv_facts_interface(&node->facts, ifindex);
+
+	return interface && interface->flags & IFF_UP ? ifindex : 0;
+}
+
+static void act_on_bgp(struct cv_node_agent *node, bool is_look)
+{
+	struct cv_node_state state;
+
+	cv_bgp_agent_apply(node->bgp, &node->intent, &node->facts, node->pool_device,
+			   up_ifindex(node));
+	if (is_look)
+		cv_bgp_agent_routes_changed(node->bgp);
+	state = node->state;
+	state.bird = cv_bgp_agent_is_bird(node->bgp);
+	save_state(node, &state);
 }
 
 /* Once the routes are there: the engine asks them about larger packets. */
@@ -414,7 +448,8 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	int rc;
 
 	/* Who has no resources pays nothing for those who have. */
-	if (node->is_idle && !cv_store_snapshot(node->store)->count)
+	if (node->is_idle && !cv_store_snapshot(node->store)->count &&
+	    !(node->pods && cv_pods_count(node->pods)))
 		return;
 	node->is_idle = false;
 	act_on_paths(node);
@@ -438,7 +473,10 @@ static void reconcile(struct cv_node_agent *node, bool is_look)
 	act_on_device(node);
 	act_on_routes(node, is_look);
 	tell_of_paths(node);
+	act_on_bgp(node, is_look);
 	act_on_nat(node, is_look);
+	if (node->ipam)
+		cv_node_ipam_update(node->ipam, &node->intent, &node->facts);
 	/* Last: packets wait for what is above, nobody for a digest of everything. */
 	log_store(node);
 	report->reconciles++;
@@ -480,8 +518,62 @@ void cv_node_look(struct cv_node_agent *node)
 	reconcile(node, true);
 }
 
-/* ---- beginning and end -------------------------------------------------------------------------
- */
+/* ---- pods ---------------------------------------------------------------------------------- */
+
+int cv_node_route(struct cv_node_agent *node, const struct cv_table_route *route, bool add,
+		  struct cv_error *error)
+{
+	struct cv_node_state state = node->state;
+	uint8_t protocol = protocol_of(node);
+
+	if (!add)
+		return cv_routes_drop(node->routes, route, protocol, error);
+	/* As act_on_routes: it is noted before there is one. */
+	state.protocol = state.protocol ? state.protocol : protocol;
+	save_state(node, &state);
+	node->is_idle = false;
+	return cv_routes_put(node->routes, route, protocol, error);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	reconcile(data, false);
+}
+
+void cv_node_decide_again(struct cv_node_agent *node)
+{
+	event_active(node->again, EV_TIMEOUT, 0);
+}
+
+static void on_other_address(void *data)
+{
+	cv_node_decide_again(data);
+}
+
+static int open_ipam(struct cv_node_agent *node, const struct cv_node_options *options)
+{
+	const struct cv_node_ipam_options ipam = {
+		.addresses = options->addresses,
+		.pods = options->pods,
+		.is_etcd = options->datastore && options->datastore->is_etcd,
+		.former = node->state.address,
+		.changed = on_other_address,
+		.data = node,
+	};
+
+	node->pods = options->pods;
+	node->again = evtimer_new(options->base, on_again, node);
+	if (!node->again)
+		return -ENOMEM;
+	if (!options->addresses)
+		return 0;
+	node->ipam = cv_node_ipam_create(&ipam);
+	return node->ipam ? 0 : -ENOMEM;
+}
+
+/* ---- beginning and end ------------------------------------------------------------------- */
 
 static void host_name(char name[64])
 {
@@ -506,12 +598,37 @@ static bool has_made_anything(const struct cv_node_agent *node)
 	       node->state.given_count;
 }
 
+static void on_bgp(void *data)
+{
+	reconcile(data, false);
+}
+
+static int open_bgp(struct cv_node_agent *node, const struct cv_node_options *options,
+		    struct cv_error *error)
+{
+	const struct cv_bgp_agent_options bgp = {
+		.base = options->base,
+		.nl = node->nl,
+		.run_dir = options->run_dir,
+		.config_dir = options->config_dir,
+		.mode = options->bgp,
+		.program = options->bird,
+		.socket = options->bird_socket,
+		.was_bird = node->state.bird,
+		.changed = on_bgp,
+		.data = node,
+	};
+
+	return cv_bgp_agent_create(&bgp, &node->bgp, error);
+}
+
 static int open_parts(struct cv_node_agent *node, const struct cv_node_options *options,
 		      struct cv_error *error)
 {
 	struct cv_store_options store = {
 		.directory = options->config_dir,
 		.log = cv_log_text,
+		.datastore = options->datastore,
 	};
 	int rc = cv_detect_parse(options->detect ? options->detect : "first-found", &node->detect,
 				 error);
@@ -525,9 +642,9 @@ static int open_parts(struct cv_node_agent *node, const struct cv_node_options *
 		return rc;
 	node->routes = cv_routes_create(node->nl, node->state.protocol);
 	node->nat = cv_nat_create(node->state.nat);
-	if (!node->routes || !node->nat)
+	if (!node->routes || !node->nat || open_ipam(node, options))
 		return cv_error_set(error, -ENOMEM, "out of memory");
-	return 0;
+	return open_bgp(node, options, error);
 }
 
 int cv_node_create(const struct cv_node_options *options, struct cv_node_agent **ret_node,
@@ -567,6 +684,9 @@ int cv_node_create(const struct cv_node_options *options, struct cv_node_agent *
 	node->is_idle = !has_made_anything(node);
 	act_on_paths(node);
 	reconcile(node, true);
+	/* Also where there is nothing to do: what can be given is known then. */
+	if (node->ipam)
+		cv_node_ipam_update(node->ipam, &node->intent, &node->facts);
 	*ret_node = node;
 	return 0;
 }
@@ -575,8 +695,12 @@ void cv_node_destroy(struct cv_node_agent *node)
 {
 	if (!node)
 		return;
+	cv_node_ipam_destroy(node->ipam);
+	if (node->again)
+		event_free(node->again);
 	cv_routes_destroy(node->routes);
 	cv_nat_destroy(node->nat);
+	cv_bgp_agent_destroy(node->bgp);
 	if (node->intent.snapshot)
 		cv_intent_fini(&node->intent);
 	cv_facts_fini(&node->facts);
@@ -589,8 +713,7 @@ void cv_node_destroy(struct cv_node_agent *node)
 	free(node);
 }
 
-/* ---- looking at it
- * ---------------------------------------------------------------------------------- */
+/* ---- looking at it ----------------------------------------------------------------------- */
 
 int cv_node_fd(const struct cv_node_agent *node)
 {
@@ -617,6 +740,28 @@ const struct cv_node_report *cv_node_report(const struct cv_node_agent *node)
 	return &node->report;
 }
 
+const struct cv_node_ipam *cv_node_ipam(const struct cv_node_agent *node)
+{
+	return node->ipam;
+}
+
+struct cv_bgp_agent *cv_node_bgp(const struct cv_node_agent *node)
+{
+	return node->bgp;
+}
+
+int cv_node_detect(const struct cv_node_agent *node, struct cv_self *ret_self)
+{
+	struct cv_snapshot *nothing;
+	int rc = cv_snapshot_create(NULL, 0, &nothing, NULL);
+
+	if (rc)
+		return rc;
+	cv_self_find(nothing, node->name, &node->detect, &node->facts, node->nl, ret_self);
+	cv_snapshot_put(nothing);
+	return 0;
+}
+
 const char *cv_node_not_probing(const struct cv_node_agent *node)
 {
 	if (node->no_probing)
@@ -633,34 +778,4 @@ const char *cv_node_pool_device(const struct cv_node_agent *node)
 int cv_node_pool_ifindex(const struct cv_node_agent *node)
 {
 	return cv_tunnel_set_ifindex(node->tunnels, node->pool_device);
-}
-
-/* ---- purge
- * --------------------------------------------------------------------------------------------- */
-
-int cv_node_purge(const char *run_dir, struct cv_nl *nl, void (*tell_line)(const char *text),
-		  struct cv_error *error)
-{
-	struct cv_node_state state = {.protocol = 0};
-	char text[64];
-	size_t count = 0;
-	int rc = cv_node_state_load(run_dir, &state, error);
-
-	if (!rc && state.protocol) {
-		rc = cv_routes_purge(nl, state.protocol, &count);
-		if (rc)
-			return cv_error_set(error, rc, "cannot delete the routes of pools: %s",
-					    strerror(-rc));
-		if (count) {
-			snprintf(text, sizeof(text), "deleted %zu route%s", count,
-				 count == 1 ? "" : "s");
-			tell_line(text);
-		}
-	}
-	if (!rc && state.nat) {
-		rc = cv_nat_purge(error);
-		if (rc > 0)
-			tell_line("deleted nftables table ip " CV_NAT_TABLE);
-	}
-	return rc < 0 ? rc : 0;
 }

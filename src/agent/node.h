@@ -9,6 +9,8 @@
 #ifndef CV_AGENT_NODE_H
 #define CV_AGENT_NODE_H
 
+#include "agent/bgp.h"
+#include "agent/node_ipam.h"
 #include "engine/engine.h"
 #include "net/netlink.h"
 #include "routing/decide.h"
@@ -34,6 +36,14 @@ struct cv_node_options {
 	struct cv_tunnel_set *tunnels; /* the caller's; outlives the agent */
 	struct cv_engine *engine;      /* knows the paths, and is told how to probe; as those */
 	bool no_probing;	       /* by it, whatever resources say */
+	struct event_base *base;       /* the caller's; outlives the agent */
+	enum cv_bgp_mode bgp;
+	/* The caller's; pods outlive the agent, addresses are destroyed before it. NULL: there are
+	 * none. */
+	struct cv_addresses *addresses;
+	const struct cv_pods *pods;
+	const char *bird, *bird_socket;		     /* agent/bgp.h */
+	const struct cv_datastore_config *datastore; /* NULL, or no etcd: config_dir's files */
 };
 
 /* What the last reconcile came to, for status and metrics. */
@@ -80,8 +90,28 @@ const struct cv_intent *cv_node_intent(const struct cv_node_agent *node);
 const struct cv_facts *cv_node_facts(const struct cv_node_agent *node);
 const struct cv_node_report *cv_node_report(const struct cv_node_agent *node);
 
+/* Make a pod's route now, or delete it: it is then also wanted, or not, of the next decision
+ * (routing/routes.h). 0 or -errno. */
+int cv_node_route(struct cv_node_agent *node, const struct cv_table_route *route, bool add,
+		  struct cv_error *error);
+
+/* Decide again, once the loop is free. */
+void cv_node_decide_again(struct cv_node_agent *node);
+
+/* What the addresses know of the node; NULL: there are none. */
+const struct cv_node_ipam *cv_node_ipam(const struct cv_node_agent *node);
+
+/* What there is of BGP. Never NULL. */
+struct cv_bgp_agent *cv_node_bgp(const struct cv_node_agent *node);
+
 /* Why no probes are sent, for people; NULL: they are. */
 const char *cv_node_not_probing(const struct cv_node_agent *node);
+
+/*
+ * What this node's address would be without its Node resource, by the method of --detect. 0 or
+ * -ENOMEM.
+ */
+int cv_node_detect(const struct cv_node_agent *node, struct cv_self *ret_self);
 
 /* The name of the pool device, and whether it is there (its index, or 0). */
 const char *cv_node_pool_device(const struct cv_node_agent *node);

@@ -42,7 +42,8 @@ static json_t *store_to_json(const struct cv_store *store)
 {
 	const struct cv_snapshot *snapshot = cv_store_snapshot(store);
 
-	return json_pack("{s:o, s:s, s:I, s:o}", "directory",
+	return json_pack("{s:o, s:o, s:s, s:I, s:o}", "datastore",
+			 cv_json_text_or_null(cv_store_datastore(store)), "directory",
 			 cv_json_text(cv_store_directory(store)), "digest",
 			 cv_snapshot_digest(snapshot), "resources", (json_int_t)snapshot->count,
 			 "problem", cv_json_text_or_null(cv_store_problem(store)));
@@ -197,7 +198,7 @@ static void add_line(json_t *lines, const char *text)
 	json_array_append_new(lines, cv_json_text(text));
 }
 
-static json_t *next_steps(const struct cv_intent *intent)
+static json_t *next_steps(const struct cv_intent *intent, bool is_shared)
 {
 	json_t *lines = json_array();
 	char text[384];
@@ -215,7 +216,10 @@ static json_t *next_steps(const struct cv_intent *intent)
 			add_line(lines, "add an IPPool; \"culvert plan\" prints a whole overlay");
 		return lines;
 	}
-	if (!intent->peer_count) {
+	if (!intent->peer_count && is_shared) {
+		add_line(lines, "start culvertd on the other nodes, with this datastore: they "
+				"register themselves, and have these resources");
+	} else if (!intent->peer_count) {
 		snprintf(text, sizeof(text),
 			 "add the other nodes: a Node with bgp.ipv4Address, and a BlockAffinity "
 			 "for what it owns, each (\"culvert plan --pool CIDR %s=%s … "
@@ -242,6 +246,7 @@ json_t *cv_node_summary_to_json(const struct cv_node_agent *node)
 	json_object_set(json, "node", json_object_get(json, "name"));
 	json_object_del(json, "name");
 	json_object_set_new(json, "others", json_integer((json_int_t)intent->peer_count));
-	json_object_set_new(json, "next", next_steps(intent));
+	json_object_set_new(json, "next",
+			    next_steps(intent, cv_store_datastore(cv_node_store(node))));
 	return json;
 }

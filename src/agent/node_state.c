@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file pools.json: {"version": 1, "protocol": 84, "nat": true, "address": "10.244.1.0",
- * "given": [["gw0", "10.9.0.1/30"]]}, the last of which is of Tunnels' devices. It is
+ * The file pools.json: {"version": 1, "protocol": 84, "nat": true, "bird": false, "address":
+ * "10.244.1.0", "given": [["gw0", "10.9.0.1/30"]]}, the last of which is of Tunnels' devices. It is
  * written before what it tells of is made: what was made is always known to the next daemon.
  */
 #include "agent/node_state.h"
@@ -53,8 +53,8 @@ void cv_node_state_take(struct cv_node_state *state, uint32_t index)
 
 bool cv_node_state_equal(const struct cv_node_state *a, const struct cv_node_state *b)
 {
-	if (a->protocol != b->protocol || a->nat != b->nat || a->address != b->address ||
-	    a->given_count != b->given_count)
+	if (a->protocol != b->protocol || a->nat != b->nat || a->bird != b->bird ||
+	    a->address != b->address || a->given_count != b->given_count)
 		return false;
 	for (uint32_t i = 0; i < a->given_count; i++) {
 		if (!is_same(&a->given[i], b->given[i].device, &b->given[i].address))
@@ -102,6 +102,7 @@ static int read_state(const json_t *root, void *data, struct cv_error *error)
 	*state = (struct cv_node_state){
 		.protocol = (uint8_t)json_integer_value(protocol),
 		.nat = json_is_true(json_object_get(root, "nat")),
+		.bird = json_is_true(json_object_get(root, "bird")),
 	};
 	if (address) {
 		int rc = cv_tunnel_parse_address(address, "address", &state->address, error);
@@ -140,11 +141,11 @@ int cv_node_state_save(const char *run_dir, const struct cv_node_state *state,
 		       struct cv_error *error)
 {
 	char text[INET_ADDRSTRLEN];
-	json_t *root =
-		json_pack("{s:i, s:i, s:b, s:s?, s:o}", "version", STATE_VERSION, "protocol",
-			  (int)state->protocol, "nat", (int)state->nat, "address",
-			  state->address ? cv_tunnel_format_address(state->address, text) : NULL,
-			  "given", given_to_json(state));
+	json_t *root = json_pack(
+		"{s:i, s:i, s:b, s:b, s:s?, s:o}", "version", STATE_VERSION, "protocol",
+		(int)state->protocol, "nat", (int)state->nat, "bird", (int)state->bird, "address",
+		state->address ? cv_tunnel_format_address(state->address, text) : NULL, "given",
+		given_to_json(state));
 	int rc = cv_file_save(run_dir, &state_file, root, error);
 
 	json_decref(root);

@@ -27,6 +27,7 @@ struct cv_node_given {
 struct cv_node_state {
 	uint8_t protocol; /* of our routes; 0: none were ever made */
 	bool nat;	  /* our table is there */
+	bool bird;	  /* BIRD programs the routes to other nodes, and had taken over */
 	__be32 address;	  /* that we gave the pool device; 0: none */
 	uint32_t given_count;
 	struct cv_node_given given[CV_NODE_STATE_GIVEN_MAX];

@@ -18,6 +18,8 @@
 #include "agent/node.h"
 #include "agent/rundir.h"
 #include "fastpath/fastpath.h"
+#include "model/attachment.h"
+#include "net/link.h"
 #include "net/netlink.h"
 #include "tunnel/carrier.h"
 #include "tunnel/device.h"
@@ -125,6 +127,27 @@ static int purge_node(const struct purge *purge, struct cv_error *error)
 				 : 0;
 }
 
+static int count_pod(const struct cv_link *link, void *data)
+{
+	size_t *count = data;
+
+	*count += cv_attachment_is_device_name(link->name) &&
+		  !strncmp(link->alias, CV_ATTACHMENT_ALIAS, strlen(CV_ATTACHMENT_ALIAS));
+	return 0;
+}
+
+/* They are pods', and go with these; their routes have gone with ours. */
+static int tell_of_pods(const struct purge *purge, struct cv_error *error)
+{
+	size_t count = 0;
+
+	(void)error;
+	if (purge->is_run_dir && !cv_link_for_each(purge->nl, count_pod, &count) && count)
+		printf("left %zu device%s of pods, which are their runtime's to delete\n", count,
+		       count == 1 ? "" : "s");
+	return 0;
+}
+
 static int purge_files(const struct purge *purge, struct cv_error *error)
 {
 	return purge->is_run_dir ? cv_rundir_remove(&purge->rundir, tell_path, error) : 0;
@@ -133,8 +156,8 @@ static int purge_files(const struct purge *purge, struct cv_error *error)
 static int run(struct purge *purge, struct cv_error *error)
 {
 	static int (*const steps[])(const struct purge *, struct cv_error *) = {
-		check_namespace, purge_node,	purge_fastpath,
-		purge_holder,	 purge_devices, purge_files,
+		check_namespace, purge_node,   purge_fastpath, purge_holder,
+		purge_devices,	 tell_of_pods, purge_files,
 	};
 	int rc = cv_nl_create(&purge->nl);
 

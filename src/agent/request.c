@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "agent/control.h"
+#include "agent/request_bgp.h"
+#include "agent/request_cni.h"
 #include "agent/request_endpoint.h"
+#include "agent/request_ipam.h"
 #include "agent/request_resource.h"
 #include "model/nearest.h"
 
@@ -35,9 +38,14 @@ static const struct {
 	{-EPERM, "not-permitted"},
 	{-EACCES, "not-permitted"},
 	{-ENOSPC, "no-space"},
+	{-EDQUOT, "no-space"},
 	{-ENOMEM, "no-memory"},
 	{-EUCLEAN, "store-broken"},
 	{-EROFS, "read-only"},
+	{-ENODATA, "no-address"},
+	{-EADDRINUSE, "address-in-use"},
+	{-EADDRNOTAVAIL, "address-not-available"},
+	{-EHOSTUNREACH, "unavailable"},
 };
 
 const char *cv_answer_code(int err)
@@ -313,6 +321,12 @@ static int parse_command(struct cv_request_parser *p)
 	if (!command)
 		command = find_command(cv_request_resource_commands, CV_REQUEST_RESOURCE_COMMANDS,
 				       name);
+	if (!command)
+		command = find_command(cv_request_bgp_commands, CV_REQUEST_BGP_COMMANDS, name);
+	if (!command)
+		command = find_command(cv_request_ipam_commands, CV_REQUEST_IPAM_COMMANDS, name);
+	if (!command)
+		command = find_command(cv_request_cni_commands, CV_REQUEST_CNI_COMMANDS, name);
 	if (command)
 		return command->parse(p);
 	return cv_error_set(p->error, -EOPNOTSUPP, "unknown command \"%.64s\"", name);
@@ -393,6 +407,8 @@ void cv_request_fini(struct cv_request *request)
 	free(request->changes);
 	free(request->resources.files);
 	free(request->resources.names);
+	free(request->cni.pools);
+	free(request->cni.valid);
 	json_decref(request->root);
 	*request = (struct cv_request){.kind = CV_REQUEST_STATUS};
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <jansson.h>
 
+#include "agent/pods.h"
 #include "model/resource.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/error.h"
@@ -28,6 +29,23 @@ enum cv_request_kind {
 	CV_REQUEST_DOCTOR,
 	CV_REQUEST_METRICS,
 	CV_REQUEST_PATH,
+	CV_REQUEST_BGP_STATUS,
+	CV_REQUEST_BGP_PEERS,
+	CV_REQUEST_BGP_ROUTES,
+	CV_REQUEST_BGP_RESTART,
+	CV_REQUEST_IPAM_SHOW,
+	CV_REQUEST_IPAM_CHECK,
+	CV_REQUEST_IPAM_RELEASE,
+	CV_REQUEST_IPAM_RESERVE,
+	CV_REQUEST_MIGRATE,
+	CV_REQUEST_MIGRATE_STATUS,
+	CV_REQUEST_CNI_ADD,
+	CV_REQUEST_CNI_ATTACH,
+	CV_REQUEST_CNI_DEL,
+	CV_REQUEST_CNI_CHECK,
+	CV_REQUEST_CNI_GC,
+	CV_REQUEST_CNI_STATUS,
+	CV_REQUEST_PODS,
 };
 
 /* A manifest that came with a request. */
@@ -54,6 +72,47 @@ struct cv_request_trace {
 	char device[IFNAMSIZ]; /* that the packet comes in by; "": it is this host's own */
 };
 
+enum cv_bgp_which {
+	CV_BGP_LEARNED,
+	CV_BGP_REFUSED,
+	CV_BGP_EXPORTED,
+};
+
+/* bgp.routes */
+struct cv_request_bgp {
+	enum cv_bgp_which which;
+	bool has_prefix;
+	struct cv_prefix
+		prefix; /* routes in it alone; length 32: those that have the address, too */
+};
+
+/* ipam.*; strings are those of the request's `root` */
+struct cv_request_ipam {
+	bool blocks;	     /* show: with all blocks */
+	bool fix;	     /* check */
+	__be32 address;	     /* 0: not given */
+	const char *handle;  /* release: instead of the address; or NULL */
+	const char *comment; /* reserve; NULL: none */
+};
+
+/* migrate */
+struct cv_request_migrate {
+	bool from_calico;      /* not from this node's files */
+	const char *datastore; /* absolute path of a CalicoAPIConfig */
+	bool dry_run;
+};
+
+/* Of the plugin. Strings are those of `root`. */
+struct cv_request_cni {
+	struct cv_pods_key key; /* del, check */
+	struct cv_pods_add add;
+	struct cv_pods_attach attach;
+	const char **pools;	   /* add's; owned */
+	const char *network;	   /* gc */
+	struct cv_pods_key *valid; /* gc; owned; network is NULL */
+	size_t valid_count;
+};
+
 struct cv_request {
 	enum cv_request_kind kind;
 	struct cv_tunnel_patch filter;	  /* show: only tunnels that match; capture: its name */
@@ -67,6 +126,10 @@ struct cv_request {
 	bool bypass;
 	struct cv_request_resources resources;
 	struct cv_request_trace trace;
+	struct cv_request_bgp bgp;
+	struct cv_request_ipam ipam;
+	struct cv_request_migrate migrate;
+	struct cv_request_cni cni;
 	/* doctor: a Node's name or an address; NULL: none is probed. path: one of these, or a
 	 * tunnel's device; NULL: all. */
 	const char *peer;

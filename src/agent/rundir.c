@@ -6,8 +6,10 @@
  */
 #include "agent/rundir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +19,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/addresses.h"
 #include "agent/control.h"
+#include "agent/daemon_pods.h"
 #include "agent/mtu_file.h"
 #include "agent/node_state.h"
+#include "model/tombstone.h"
 #include "tunnel/endpoint_state.h"
 #include "tunnel/holder.h"
 #include "tunnel/state.h"
@@ -255,6 +260,17 @@ static const struct {
 	{LOCK, S_IFREG},
 };
 
+/* In directories of the run directory; what else is in them stays, and they do with it. */
+static const struct {
+	const char *directory;
+	const char *pattern; /* of fnmatch(3) */
+} inner_left_behind[] = {
+	{CV_TOMBSTONE_DIRECTORY, "*.json"},
+	{CV_DAEMON_STATE, CV_ADDRESSES_FILE},
+	{CV_DAEMON_STATE, CV_ADDRESSES_FILE "-wal"},
+	{CV_DAEMON_STATE, CV_ADDRESSES_FILE "-shm"},
+};
+
 /* 1 removed, 0 there is none, or it is not ours, -errno. */
 static int remove_file(const char *path, mode_t type, struct cv_error *error)
 {
@@ -267,13 +283,56 @@ static int remove_file(const char *path, mode_t type, struct cv_error *error)
 	return 1;
 }
 
+static int remove_matching(const char *directory, const char *pattern,
+			   void (*tell)(const char *path), struct cv_error *error)
+{
+	DIR *stream = opendir(directory);
+	const struct dirent *entry;
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (!stream)
+		return 0;
+	while (rc >= 0 && (entry = readdir(stream)) != NULL) {
+		if (fnmatch(pattern, entry->d_name, FNM_PERIOD) ||
+		    snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) >=
+			    (int)sizeof(path))
+			continue;
+		rc = remove_file(path, S_IFREG, error);
+		if (rc > 0)
+			tell(path);
+	}
+	closedir(stream);
+	return rc < 0 ? rc : 0;
+}
+
+static int remove_inner(const struct cv_rundir *rundir, void (*tell)(const char *path),
+			struct cv_error *error)
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(inner_left_behind) / sizeof(inner_left_behind[0]) && !rc;
+	     i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", rundir->path,
+			     inner_left_behind[i].directory) >= (int)sizeof(path))
+			continue;
+		rc = remove_matching(path, inner_left_behind[i].pattern, tell, error);
+		if (!rc && !rmdir(path))
+			tell(path);
+	}
+	return rc;
+}
+
 int cv_rundir_remove(const struct cv_rundir *rundir, void (*tell)(const char *path),
 		     struct cv_error *error)
 {
 	char path[PATH_MAX];
 	bool made = false;
-	int rc;
+	int rc = remove_inner(rundir, tell, error);
 
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < sizeof(left_behind) / sizeof(left_behind[0]); i++) {
 		const char *name = left_behind[i].name;
 

@@ -463,7 +463,7 @@ static int bind_socket(int fd, const char *path)
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	/* Nobody can connect before listen(). */
-	if (chmod(path, 0600) || listen(fd, 64)) {
+	if (chmod(path, 0600) || listen(fd, CV_SERVER_CLIENTS_MAX)) {
 		int rc = -errno;
 
 		unlink(path);

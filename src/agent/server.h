@@ -15,7 +15,7 @@ struct cv_server;
 struct cv_server_debt;
 
 enum {
-	CV_SERVER_CLIENTS_MAX = 32,
+	CV_SERVER_CLIENTS_MAX = 256,
 	CV_SERVER_IDLE_S = 60,	  /* a connection without a request */
 	CV_SERVER_REQUEST_S = 5,  /* from the first byte of a request to its last */
 	CV_SERVER_LONG_S = 30,	  /* from when a request is longer than CV_CONTROL_LINE_MAX */

@@ -138,11 +138,20 @@ static const struct cv_decision *tell_owner(struct trace *trace)
 		return NULL;
 	}
 	if (!decision) {
-		step(trace, "owner", NULL, "no node has declared it (BlockAffinity, Workload)");
+		step(trace, "owner", NULL, "no node has declared it (BlockAffinity, Workload)%s",
+		     trace->intent->programs == CV_PROGRAMS_BIRD ? ", nor announced it by BGP"
+								 : "");
 		return NULL;
 	}
 	claim = &decision->claim;
 	cv_prefix_format(&claim->prefix, prefix);
+	if (!claim->resource) {
+		step(trace, "owner", NULL, "%s is node %s's (learned by BGP)", prefix,
+		     claim->node->name);
+		step(trace, "decision", cv_path_reason_text(decision->reason), "%s",
+		     cv_path_name(decision->path));
+		return decision;
+	}
 	step(trace, "owner", NULL, "%s is node %s's (%s %s)", prefix,
 	     claim->resource->kind == CV_KIND_WORKLOAD ? claim->resource->workload.node
 						       : claim->resource->affinity.node,

@@ -3,16 +3,15 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "net/unix_line.h"
 
 enum {
 	TIMEOUT_S = 30,
@@ -63,102 +62,22 @@ static int connect_error(int rc, const char *path, struct cv_client_error *error
 
 static int open_socket(const char *run_dir, time_t timeout_s, struct cv_client_error *error)
 {
-	const struct timeval timeout = {.tv_sec = timeout_s};
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd, n;
+	char path[PATH_MAX];
+	int fd;
 
-	n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", run_dir,
-		     CV_CONTROL_SOCKET);
-	if (n >= (int)sizeof(address.sun_path))
-		return fail(error, -ENAMETOOLONG, "failed",
+	snprintf(path, sizeof(path), "%s/%s", run_dir, CV_CONTROL_SOCKET);
+	fd = cv_unix_connect(path, timeout_s);
+	if (fd == -ENAMETOOLONG)
+		return fail(error, fd, "failed",
 			    "--run-dir %.128s: too long a name for a socket in it; give a shorter "
 			    "one",
 			    run_dir);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail(error, -errno, "failed", "cannot open a socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		int rc = connect_error(-errno, address.sun_path, error);
-
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
-/* A refusal may be waiting for us although the daemon no longer listens: not an error yet. */
-static void send_all(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left) {
-		ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		text += n;
-		left -= (size_t)n;
-	}
-}
-
-/* Take what there is of a line, and nothing behind it: bytes, 0 at the end, or -errno. */
-static ssize_t receive_some(int fd, char *bytes, size_t size)
-{
-	ssize_t n = recv(fd, bytes, size, MSG_PEEK);
-	const char *end;
-
-	if (n > 0) {
-		end = memchr(bytes, '\n', (size_t)n);
-		n = recv(fd, bytes, end ? (size_t)(end - bytes) + 1 : (size_t)n, MSG_WAITALL);
-	}
-	return n < 0 ? -errno : n;
-}
-
-/* Up to the newline, which is cut off. The caller frees *ret_line. */
-static int receive_line(int fd, char **ret_line)
-{
-	size_t length = 0, size = 1 << 16;
-	char *line = malloc(size);
-	int rc = -ENOMEM;
-
-	while (line) {
-		ssize_t n = receive_some(fd, line + length, size - length - 1);
-		char *larger;
-
-		if (n == -EINTR)
-			continue;
-		rc = n < 0 ? (int)n : -ECONNRESET;
-		if (n <= 0)
-			break;
-		length += (size_t)n;
-		if (line[length - 1] == '\n') {
-			line[length - 1] = '\0';
-			*ret_line = line;
-			return 0;
-		}
-		if (length < size - 1)
-			continue;
-		rc = -EMSGSIZE;
-		if (size >= ANSWER_MAX)
-			break;
-		size *= 2;
-		rc = -ENOMEM;
-		larger = realloc(line, size);
-		if (!larger)
-			break;
-		line = larger;
-	}
-	free(line);
-	return rc;
+	return fd < 0 ? connect_error(fd, path, error) : fd;
 }
 
 static int receive_answer(int fd, char **ret_line, struct cv_client_error *error)
 {
-	int rc = receive_line(fd, ret_line);
+	int rc = cv_unix_receive(fd, ANSWER_MAX, ret_line);
 
 	if (!rc)
 		return 0;
@@ -182,7 +101,7 @@ static int exchange(const char *run_dir, const char *text, char **ret_line, int 
 	fd = open_socket(run_dir, TIMEOUT_S + (time_t)(length / BYTES_PER_S), error);
 	if (fd < 0)
 		return fd;
-	send_all(fd, text);
+	cv_unix_send(fd, text);
 	rc = receive_answer(fd, ret_line, error);
 	if (rc)
 		close(fd);
@@ -237,7 +156,6 @@ static char *make_request(const char *command, json_t *arguments)
 int cv_client_open(const struct cv_cli *cli, const char *command, json_t *arguments,
 		   json_t **ret_result, int *ret_fd, struct cv_client_error *error)
 {
-	static const struct timeval forever = {.tv_sec = 0};
 	char *request, *line = NULL;
 	int rc, fd = -1;
 
@@ -261,18 +179,17 @@ int cv_client_open(const struct cv_cli *cli, const char *command, json_t *argume
 		close(fd);
 		return rc;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+	cv_unix_set_timeout(fd, 0);
 	*ret_fd = fd;
 	return 0;
 }
 
 int cv_client_next(int fd, json_t **ret_result, struct cv_client_error *error)
 {
-	static const struct timeval timeout = {.tv_sec = NEXT_TIMEOUT_S};
 	char *line = NULL;
 	int rc;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	cv_unix_set_timeout(fd, NEXT_TIMEOUT_S);
 	rc = receive_answer(fd, &line, error);
 	if (!rc)
 		rc = read_answer(line, ret_result, error);
@@ -303,6 +220,28 @@ int cv_client_run(const struct cv_cli *cli, const char *command, json_t *argumen
 		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
 	if (print)
 		code = print(cli, result, data);
+	json_decref(result);
+	return code;
+}
+
+int cv_client_run_more(const struct cv_cli *cli, const char *command, json_t *arguments,
+		       int (*print)(const struct cv_cli *cli, const json_t *result, void *data),
+		       void *data)
+{
+	struct cv_client_error error;
+	json_t *result = NULL;
+	int fd = -1, rc, code;
+
+	rc = cv_client_open(cli, command, arguments, &result, &fd, &error);
+	if (!rc && json_is_true(json_object_get(result, "more"))) {
+		json_decref(result);
+		rc = cv_client_next(fd, &result, &error);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (rc)
+		return cv_report(cli, CV_CLI_FAILED, error.code, "%s", error.why.text);
+	code = print(cli, result, data);
 	json_decref(result);
 	return code;
 }

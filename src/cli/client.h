@@ -30,6 +30,11 @@ int cv_client_run(const struct cv_cli *cli, const char *command, json_t *argumen
 		  int (*print)(const struct cv_cli *cli, const json_t *result, void *data),
 		  void *data);
 
+/* The same for a command whose answer may be two lines: print is given the last one's result. */
+int cv_client_run_more(const struct cv_cli *cli, const char *command, json_t *arguments,
+		       int (*print)(const struct cv_cli *cli, const json_t *result, void *data),
+		       void *data);
+
 /*
  * As cv_client_call, for a command whose answer begins a stream of bytes: *ret_fd is blocking,
  * without a time limit, and the caller's to close.

@@ -101,6 +101,50 @@ static const struct column path_columns[] = {
 	{NULL, NULL, NULL, false},
 };
 
+/* Layers, as FelixConfiguration: no defaults. */
+static const struct column bgp_columns[] = {
+	{"ASN", "spec.asNumber", "", false},
+	{"MESH", "spec.nodeToNodeMeshEnabled", "", false},
+	{"PORT", "spec.listenPort", "", false},
+	{"PROGRAMCLUSTERROUTES", "spec.programClusterRoutes", "", false},
+	{"BINDMODE", "spec.bindMode", "", true},
+	{"MESHRESTARTTIME", "spec.nodeMeshMaxRestartTime", "", true},
+	{"MESHPASSWORD", "spec.nodeMeshPassword.secretKeyRef.name", "", true},
+	{"IGNORED", "spec.ignoredInterfaces", "", true},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct column peer_columns[] = {
+	{"NODE", "spec.node", "", false},
+	{"NODESELECTOR", "spec.nodeSelector", "", false},
+	{"PEERIP", "spec.peerIP", "", false},
+	{"PEERSELECTOR", "spec.peerSelector", "", false},
+	{"ASN", "spec.asNumber", "", false},
+	{"FILTERS", "spec.filters", "", false},
+	{"LOCALASN", "spec.localASNumber", "", true},
+	{"PASSWORD", "spec.password.secretKeyRef.name", "", true},
+	{"NEXTHOP", "spec.nextHopMode", "Auto", true},
+	{"KEEPALIVE", "spec.keepaliveTime", "30s", true},
+	{"RESTARTTIME", "spec.maxRestartTime", "120s", true},
+	{"SOURCE", "spec.sourceAddress", "UseNodeIP", true},
+	{"TTLSECURITY", "spec.ttlSecurity", "0", true},
+	{"REACHABLEBY", "spec.reachableBy", "", true},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct column filter_columns[] = {
+	{"EXPORT", "spec.exportV4", "", false},
+	{"IMPORT", "spec.importV4", "", false},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct column ipam_columns[] = {
+	{"STRICT", "spec.strictAffinity", "false", false},
+	{"CLAIMS", "spec.autoAllocateBlocks", "true", false},
+	{"MAXBLOCKS", "spec.maxBlocksPerHost", "0", false},
+	{NULL, NULL, NULL, false},
+};
+
 /* Of a kind that this culvert does not know: its name alone. */
 static const struct column no_columns[] = {{NULL, NULL, NULL, false}};
 
@@ -116,6 +160,10 @@ static const struct {
 	{"Tunnel", tunnel_columns},
 	{"Workload", workload_columns},
 	{"PathConfiguration", path_columns},
+	{"BGPConfiguration", bgp_columns},
+	{"BGPPeer", peer_columns},
+	{"BGPFilter", filter_columns},
+	{"IPAMConfiguration", ipam_columns},
 };
 
 static const struct column *columns_of(const char *kind)
@@ -140,7 +188,8 @@ static json_t *find_field(json_t *json, const char *path)
 	return json;
 }
 
-/* One value without quotes, a list with commas, an object as "name=value,…". */
+/* One value without quotes, a list with commas (of objects: with ;), an object as
+ * "name=value,…". */
 static void print_value(FILE *file, json_t *value)
 {
 	bool is_first = true;
@@ -155,7 +204,7 @@ static void print_value(FILE *file, json_t *value)
 	case JSON_ARRAY:
 		json_array_foreach(value, i, item)
 		{
-			fputs(i ? "," : "", file);
+			fputs(!i ? "" : json_is_object(item) ? ";" : ",", file);
 			print_value(file, item);
 		}
 		break;

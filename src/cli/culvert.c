@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/apply.h"
+#include "cli/bgp.h"
 #include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/delete.h"
@@ -14,10 +15,13 @@
 #include "cli/endpoint.h"
 #include "cli/get.h"
 #include "cli/import.h"
+#include "cli/ipam.h"
 #include "cli/metrics.h"
+#include "cli/migrate.h"
 #include "cli/options.h"
 #include "cli/path.h"
 #include "cli/plan.h"
+#include "cli/pods.h"
 #include "cli/report.h"
 #include "cli/show.h"
 #include "cli/status.h"
@@ -37,6 +41,10 @@ static const char usage[] =
 	"  status     how this node, its peers and culvertd are: \"culvert status help\"\n"
 	"  trace      which way packets to an address go, and why: \"culvert trace help\"\n"
 	"  path       MTU, round trip and state of the paths to others: \"culvert path help\"\n"
+	"  bgp        sessions, and routes learned by BGP: \"culvert bgp help\"\n"
+	"  ipam       addresses: who has which, and what is wrong: \"culvert ipam help\"\n"
+	"  pods       containers of this node, and their addresses\n"
+	"  migrate    from files, or from Calico, to etcd: \"culvert migrate help\"\n"
 	"  doctor     what is wrong with this host, and what to do: \"culvert doctor help\"\n"
 	"  metrics    all of that as Prometheus reads it\n"
 	"\n"
@@ -102,11 +110,15 @@ static const struct object {
 	{"delete", cv_delete_main, CV_CLI_FILE | CV_CLI_DRY_RUN},
 	{"diff", cv_diff_main, CV_CLI_FILE},
 	{"plan", cv_plan_main, CV_CLI_PLAN},
-	{"import", cv_import_main, CV_CLI_IMPORT},
+	{"import", cv_import_main, CV_CLI_IMPORT | CV_CLI_BLOCKS},
 	{"trace", cv_trace_main, 0},
 	{"doctor", cv_doctor_main, 0},
 	{"metrics", cv_metrics_main, 0},
 	{"path", cv_path_main, CV_CLI_WATCH},
+	{"bgp", cv_bgp_main, CV_CLI_BGP},
+	{"ipam", cv_ipam_main, CV_CLI_IPAM | CV_CLI_BLOCKS},
+	{"pods", cv_pods_main, 0},
+	{"migrate", cv_migrate_main, CV_CLI_MIGRATE | CV_CLI_DRY_RUN},
 };
 
 static int run_object(const struct cv_cli *cli, const struct object *object)
@@ -117,12 +129,16 @@ static int run_object(const struct cv_cli *cli, const struct object *object)
 	} groups[] = {
 		{CV_CLI_FILE, "-f is for tunnel, apply, delete and diff; leave it out"},
 		{CV_CLI_OUTPUT, "-o is for get; leave it out, or write -j"},
-		{CV_CLI_DRY_RUN, "--dry-run is for apply and delete; leave it out"},
+		{CV_CLI_DRY_RUN, "--dry-run is for apply, delete and migrate; leave it out"},
 		{CV_CLI_CAPTURE, "-w, -c and --snap are for capture; leave them out"},
 		{CV_CLI_WATCH, "-w is for path and capture; leave it out"},
 		{CV_CLI_PLAN, "--pool, --mode, --no-nat and --block-length are for plan; leave "
 			      "them out"},
-		{CV_CLI_IMPORT, "--blocks and --no-blocks are for import; leave them out"},
+		{CV_CLI_IMPORT, "--no-blocks is for import; leave it out"},
+		{CV_CLI_BLOCKS, "--blocks is for import and ipam show; leave it out"},
+		{CV_CLI_BGP, "--refused and --exported are for bgp routes; leave them out"},
+		{CV_CLI_IPAM, "--fix, --handle and --comment are for ipam; leave them out"},
+		{CV_CLI_MIGRATE, "--datastore and --from-calico are for migrate; leave them out"},
 	};
 
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {

@@ -22,7 +22,8 @@ static const char usage[] =
 	"Prints resources: as a table, or by -o yaml and -o json as a manifest that applies "
 	"again.\n"
 	"KIND: IPPool, Node, BlockAffinity, IPReservation, FelixConfiguration, Tunnel, Workload,\n"
-	"PathConfiguration, in any case, and in the plural. See culvert(8).\n";
+	"PathConfiguration, BGPConfiguration, BGPPeer, BGPFilter, IPAMConfiguration, in any case,\n"
+	"and in the plural. See culvert(8).\n";
 
 enum format {
 	FORMAT_TABLE,

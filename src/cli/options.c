@@ -106,6 +106,45 @@ static void set_snap(struct cv_cli *cli, const char *value)
 	cli->snap = value;
 }
 
+static void set_refused(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->refused = true;
+}
+
+static void set_exported(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->exported = true;
+}
+
+static void set_fix(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->fix = true;
+}
+
+static void set_handle(struct cv_cli *cli, const char *value)
+{
+	cli->handle = value;
+}
+
+static void set_comment(struct cv_cli *cli, const char *value)
+{
+	cli->comment = value;
+}
+
+static void set_datastore(struct cv_cli *cli, const char *value)
+{
+	cli->datastore = value;
+}
+
+static void set_from_calico(struct cv_cli *cli, const char *value)
+{
+	(void)value;
+	cli->from_calico = true;
+}
+
 static void set_run_dir(struct cv_cli *cli, const char *value)
 {
 	cli->run_dir = value;
@@ -138,8 +177,15 @@ static const struct option options[] = {
 	{"mode", "CrossSubnet|Always|Never", set_mode, CV_CLI_PLAN, NULL},
 	{"block-length", "LENGTH", set_block_length, CV_CLI_PLAN, NULL},
 	{"no-nat", NULL, set_no_nat, CV_CLI_PLAN, NULL},
-	{"blocks", NULL, set_blocks, CV_CLI_IMPORT, NULL},
+	{"blocks", NULL, set_blocks, CV_CLI_BLOCKS, NULL},
 	{"no-blocks", NULL, set_no_blocks, CV_CLI_IMPORT, NULL},
+	{"refused", NULL, set_refused, CV_CLI_BGP, NULL},
+	{"exported", NULL, set_exported, CV_CLI_BGP, NULL},
+	{"fix", NULL, set_fix, CV_CLI_IPAM, NULL},
+	{"handle", "HANDLE", set_handle, CV_CLI_IPAM, NULL},
+	{"comment", "TEXT", set_comment, CV_CLI_IPAM, NULL},
+	{"datastore", "FILE", set_datastore, CV_CLI_MIGRATE, NULL},
+	{"from-calico", NULL, set_from_calico, CV_CLI_MIGRATE, NULL},
 };
 
 enum {

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/bgp_text.h"
 #include "cli/client.h"
+#include "cli/ipam_text.h"
+#include "cli/member.h"
 #include "cli/show.h"
 #include "cli/table.h"
 
@@ -13,19 +16,6 @@ enum {
 	PEERS_MAX = 32,
 	WARNINGS_MAX = 16 /* that are listed without -s */
 };
-
-static long long number(const json_t *json, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(json, name));
-}
-
-/* "" is nothing, too. */
-static const char *text_of(const json_t *json, const char *name)
-{
-	const char *text = json_string_value(json_object_get(json, name));
-
-	return text && *text ? text : NULL;
-}
 
 static const char *or_else(const char *text, const char *otherwise)
 {
@@ -36,15 +26,16 @@ static const char *or_else(const char *text, const char *otherwise)
 
 static void print_daemon(const json_t *status)
 {
-	const char *kernel_tunnel = text_of(status, "kernel_tunnel");
+	const char *kernel_tunnel = cv_member_text(status, "kernel_tunnel");
 
 	printf("culvertd %s, process %lld, run directory %s, workers %lld, tunnels %lld\n",
-	       text_of(status, "version"), number(status, "pid"), text_of(status, "run_dir"),
-	       number(status, "workers"), number(status, "tunnels"));
+	       cv_member_text(status, "version"), cv_member_number(status, "pid"),
+	       cv_member_text(status, "run_dir"), cv_member_number(status, "workers"),
+	       cv_member_number(status, "tunnels"));
 	cv_show_fastpath(json_object_get(status, "fastpath"), "");
 	printf("endpoints %lld, bypass %s by default, packets between them %lld\n",
-	       number(status, "endpoints"), text_of(status, "default_bypass"),
-	       number(status, "local_packets"));
+	       cv_member_number(status, "endpoints"), cv_member_text(status, "default_bypass"),
+	       cv_member_number(status, "local_packets"));
 	if (kernel_tunnel)
 		printf("kernel tunnel %s is up and takes protocol 4 as well\n", kernel_tunnel);
 	cv_show_reasons(json_object_get(status, "counters"), "    ");
@@ -54,13 +45,13 @@ static void print_daemon(const json_t *status)
 
 static void print_node(const json_t *node)
 {
-	const char *address = text_of(node, "address");
-	const char *how = text_of(node, "how");
-	const char *problem = text_of(node, "problem");
+	const char *address = cv_member_text(node, "address");
+	const char *how = cv_member_text(node, "how");
+	const char *problem = cv_member_text(node, "problem");
 
 	if (!node)
 		return;
-	printf("node %s: ", or_else(text_of(node, "name"), "?"));
+	printf("node %s: ", or_else(cv_member_text(node, "name"), "?"));
 	if (address)
 		printf("%s%s%s%s\n", address, how ? " (" : "", or_else(how, ""), how ? ")" : "");
 	else
@@ -71,12 +62,14 @@ static void print_node(const json_t *node)
 
 static void print_store(const json_t *store)
 {
-	const char *problem = text_of(store, "problem");
+	const char *problem = cv_member_text(store, "problem");
 
 	if (!store)
 		return;
-	printf("store %s: resources %lld, digest %s\n", or_else(text_of(store, "directory"), "?"),
-	       number(store, "resources"), or_else(text_of(store, "digest"), "?"));
+	printf("store %s: resources %lld, digest %s\n",
+	       or_else(cv_member_text(store, "datastore"),
+		       or_else(cv_member_text(store, "directory"), "?")),
+	       cv_member_number(store, "resources"), or_else(cv_member_text(store, "digest"), "?"));
 	if (problem)
 		printf("    not in force, the last good state is: %s\n", problem);
 }
@@ -90,13 +83,13 @@ static void print_pools(const json_t *pools)
 	cv_table_init(&table, 6);
 	json_array_foreach(pools, i, pool)
 	{
-		cv_table_addf(&table, "pool %s", or_else(text_of(pool, "name"), "?"));
-		cv_table_add(&table, text_of(pool, "cidr"));
-		cv_table_add(&table, text_of(pool, "ipip_mode"));
+		cv_table_addf(&table, "pool %s", or_else(cv_member_text(pool, "name"), "?"));
+		cv_table_add(&table, cv_member_text(pool, "cidr"));
+		cv_table_add(&table, cv_member_text(pool, "ipip_mode"));
 		cv_table_add(&table, json_is_true(json_object_get(pool, "nat_outgoing"))
 					     ? "NAT outgoing"
 					     : "no NAT");
-		cv_table_addf(&table, "blocks %lld", number(pool, "blocks"));
+		cv_table_addf(&table, "blocks %lld", cv_member_number(pool, "blocks"));
 		cv_table_add(&table, json_is_true(json_object_get(pool, "disabled")) ? "disabled"
 										     : "enabled");
 	}
@@ -107,17 +100,18 @@ static void print_pools(const json_t *pools)
 /* endpoint_mtu: of new endpoints; said where it is not the device's. */
 static void print_pool_device(const json_t *device, long long endpoint_mtu)
 {
-	const char *how = text_of(device, "mtu_how");
-	const char *problem = text_of(device, "problem");
-	const char *no_fastpath = text_of(device, "no_fastpath");
+	const char *how = cv_member_text(device, "mtu_how");
+	const char *problem = cv_member_text(device, "problem");
+	const char *no_fastpath = cv_member_text(device, "no_fastpath");
 
 	if (!json_is_object(device))
 		return;
 	printf("pool device %s: %s, address %s, mtu %lld%s%s%s",
-	       or_else(text_of(device, "name"), "?"), or_else(text_of(device, "state"), "?"),
-	       or_else(text_of(device, "address"), "none"), number(device, "mtu"), how ? " (" : "",
-	       or_else(how, ""), how ? ")" : "");
-	if (endpoint_mtu && endpoint_mtu != number(device, "mtu"))
+	       or_else(cv_member_text(device, "name"), "?"),
+	       or_else(cv_member_text(device, "state"), "?"),
+	       or_else(cv_member_text(device, "address"), "none"), cv_member_number(device, "mtu"),
+	       how ? " (" : "", or_else(how, ""), how ? ")" : "");
+	if (endpoint_mtu && endpoint_mtu != cv_member_number(device, "mtu"))
 		printf(", for new endpoints %lld", endpoint_mtu);
 	putchar('\n');
 	if (problem)
@@ -130,13 +124,13 @@ static void print_pool_device(const json_t *device, long long endpoint_mtu)
 
 static void add_peer(struct cv_table *table, const json_t *peer)
 {
-	cv_table_addf(table, "peer %s", or_else(text_of(peer, "name"), "?"));
-	cv_table_add(table, text_of(peer, "address"));
-	cv_table_add(table, text_of(peer, "path"));
+	cv_table_addf(table, "peer %s", or_else(cv_member_text(peer, "name"), "?"));
+	cv_table_add(table, cv_member_text(peer, "address"));
+	cv_table_add(table, cv_member_text(peer, "path"));
 	cv_table_addf(table, "prefixes %lld (tunnel %lld, direct %lld, underlay %lld)",
-		      number(peer, "prefixes"), number(peer, "tunnelled"), number(peer, "direct"),
-		      number(peer, "underlay"));
-	cv_table_add(table, text_of(peer, "reason"));
+		      cv_member_number(peer, "prefixes"), cv_member_number(peer, "tunnelled"),
+		      cv_member_number(peer, "direct"), cv_member_number(peer, "underlay"));
+	cv_table_add(table, cv_member_text(peer, "reason"));
 }
 
 static void add_counters(struct cv_table *table, const json_t *peer)
@@ -145,8 +139,10 @@ static void add_counters(struct cv_table *table, const json_t *peer)
 
 	if (json_is_object(counters))
 		cv_table_addf(table, "rx packets %lld bytes %lld, tx packets %lld bytes %lld",
-			      number(counters, "rx_packets"), number(counters, "rx_bytes"),
-			      number(counters, "tx_packets"), number(counters, "tx_bytes"));
+			      cv_member_number(counters, "rx_packets"),
+			      cv_member_number(counters, "rx_bytes"),
+			      cv_member_number(counters, "tx_packets"),
+			      cv_member_number(counters, "tx_bytes"));
 	else
 		cv_table_add(table, NULL);
 }
@@ -178,12 +174,12 @@ static void print_kernel(const json_t *status)
 {
 	const json_t *routes = json_object_get(status, "routes");
 	const json_t *nat = json_object_get(status, "nat");
-	const char *failure = text_of(routes, "first_failure");
-	const char *problem = text_of(nat, "problem");
+	const char *failure = cv_member_text(routes, "first_failure");
+	const char *problem = cv_member_text(nat, "problem");
 
 	if (routes) {
-		printf("routes: wanted %lld, failed %lld\n", number(routes, "wanted"),
-		       number(routes, "failed"));
+		printf("routes: wanted %lld, failed %lld\n", cv_member_number(routes, "wanted"),
+		       cv_member_number(routes, "failed"));
 		if (failure)
 			printf("    %s\n", failure);
 	}
@@ -201,13 +197,14 @@ static void print_paths(const json_t *paths)
 	const json_t *problems = json_object_get(paths, "problems"), *problem;
 	size_t i;
 
-	if (!number(paths, "count"))
+	if (!cv_member_number(paths, "count"))
 		return;
 	printf("paths %lld: up %lld, down %lld, blocked %lld; MTU complete %lld, search %lld, "
 	       "error %lld, disabled %lld\n",
-	       number(paths, "count"), number(paths, "up"), number(paths, "down"),
-	       number(paths, "blocked"), number(paths, "complete"), number(paths, "search"),
-	       number(paths, "error"), number(paths, "disabled"));
+	       cv_member_number(paths, "count"), cv_member_number(paths, "up"),
+	       cv_member_number(paths, "down"), cv_member_number(paths, "blocked"),
+	       cv_member_number(paths, "complete"), cv_member_number(paths, "search"),
+	       cv_member_number(paths, "error"), cv_member_number(paths, "disabled"));
 	json_array_foreach(problems, i, problem)
 	{
 		printf("    problem: %s\n", or_else(json_string_value(problem), "?"));
@@ -233,8 +230,8 @@ static void print_warnings(const struct cv_cli *cli, const json_t *warnings)
 static int print_status(const struct cv_cli *cli, const json_t *status, void *data)
 {
 	(void)data;
-	if (!text_of(status, "version") || !text_of(status, "run_dir") ||
-	    !text_of(status, "default_bypass"))
+	if (!cv_member_text(status, "version") || !cv_member_text(status, "run_dir") ||
+	    !cv_member_text(status, "default_bypass"))
 		return cv_show_no_sense(cli);
 	if (cli->json) {
 		cv_show_json(status);
@@ -244,10 +241,13 @@ static int print_status(const struct cv_cli *cli, const json_t *status, void *da
 	print_node(json_object_get(status, "node"));
 	print_store(json_object_get(status, "store"));
 	print_pools(json_object_get(status, "pools"));
-	print_pool_device(json_object_get(status, "pool_device"), number(status, "endpoint_mtu"));
+	cv_ipam_text_summary(status);
+	print_pool_device(json_object_get(status, "pool_device"),
+			  cv_member_number(status, "endpoint_mtu"));
 	print_peers(cli, json_object_get(status, "peers"));
 	print_paths(json_object_get(status, "paths"));
 	print_kernel(status);
+	cv_bgp_text_summary(json_object_get(status, "bgp"));
 	print_warnings(cli, json_object_get(status, "warnings"));
 	return CV_CLI_DONE;
 }

@@ -55,6 +55,13 @@ void cv_table_addf(struct cv_table *table, const char *format, ...)
 	append(table, text);
 }
 
+void cv_table_begin(struct cv_table *table, const char *const *headings, size_t count)
+{
+	cv_table_init(table, count);
+	for (size_t i = 0; i < count; i++)
+		cv_table_add(table, headings[i]);
+}
+
 static const char *cell(const struct cv_table *table, size_t i)
 {
 	return table->cells[i] ? table->cells[i] : "?";

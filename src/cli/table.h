@@ -15,6 +15,12 @@ struct cv_table {
 void cv_table_init(struct cv_table *table, size_t columns);
 void cv_table_fini(struct cv_table *table);
 
+/* The same, with a row of headings: CV_TABLE_HEADINGS("NAME", "ADDRESS"). */
+void cv_table_begin(struct cv_table *table, const char *const *headings, size_t count);
+#define CV_TABLE_HEADINGS(...)                \
+	((const char *const[]){__VA_ARGS__}), \
+		sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+
 /* Add the next cell, row by row, a copy; NULL or "": "-". Without memory the table stays short. */
 void cv_table_add(struct cv_table *table, const char *text);
 void cv_table_addf(struct cv_table *table, const char *format, ...)
