@@ -231,7 +231,7 @@ def k1_moves():
     came = net.wait_for(lambda: f"dev {DEVICE}" in routes("k1")["84"], 20)
     tap.ok(came, "tunl0 is down: the pool's device is there, and its routes",
            lambda: routes("k1")["84"] + k1_daemon.log())
-    net.wait_for(lambda: ping(lab.nodes["a1-pod"], K1_POD), 5)
+    net.wait_for(lambda: ping(lab.nodes["a1-pod"], K1_POD, "-W1"), 5)
     k1.run("ip route flush proto bird")
     losses.end("k1 moves to Culvert")
     check_everybody("all moved")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=1200
+# tests/run: parallel timeout=1200
 """
 Moving from Calico IP-in-IP, node by node from the first to the last, and back, on a kernel that has
 ipip: this file runs twice, outside and in a guest with Debian's 6.12 (tests/guest). The network is

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath parallel timeout=1200
+# tests/run: modes=fastpath parallel early timeout=1200
 """
 The table of path MTU (tests/packet/mtu.long.t) with a Linux ipip in User-mode Linux at the other end:
 see mtu_uml.py for the network. What Linux sends into a path that falls without ICMP is lost: nobody

@@ -221,7 +221,7 @@ def send_to_c1(source, address):
 
 def c1_pings(address, options=""):
     """True if one of c1's echoes is answered."""
-    return c1.sh(f"ping -c1 -W2 {options} {address}", check=False)[0] == 0
+    return c1.sh(f"ping -c1 -W5 {options} {address}", check=False)[0] == 0
 
 
 def check_reach(when, address, tunnelled=("b1",)):

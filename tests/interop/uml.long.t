@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: timeout=600
+# tests/run: parallel timeout=600
 """
 More of uml.t: datagrams of every order of size, paths of every width, and TCP while the path between
 Culvert and the kernel's ipip changes under it.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel heavy
 #
 # The benchmark still works: one short round, every file written, every value there. What the
 # figures are does not matter here, other tests run at the same time.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel
+# tests/run: parallel idle early
 #
 # tests/run itself: each way in which a test can end is counted as what it is, named, and
 # reflected in the exit status and in the last line.
@@ -137,31 +137,56 @@ for i in \$(seq 100); do [ -e $dir/${pair#*:}.runs ] && break; sleep 0.05; done
 echo ok 1 - beside ${pair#*:}; sleep 0.5; rm $dir/${pair%:*}.runs; echo 1..1
 T
 done
-# Three that wait for each other, and one that wants a processor and must not find all three.
-for name in idle1 idle2 idle3; do
+# Four that wait for each other; a fifth, and one that wants a processor, must not find all of them.
+for name in idle1 idle2 idle3 idle4; do
 	test_file $name.t <<T
 # tests/run: parallel idle
 touch $dir/$name.runs
-for i in \$(seq 100); do [ "\$(ls $dir/idle?.runs | wc -l)" = 3 ] && break; sleep 0.05; done
-[ "\$(ls $dir/idle?.runs | wc -l)" = 3 ] || echo -n "not "
-echo ok 1 - beside two others; sleep 1; rm $dir/$name.runs; echo 1..1
+for i in \$(seq 100); do [ "\$(ls $dir/idle?.runs | wc -l)" = 4 ] && break; sleep 0.05; done
+[ "\$(ls $dir/idle?.runs | wc -l)" = 4 ] || echo -n "not "
+echo ok 1 - beside three others; sleep 1; rm $dir/$name.runs; echo 1..1
 T
 done
-mkdir "$dir/lab" "$dir/interop"
-for name in lab/one lab/other interop/one interop/other; do
-	test_file $name.t <<T
+test_file fifth.t <<T
 # tests/run: parallel idle
-mkdir $dir/${name%/*}.runs || echo -n "not "
-echo ok 1 - the only one of its kind
-for i in \$(seq 100); do [ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] && break; sleep 0.05; done
-[ -e $dir/lab.runs ] && [ -e $dir/interop.runs ] || echo -n "not "
-echo ok 2 - beside one of another; sleep 0.5; rmdir $dir/${name%/*}.runs; echo 1..2
+[ "\$(ls $dir/idle?.runs 2>/dev/null | wc -l)" -lt 4 ] || echo -n "not "
+echo ok 1 - beside three others at most; echo 1..1
 T
-done
 test_file busy.t <<T
 # tests/run: parallel
 [ "\$(ls $dir/idle?.runs 2>/dev/null | wc -l)" -lt 3 ] || echo -n "not "
 echo ok 1 - a processor is left; echo 1..1
+T
+# The first machines wait for each other and a lab, the first lab for the machines.
+mkdir "$dir/lab" "$dir/interop"
+for name in lab/one lab/third interop/one interop/other interop/third; do
+	test_file $name.t <<T
+# tests/run: parallel idle
+touch $dir/$name.runs
+count() { ls $dir/\$1/*.runs 2>/dev/null | wc -l; }
+[ "\$(count ${name%/*})" -le $([ "${name%/*}" = lab ] && echo 1 || echo 2) ] || echo -n "not "
+echo ok 1 - as many of its kind as may be
+met() { [ ${name#*/} = third ] || { [ "\$(count lab)" = 1 ] && [ "\$(count interop)" = 2 ]; }; }
+for i in \$(seq 100); do met && break; sleep 0.05; done
+met || echo -n "not "
+echo ok 2 - beside those of the other kind; sleep 0.5; rm $dir/$name.runs; echo 1..2
+T
+done
+# Beside two that are busy, and with what they leave.
+for pair in burn1:burn2 burn2:burn1; do
+	test_file "${pair%:*}.t" <<T
+# tests/run: parallel
+touch $dir/${pair%:*}.runs
+for i in \$(seq 100); do [ -e $dir/${pair#*:}.runs ] && [ -e $dir/behind.runs ] && break; sleep 0.05; done
+[ -e $dir/${pair#*:}.runs ] && [ -e $dir/behind.runs ] || echo -n "not "
+echo ok 1 - beside another and the background; sleep 0.5; rm $dir/${pair%:*}.runs; echo 1..1
+T
+done
+test_file behind.t <<T
+# tests/run: background
+touch $dir/behind.runs
+[ "\$(ps -o ni= -p \$\$ | tr -d ' ')" -ge 12 ] || echo -n "not "
+echo ok 1 - it gives way; sleep 1; rm $dir/behind.runs; echo 1..1
 T
 test_file word.t <<'T'
 # tests/run: lazy
@@ -182,6 +207,20 @@ test_file alone.t <<T
 [ -z "\$(ls $dir/*.runs 2>/dev/null)" ] || echo -n "not "
 echo ok 1 - alone; sleep 0.2; ls $dir/*.runs >/dev/null 2>&1 && echo -n "not "
 echo ok 2 - until its end; echo 1..2
+T
+# Each fails the first time, and succeeds alone after that.
+for name in shy1 shy2 shy3 shy4; do
+	test_file $name.t <<T
+# tests/run: parallel
+[ -e $dir/$name.once ] || echo -n "not "
+touch $dir/$name.once; echo ok 1 - not the first time
+[ -z "\$(ls $dir/*.runs 2>/dev/null)" ] || echo -n "not "
+echo ok 2 - alone; echo 1..2
+T
+done
+test_file company.t <<T
+# tests/run: parallel
+touch $dir/company.runs; sleep 1; rm $dir/company.runs; echo ok 1 - a; echo 1..1
 T
 mkdir "$dir/bin"
 printf '#!/bin/sh\necho 2\n' >"$dir/bin/nproc"
@@ -235,17 +274,36 @@ check "so does what runs long alone" \
 	lists "build/gcc build/next packet/lifecycle.long.t" --long --filter packet/lifecycle
 check "each those of its own" \
 	lists "build/gcc build/asan packet/sanitized.t" --filter 'packet/sanitized\.t'
+check "without /usr/sbin in the caller's PATH make's recipes have it" \
+	env PATH=/usr/bin:/bin make -s --eval 'sbin: ; @command -v sysctl' sbin
 PATH=$dir/bin:$PATH
+check "three that fail beside others, and pass alone, count as passed" \
+	runs 0 "7 passed, 0 failed" company.t shy1.t shy2.t shy3.t
+check "just before the last line one is told of each" grep -qzP \
+	'\nunsteady: .*/shy3.t failed (beside others|at first) \(log kept: .*/shy3.t.first.log\)\n    not ok 1 - not the first time\n((unsteady:|    not ok) .*\n)*7 passed' \
+	"$dir/output"
+check "its first log is kept" grep -qx "not ok 1 - not the first time" "$dir/logs/${dir##*/}/shy3.t.first.log"
+check "and its second" grep -qx "ok 1 - not the first time" "$dir/logs/${dir##*/}/shy3.t.log"
+rm "$dir"/*.once
+check "of four none has another chance" \
+	runs 1 "8 passed, 4 failed, 1 skipped" alone.t good.t shy1.t shy2.t shy3.t shy4.t
+rm "$dir"/*.once
+check "nor has what is all there is to run" runs 1 "1 passed, 1 failed" shy1.t
+check "one that fails again has failed" runs 1 "4 passed, 1 failed, 1 skipped" good.t notok.t
+check "which is told" says "failed again, alone (log: $dir/logs/${dir##*/}/notok.t.log)"
 check "parallel ones run beside each other, others alone" \
 	runs 0 "4 passed, 0 failed" one.t alone.t other.t
 check "in any order" runs 0 "6 passed, 0 failed" alone.t one.t alone.t other.t
-check "idle ones count as half" runs 0 "4 passed, 0 failed" idle1.t idle2.t idle3.t busy.t
-check "and not as less, nor do they run beside what runs alone" \
-	runs 0 "6 passed, 0 failed" alone.t idle1.t busy.t idle2.t idle3.t
-check "labs run one at a time, and machines beside them, too" \
-	runs 0 "8 passed, 0 failed" lab/one.t lab/other.t interop/one.t interop/other.t
+check "idle ones count less" \
+	runs 0 "6 passed, 0 failed" idle1.t idle2.t idle3.t idle4.t fifth.t busy.t
+check "but not as nothing, nor do they run beside what runs alone" \
+	runs 0 "8 passed, 0 failed" alone.t idle1.t busy.t idle2.t fifth.t idle3.t idle4.t
+check "labs run one at a time, and two machines beside them" runs 0 "10 passed, 0 failed" \
+	lab/one.t lab/third.t interop/one.t interop/other.t interop/third.t
+check "the background is beside others, however busy" \
+	runs 0 "5 passed, 0 failed" burn1.t behind.t burn2.t alone.t
 check "a word that is none is an error" runs 255 \
-	"tests/run: $dir/word.t says lazy: timeout=, modes=, long-modes=, needs=, parallel, idle or early" word.t
+	"tests/run: $dir/word.t says lazy: timeout=, modes=, long-modes=, needs=, parallel, idle, heavy, early or background" word.t
 check "early ones start before others" runs 0 "2 passed, 0 failed" late.t early.t
 check "whatever their order" [ "$(paste -sd ' ' "$dir/order")" = "early late" ]
 check "one that computes for a second, and one that does not" \

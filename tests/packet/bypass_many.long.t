@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """
 Many endpoints come and go beside two that stay. The network is that of cluster.py:
 

@@ -166,6 +166,11 @@ def the_process_is_what_it_should_be():
     if "asan" not in culvert.BUILD:
         tap.ok(int(status["VmRSS"].split()[0]) < 6000, "it is small", status["VmRSS"])
         tap.ok(private < 1000, "most of it shared", private)
+    for who, number in (("it", pid), ("culvertd without etcd", d.process.pid)):
+        with open(f"/proc/{number}/maps", encoding="ascii") as f:
+            loaded = f.read()
+        tap.ok("libsqlite3.so" in loaded and "libcurl.so" not in loaded and "libcrypto.so" not in loaded,
+               f"{who} has not loaded what talks to etcd", loaded)
     tap.equal(stat.S_IMODE(os.stat(f"{d.run_dir}/holder.sock").st_mode), 0o600,
               "its socket is root's alone")
 
@@ -402,7 +407,7 @@ def it_cannot_be_started():
     os.chmod(program, 0)
     tunnel(d)
     tunnel(d, "tun1", "10.9.0.1")
-    word = "warning: the carrier holder ended as soon as it was started; the tunnels work"
+    word = "warning: cannot start the carrier holder: Permission denied; the tunnels work"
     tap.equal(d.log().count(word), 1, "a holder that cannot be started is told once")
     tap.equal((holders(d.run_dir), queues(a)[0]), ([], 1), "without it the tunnel works")
     tap.ok(has_carrier(a), "with its carrier")

@@ -361,5 +361,13 @@ def stream_works(node, target, count=200, size=100, during=lambda: None):
 
 
 def ping(node, address, *options):
-    """True if an echo is answered."""
-    return not node.run(["ping", "-n", "-c1", "-W1", *options, address], check=False).returncode
+    """True if an echo is answered, within seconds: "-W1" says otherwise."""
+    return not node.run(["ping", "-n", "-c1", "-W5", *options, address], check=False).returncode
+
+
+def pings(node, address, count, *options):
+    """
+    True if count echoes are, one after the other. Not by one `ping -c`: once something has been
+    answered, that waits for the last answer no longer than the interval, whatever -W says.
+    """
+    return all(ping(node, address, *options) for _ in range(count))

@@ -123,6 +123,8 @@ start_daemon() {
 		echo "Bail out! no culvertd"
 		exit 1
 	}
+	# What its thread of addresses makes a moment later is not what a refused command leaves.
+	wait_for 10 test -d "$RUN/state"
 	need_fastpath "$@"
 }
 

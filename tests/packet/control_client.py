@@ -165,10 +165,12 @@ def slow(path):
     print(told(s))
 
 
-def drop(path):
-    s = connect(path)
-    s.sendall(STATUS % 1)
-    s.close()
+def drop(path, count):
+    """One after the other asks and is gone."""
+    for i in range(int(count)):
+        s = connect(path)
+        s.sendall(STATUS % i)
+        s.close()
 
 
 def as_nobody(path):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine parallel early
+# tests/run: modes=fastpath long-modes=engine parallel early idle
 #
 # culvertd: restarts and crashes keep the network as it was, clients that misbehave harm
 # nobody, MTUs follow, its own bad input, what systemd sees.
@@ -113,7 +113,8 @@ ok "and the log says why" logs 'pool: deleted, as somebody deleted its device'
 # ---- clients ------------------------------------------------------------------------------
 
 memory() { awk '/VmRSS/ { print $2 }' "/proc/$DAEMON/status"; }
-files() { find "/proc/$DAEMON/fd" -mindepth 1 | wc -l; }
+# The database of addresses is opened when it is first looked at, which may be at any time.
+files() { find "/proc/$DAEMON/fd" -mindepth 1 -not -lname "$RUN/state/addresses.db*" | wc -l; }
 works() { culvert status; }
 # client WORD…: one that misbehaves; what it was told, and how the connection ended.
 client() { /usr/bin/python3 "$NC" "$RUN/culvertd.sock" "$@"; }
@@ -161,8 +162,8 @@ wait "$stubborn" "$idle"
 few() { [ "$(files)" -le "$was" ]; }
 ok "all their descriptors are gone" wait_for 5 few
 ok "and it is not large (ASan apart)" test "$(memory)" -lt 300000
-for _ in {1..300}; do client drop; done
-ok "after 300 that came and went" few
+client drop 300
+ok "after 300 that came and went" wait_for 5 few
 ok "it works" works
 chmod 666 "$RUN/culvertd.sock"
 is "another user is refused whatever the socket's mode" \

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# tests/run: parallel
 """The differential test, long: 100,000 packets through the hooks, 200,000 through each part of the core."""
 import sys
 

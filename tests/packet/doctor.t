@@ -112,7 +112,7 @@ def devices():
     for words in ("remote 192.168.200.2 local 192.168.100.1", "remote 192.168.200.2"):
         zones.cli("a1", "tunnel", "add", "plain0", "mode", "ipip", *words.split())
         A1.ip("link set plain0 up")
-        tap.ok(not ping(A1, zones.pod("b1")), f"plain0, {words}, takes b1's packets")
+        tap.ok(not ping(A1, zones.pod("b1"), "-W1"), f"plain0, {words}, takes b1's packets")
         found("devices", "error", "plain0", "node b1", remedy=(
             "culvert tunnel del plain0", lambda: zones.cli("a1", "tunnel", "del", "plain0")))
         tap.ok(ping(A1, zones.pod("b1")), "… which are the pools' again")

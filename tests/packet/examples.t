@@ -31,6 +31,7 @@ DEVICE = "culvert0"
 WANTED = {
     "ippool.yaml": ((), ()),
     "path.yaml": ((), ()),
+    "bgp.yaml": ((), ("blackhole 10.66.1.0/26", "unreachable 10.66.0.0/16")),
     "workloads.yaml": (("two-zones.yaml",), ("10.244.1.128/25 dev machines", "10.244.1.77 dev veth1")),
     "two-zones.yaml": ((), (f"10.244.2.0/24 via 192.168.200.2 dev {DEVICE}",
                             "blackhole 10.244.1.0/24", "unreachable 10.244.0.0/16")),
@@ -44,6 +45,16 @@ WANTED = {
                            (f"10.244.9.64/26 via 192.168.200.2 dev {DEVICE}",
                             "blackhole 10.244.7.0/26")),
     "kubernetes-nodes.json": ((), ()),
+    "bgp-mesh.yaml": (("two-zones.yaml",), ()),
+    "bgp-reflectors.yaml": (("two-zones.yaml",), ()),
+    "bgp-tor.yaml": (("two-zones.yaml",), ()),
+}
+# Files of other programs, and the tests that run these by them.
+ELSEWHERE = {
+    "bgp-tor.frr.conf": "interop/bgp_tor_frr.t",
+    "bgp-tor.gobgp.toml": "interop/bgp_tor_gobgp.t",
+    "bgp-node.frr.conf": "interop/bgp_beside.t",
+    "bird-external.conf": "interop/bgp_beside.t",
 }
 # Warnings that they are to give.
 WARNED = {
@@ -51,6 +62,8 @@ WARNED = {
     "underlay-in-pool.yaml": ("contains the underlay's addresses",),
     "calico-export.yaml": ("is not acted on",),
     "kubernetes-nodes.json": ("is in no IPPool",),
+    "bgp-reflectors.yaml": ("selects no Node",),
+    "bgp-tor.yaml": ("selects no Node",),
 }
 
 culvert.need_programs()
@@ -157,9 +170,28 @@ def mtu_guide():
            "… where one byte more is too large")
 
 
+def bgp_guide():
+    """What doc/guide/bgp.md quotes of examples is in them."""
+    with open(os.path.join(GUIDES, "bgp.md"), encoding="utf-8") as f:
+        sections = re.split(r"^## ", f.read(), flags=re.M)
+    for title, example, first in (("A mesh", "bgp-mesh.yaml", "apiVersion"),
+                                  ("Route reflectors", "bgp-reflectors.yaml", "apiVersion"),
+                                  ("Top of rack", "bgp-tor.yaml", "apiVersion"),
+                                  ("Top of rack", "bgp-tor.frr.conf", "router bgp"),
+                                  ("A BIRD that you run", "bird-external.conf", "router id")):
+        section = next(s for s in sections if s.startswith(title + "\n"))
+        quoted = re.search(rf"(?:^    {first}.*\n(?:    .*\n)+)", section, re.M)[0]
+        with open(os.path.join(EXAMPLES, example), encoding="utf-8") as f:
+            tap.ok(re.sub("^    ", "", quoted, flags=re.M) in f.read(),
+                   f"the BGP guide quotes {example} as it is", quoted)
+
+
 def examples():
     """All are known here; each applies, dry and really, does what it is for, and goes again."""
-    tap.equal(sorted(os.listdir(EXAMPLES)), sorted(WANTED), "every example is tested")
+    tap.equal(sorted(os.listdir(EXAMPLES)), sorted([*WANTED, *ELSEWHERE]), "every example is tested")
+    for example, test in ELSEWHERE.items():
+        with open(os.path.join(culvert.ROOT, "tests", test), encoding="utf-8") as f:
+            tap.ok(f'example("{example}")' in f.read(), f"… {example} by {test}")
     for example, (beside, wanted) in WANTED.items():
         files = " ".join(f"-f {manifest(e)}" for e in (*beside, example))
         dry = shell("a1", f"culvert apply --dry-run {files}", check=False)
@@ -196,6 +228,9 @@ def names():
 def metrics():
     """README has every metric, and no other, with its labels."""
     shown, labels = set(), {}
+    files = f"-f {manifest('two-zones.yaml')} -f {manifest('bgp-mesh.yaml')}"
+    shell("a1", f"culvert apply {files}")
+    net.wait_for(lambda: "culvert_bgp_session_up" in daemons["a1"].cli("metrics").stdout, 15)
     for line in daemons["a1"].cli("metrics").stdout.splitlines():
         if line.startswith("# TYPE "):
             shown.add(line.split()[2])
@@ -206,6 +241,7 @@ def metrics():
     tap.equal(sorted(told), sorted(shown), "README lists the metrics that there are")
     wrong = {k: v for k, v in labels.items() if told.get(k) != v}
     tap.equal(wrong, {}, "… with their labels")
+    shell("a1", f"culvert delete {files}")
 
 
 def clean_end():
@@ -215,5 +251,5 @@ def clean_end():
 
 
 if __name__ == "__main__":
-    tap.main([first_time, examples, metrics, names, clean_end], lambda name: tap.note(name),
+    tap.main([first_time, bgp_guide, examples, metrics, names, clean_end], lambda name: tap.note(name),
              lambda name, failed: look_after(daemons.values(), name, failed))

@@ -26,6 +26,7 @@ import holders
 import net
 import tap
 from bpfmap import Map
+from cluster import pings
 from culvert import Culvertd
 
 culvert.need_programs()
@@ -82,7 +83,7 @@ def pair():
 
 def reaches(node=a, address="192.168.9.2", count=3):
     """True if all pings are answered."""
-    return not node.run(f"ping -c {count} -i 0.02 -W 1 {address}", check=False).returncode
+    return pings(node, address, count)
 
 
 def cookie(node):

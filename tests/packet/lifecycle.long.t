@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/run: timeout=1200 needs=build/next
 #
-# The campaigns of lifecycle.t and steer.t: many rounds, 50,000 packets a second on one path at a time
-# and on both, starts that are killed at many more moments, other seeds. LIFECYCLE_ROUNDS: as often (1).
+# The campaigns of lifecycle.t: 50,000 packets a second on one path at a time and 25,000 on both, starts
+# that are killed at more moments, and, beyond the first of LIFECYCLE_ROUNDS (1), what lifecycle.t itself
+# does once, each with another seed.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 count=0
@@ -40,8 +41,7 @@ for round in $(seq "${LIFECYCLE_ROUNDS:-1}"); do
 	run "round $round, both paths" LIFECYCLE_RATE=25000 "$here/lifecycle.t" not_one
 	run "round $round, killed starts" LIFECYCLE_KILLS=30 LIFECYCLE_SEED="$round" \
 		"$here/lifecycle.t" killed
-	run "round $round, switched off and on" "$here/lifecycle.t" switched
-	run "round $round, changes of routes" STEER_COUNT=2000 STEER_SEED="$round" "$here/steer.t"
+	[ "$round" = 1 ] || run "round $round, switched off and on" "$here/lifecycle.t" switched
 done
 echo "1..$count"
 exit $failed

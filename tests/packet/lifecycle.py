@@ -110,7 +110,8 @@ class World:
 
 
 def _start(node, *words):
-    return node.spawn([STREAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return node.spawn([STREAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                      stderr=subprocess.PIPE)
 
 
 def _take(node, address, port):
@@ -120,9 +121,10 @@ def _take(node, address, port):
     return process
 
 
-def _end(process):
+def _end(process, sent=0):
+    """What a stream says at its end; sent: for how many packets a taker is to wait."""
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(b"%d\n" % sent, timeout=20)
     if process.returncode:
         raise RuntimeError(f"stream: {err.decode()}")
     return json.loads(out)
@@ -154,7 +156,7 @@ class Load:
         sent = {path: _end(process) for path, process in self.senders.items()}
         forged = {"sent": sum(_end(process)["sent"] for process in self.forgers)}
         time.sleep(0.2)
-        taken = {path: _end(process) for path, process in self.takers.items()}
+        taken = {path: _end(process, sent[path]["sent"]) for path, process in self.takers.items()}
         forged["received"] = sum(_end(process)["received"] for process in self.forged)
         return {path: {
             "sent": sent[path]["sent"],

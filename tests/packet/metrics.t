@@ -74,13 +74,16 @@ def table():
             if row:
                 listed[row[1]] = row[2], set(re.findall(r"`(\w+)`", row[3]))
     tap.ok(net.wait_for(lambda: value(metrics()[1], "culvert_path_up", node="b1") == 1, 10), "b1 answers probes")
+    zones.cli("a1", "ipam", "show")  # a look at all addresses
     types, values = metrics()
     tap.equal(sorted(types), sorted(listed), "the table lists what is printed")
     tap.equal({n: k for n, k in types.items() if listed[n][0] != k}, {}, "… with its types")
     wrong = {(n, frozenset(k for k, _ in labels)) for n, labels in values
              if {k for k, _ in labels} != listed[n][1]}
     tap.equal(wrong, set(), "… and labels")
-    without = {n for n in listed if not any(m == n for m, _ in values)}
+    # Those of BGP and etcd have some where there are these: bgp_cli.t, migrate.t.
+    without = {n for n in listed if not any(m == n for m, _ in values)
+               and not n.startswith(("culvert_bgp_", "culvert_etcd_"))}
     tap.equal(without - {"culvert_fastpath_underlay_info"}, set(), "all of them have samples here")
 
 

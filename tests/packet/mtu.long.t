@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath,engine,endpoints timeout=900
+# tests/run: modes=fastpath,engine,endpoints parallel timeout=900
 """
 The table of path MTU: every width of the path, ICMP delivered and filtered, the path narrow from the
 start and falling during the transfer, every kind of sender; 1 MiB and 100 MiB each way at once. The

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath parallel
+# tests/run: modes=fastpath parallel idle
 """
 Transfers through a tunnel whose path MTU falls, with ICMP and without: some cells of the table that
 mtu.long.t has in full, and the way back up. The drawing is in mtu_cells.py.

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 """
 A path that falls while no router says a word, under a steady stream of full packets: how long until
 the sender is told, and that nothing is lost from then on. mtu_cells.Path has the drawing; the pods

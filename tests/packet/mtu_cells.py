@@ -107,7 +107,7 @@ class End:
 
 
 class Haul:
-    """Bytes on their way from one end to another."""
+    """Bytes on their way from one end to another: nothing before begin()."""
 
     def __init__(self, source, target, inner, size, rate=None, patience=10.0):
         self.source, self.target, self.size = source, target, size
@@ -124,9 +124,13 @@ class Haul:
         # On a kernel of its own, the receiver has another clock.
         self.ahead_ns = int(ready[1]) - time.time_ns()
         pace = ["-r", str(rate)] if rate else []
-        self.give = source.spawn(
-            [*common, *pace, "-s", str(source.seed), "-b", source.address, "give", protocol,
-             target.address, port, str(size)], subprocess.DEVNULL)
+        self.words = [*common, *pace, "-s", str(source.seed), "-b", source.address, "give", protocol,
+                      target.address, port, str(size)]
+        self.give = self.begun_ns = None
+
+    def begin(self):
+        """The receiver is ready; start the sender."""
+        self.give = self.source.spawn(self.words, subprocess.DEVNULL)
         self.begun_ns = time.time_ns()
 
     def arrived(self):
@@ -309,6 +313,11 @@ class Path:
         one, other = self.ends
         hauls = [Haul(*pair, inner, size, rate=rate, patience=patience)
                  for pair in ((one, other), (other, one))]
+        # Who begins late begins first: else all of the other's is there before both are on their way.
+        for haul in sorted(hauls, key=lambda haul: not haul.source.lags):
+            haul.begin()
+            if fall is not None and haul.source.lags:
+                net.wait_for(lambda haul=haul: haul.arrived() > 0, 10)
         fallen_ns = None
         if fall is not None:
             net.wait_for(lambda: all(haul.arrived() >= size // 4 for haul in hauls), 10)

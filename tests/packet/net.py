@@ -69,6 +69,8 @@ atexit.register(_stop_children)
 class Node:
     """A network namespace. `with node:` puts the calling thread into it."""
 
+    move_in = None  # what a child still has to do to be where programs of this node run
+
     def __init__(self, name):
         self.name = name
         self.fd = -1
@@ -105,6 +107,10 @@ class Node:
         self._depth -= 1
         _setns(_HOME)
 
+    def file(self, path):
+        """By which path this process finds a file as programs of the node see it."""
+        return path
+
     @property
     def path(self):
         """A path by which `ip link set … netns PATH` finds this namespace."""
@@ -115,7 +121,8 @@ class Node:
         argv = shlex.split(command) if isinstance(command, str) else command
         with self:
             done = subprocess.run(
-                argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
+                argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                preexec_fn=self.move_in, **kwargs
             )
         if check and done.returncode:
             raise RuntimeError(f"{self.name}: {argv}: {done.stderr.strip() or done.stdout}")
@@ -134,8 +141,14 @@ class Node:
 
     def spawn(self, argv, **kwargs):
         """Start a process in the namespace; it is ended with the test at the latest."""
+
+        def prepare():
+            _die_with_parent()
+            if self.move_in:
+                self.move_in()
+
         with self:
-            child = subprocess.Popen(argv, preexec_fn=_die_with_parent, **kwargs)
+            child = subprocess.Popen(argv, preexec_fn=prepare, **kwargs)
         _children.append(child)
         return child
 

@@ -190,11 +190,11 @@ def workloads():
         return zones.nodes[name].run("ip route show 10.244.1.66").stdout
 
     tap.ok(net.wait_for(lambda: "dev tap0" in route("a1"), 3), "a route to the device")
-    tap.ok(net.wait_for(lambda: ping(zones.pods["b1"], "10.244.1.66"), 3), "pod of b1 reaches it")
+    tap.ok(net.wait_for(lambda: ping(zones.pods["b1"], "10.244.1.66", "-W1"), 3), "pod of b1 reaches it")
     A1.ip("link set tap0 down")
     tap.ok(net.wait_for(lambda: route("a1") == "", 3), "down: no route")
     A1.ip("link set tap0 up")
-    tap.ok(net.wait_for(lambda: "dev tap0" in route("a1") and ping(zones.pods["b1"], "10.244.1.66"), 5), "up: it works again")
+    tap.ok(net.wait_for(lambda: "dev tap0" in route("a1") and ping(zones.pods["b1"], "10.244.1.66", "-W1"), 5), "up: it works again")
     A1.ip("link del tap0")
     status = zones.status("a1")
     tap.ok(net.wait_for(lambda: any("has no device tap0" in w for w in zones.status("a1")["warnings"]), 3), "gone: a warning", status)
@@ -202,7 +202,7 @@ def workloads():
     net.connect(vm, "eth0", A1, "tap0", offload=True)
     vm.ip("addr add 10.244.1.66/32 dev eth0", "route add 169.254.1.1 dev eth0 scope link", "route add default via 169.254.1.1")
     A1.sysctl("net.ipv4.conf.tap0.proxy_arp", 1)
-    tap.ok(net.wait_for(lambda: ping(zones.pods["b1"], "10.244.1.66"), 5), "another of that name: it works again")
+    tap.ok(net.wait_for(lambda: ping(zones.pods["b1"], "10.244.1.66", "-W1"), 5), "another of that name: it works again")
     # Moved: a single address that is borrowed from a1's block.
     moved = net.Node("moved")
     net.connect(moved, "eth0", zones.nodes["b1"], "tap0", offload=True)
@@ -212,7 +212,7 @@ def workloads():
         zones.cli(name, "apply", "-f", "-", text=WORKLOAD.format(node="b1", device="tap0", addresses="10.244.1.66"))
     tap.ok(net.wait_for(lambda: "via 192.168.200.2" in route("a1") and "dev tap0" in route("b1"), 3), "moved to b1: routes follow",
            lambda: route("a1") + route("b1"))
-    tap.ok(net.wait_for(lambda: ping(zones.pods["a1"], "10.244.1.66"), 3), "… a pod of a1 reaches it there")
+    tap.ok(net.wait_for(lambda: ping(zones.pods["a1"], "10.244.1.66", "-W1"), 3), "… a pod of a1 reaches it there")
     tap.ok(ping(zones.pods["a2"], "10.244.1.66"), "… and one of a2")
     for name in NODES_:
         zones.cli(name, "delete", "workload", "vm")

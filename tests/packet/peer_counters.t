@@ -16,6 +16,7 @@ import re
 import signal
 import socket
 
+import cluster
 import culvert
 import net
 import tap
@@ -72,9 +73,7 @@ def sums(what):
 
 def ping(source, target, count, size=56, *more):
     """True if all are answered."""
-    done = zones.pods[source].run(["ping", "-n", "-q", "-i0.01", f"-c{count}", f"-s{size}", "-W2",
-                                   *more, zones.pod(target)], check=False)
-    return f" {count} received" in done.stdout
+    return cluster.pings(zones.pods[source], zones.pod(target), count, f"-s{size}", *more)
 
 
 def pings():

@@ -222,8 +222,8 @@ def lost_address():
     tap.ok(any(r.startswith("unreachable 10.244.0.0/16") for r in routes("a1")), "… and the guard",
            lambda: routes("a1"))
     wire.drain()
-    ping(zones.pods["a1"], "10.244.9.9")
-    ping(zones.pods["a1"], zones.pod("a2"))
+    ping(zones.pods["a1"], "10.244.9.9", "-W1")
+    ping(zones.pods["a1"], zones.pod("a2"), "-W1")
     inner = lambda p: p[16:18] == b"\x0a\xf4"  # pylint: disable=unnecessary-lambda-assignment
     tap.equal(wire.expect(inner, 0.3), None, "… so nothing inner leaves by another card")
     wire.close()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: modes=fastpath long-modes=engine,endpoints parallel
+# tests/run: modes=fastpath long-modes=engine,endpoints parallel idle
 """
 What the prober finds out of paths, and by which way (shapes.Line):
 

@@ -16,6 +16,7 @@ import tempfile
 
 import culvert
 import net
+import pod_agent
 import tap
 from culvert import Culvertd
 from zones import Zones
@@ -73,11 +74,12 @@ def same(what, got, documented, sometimes=()):
 def status():
     zones.apply(zones.manifest())
     got = ask("status")
-    text = piece("The result of `status`", "\n## Paths")
+    text = piece("The result of `status`", "\n## Pods")
     before, table = text.split("It has also")
     nested = rows(table)
     same("status", got, words(re.sub(r"`\{.*?\}`", "", before)) - {"fastpath_state", "status"} | set(nested))
-    for name in ("node", "store", "pools", "pool_device", "peers", "paths", "routes", "nat", "reconcile"):
+    for name in ("node", "store", "pools", "pool_device", "peers", "paths", "routes", "nat", "reconcile",
+                 "addresses"):
         # Of counters, the members are told behind them.
         first, counters, _ = nested[name].partition("`counters`")
         same(f"status: {name}", got[name], words(first + counters))
@@ -137,9 +139,29 @@ def trace_and_doctor():
 def paths():
     got = ask("path")
     same("path", got, {"probing", "reason", "paths"})
-    same("PATH", got["paths"], set(rows(piece("PATH, what is known", "\n## Resources"))))
+    same("PATH", got["paths"], set(rows(piece("PATH, what is known", "\n## BGP"))))
     same("PATH: probes", got["paths"][0]["probes"], {"sent", "answered", "bytes"})
     tap.equal({p["node"] for p in ask("path", peer="b1")["paths"]}, {"b1"}, "path: of one peer")
+
+
+def pods():
+    pod = pod_agent.Pod(pod_agent.Agent(zones.daemons["a1"]), zones.nodes["a1"], "c1")
+    pod.add()
+    same("ADDED", pod.answer, words(piece("ADDED: ", ". The same")), {"bridge_addresses"})
+    pod.make()
+    same("cni.attach", pod.attach(), set())
+    record = set(rows(piece("POD:\n", "\n## Paths")))
+    same("POD", ask("pods")["pods"], record | {"bypassed", "reason"})
+    same("cni.check", pod.agent.ask("cni.check", **pod.key), record | {"problems"})
+    same("cni.del", pod.delete(), set())
+    same("cni.gc", pod.agent.ask("cni.gc", network="pods", valid=[]), {"removed"})
+    same("cni.status", ask("cni.status"), set())
+
+
+def bgp_off():
+    same("bgp.status, without BGP", ask("bgp.status"), {"wanted"})
+    same("bgp.peers", ask("bgp.peers"), {"wanted", "bird", "age_s", "peers"})
+    tap.equal(ask("status")["bgp"], None, "status: no BGP")
 
 
 def names_of_bytes():
@@ -178,5 +200,5 @@ def names_of_bytes():
 
 
 if __name__ == "__main__":
-    tap.main([status, tunnels, endpoints, resources, trace_and_doctor, paths, names_of_bytes, zones.clean_end],
+    tap.main([status, tunnels, endpoints, resources, trace_and_doctor, paths, pods, bgp_off, names_of_bytes, zones.clean_end],
              zones.before, zones.after)

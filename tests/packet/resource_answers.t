@@ -205,6 +205,28 @@ def get_prints_tables():
               "none")
 
 
+def of(kind, name, spec):
+    return {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def get_prints_tables_of_bgp():
+    peer = of("BGPPeer", "tor", {"nodeSelector": "all()", "peerIP": "192.0.2.1", "asNumber": 65001,
+                                 "filters": ["f", "g"], "password": {"secretKeyRef": {"name": "s", "key": "k"}}})
+    rules = of("BGPFilter", "f", {"exportV4": [{"action": "Accept", "cidr": "10.0.0.0/8", "matchOperator": "In"},
+                                               {"action": "Reject"}]})
+    done = run("get", "all", answers=[resources(of("BGPConfiguration", "default", {"asNumber": 64512}), peer, rules)])
+    tap.equal(done.stdout,
+              "NAME                      ASN    MESH  PORT  PROGRAMCLUSTERROUTES\n"
+              "bgpconfiguration/default  64512  -     -     -\n\n"
+              "NAME         NODE  NODESELECTOR  PEERIP     PEERSELECTOR  ASN    FILTERS\n"
+              "bgppeer/tor  -     all()         192.0.2.1  -             65001  f,g\n\n"
+              "NAME         EXPORT                                                        IMPORT\n"
+              "bgpfilter/f  action=Accept,cidr=10.0.0.0/8,matchOperator=In;action=Reject  -\n", "BGP")
+    done = run("get", "bgpp", "tor", "-o", "wide", answers=[resources(peer)])
+    tap.equal(sent(), {"command": "get", "kind": "BGPPeer", "name": "tor"}, "a short name")
+    tap.ok(" s         Auto     30s        120s         UseNodeIP  0 " in done.stdout, "wide", done.stdout)
+
+
 def get_prints_manifests():
     for words in (("-j", "get", "all"), ("get", "all", "-o", "json")):
         done = run(*words, answers=[resources(POOL, NODE)])
@@ -386,6 +408,7 @@ tap.main(
         apply_prints_what_became_of_each,
         files_directories_and_standard_input,
         get_prints_tables,
+        get_prints_tables_of_bgp,
         get_prints_manifests,
         delete_by_name_and_by_file,
         diff_is_unified,

@@ -185,7 +185,7 @@ def the_pool_goes():
         zones.cli(name, "delete", "ippool", "default-ipv4-ippool", check=False)
         tap.equal(guards(name), "", f"{name}: without the pool there is no guard")
     hosts_reach_each_other("without the pool")
-    tap.ok(not any(ping(zones.pods[a], zones.pod(b)) for a, b in PAIRS), "pods do not any longer")
+    tap.ok(not any(ping(zones.pods[a], zones.pod(b), "-W1") for a, b in PAIRS), "pods do not any longer")
 
 
 if __name__ == "__main__":

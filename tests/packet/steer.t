@@ -30,7 +30,7 @@ import tap
 culvert.need_programs()
 COUNT = int(os.environ.get("STEER_COUNT", "400"))
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
-ENGINE_S = 0.1  # in which the engine deals with a packet, on a busy machine, too
+ENGINE_S = 0.2  # in which the engine deals with a packet, on a busy machine, too
 SEED = int(os.environ.get("STEER_SEED", "1"))
 INNER = "192.168.9.7"
 

@@ -10,7 +10,9 @@
  *
  * Options before the mode: -b ADDRESS send from that address. Each runs until SIGTERM or SIGINT
  * comes, and then prints one line of JSON. Packets are 64 bytes of IPv4 in all. take says
- * "ready" on the standard error when it is bound.
+ * "ready" on the standard error when it is bound. Told to end, it reads from its standard input how
+ * many packets were sent, and waits until they are there or nothing comes for two seconds: on a
+ * busy machine the last ones may be long on their way. Nothing to read: it does not wait.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,6 +36,8 @@ enum {
 	BATCH = 32, /* small, so that no queue on the way overflows */
 	BUFFER_BYTES = 256 << 20,
 	TICK_NS = 500000,
+	PATIENCE_US = 50000, /* so long a silence ends it when nothing is missing */
+	SILENCES_MAX = 40,   /* and so many when something is */
 	NUMBERS_MAX = 1 << 28,
 };
 
@@ -274,14 +278,33 @@ static void print_gaps(const struct taken *taken)
 	printf("]}\n");
 }
 
+/* How many packets were sent, as the standard input says; 0: it does not say. */
+static uint64_t read_sent(void)
+{
+	char line[32];
+
+	return fgets(line, sizeof(line), stdin) ? strtoull(line, NULL, 10) : 0;
+}
+
+/* Nothing has come for a while after the end was told, silences times. */
+static bool is_complete(const struct taken *taken, unsigned int silences)
+{
+	static uint64_t sent;
+
+	if (silences == 1)
+		sent = read_sent();
+	return taken->unique >= sent || silences >= SILENCES_MAX;
+}
+
 static int do_take(const char *address, const char *port)
 {
 	static uint8_t buffers[BATCH][PAYLOAD + 1];
 	const struct sockaddr_in local = address_of(address, port);
-	const struct timeval patience = {.tv_usec = 50000};
+	const struct timeval patience = {.tv_usec = PATIENCE_US};
 	struct taken taken = {.seen = calloc(1, NUMBERS_MAX / 8)};
 	struct mmsghdr messages[BATCH];
 	struct iovec pieces[BATCH];
+	unsigned int silences = 0;
 	int fd = open_socket(SOCK_DGRAM, 0);
 
 	if (!taken.seen)
@@ -302,8 +325,7 @@ static int do_take(const char *address, const char *port)
 		count = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);
 		if (count < 0 && errno != EAGAIN && errno != EINTR)
 			die("recvmmsg");
-		/* Told to end: as soon as nothing waits any more. */
-		if (count < 0 && errno == EAGAIN && is_stopped)
+		if (count < 0 && errno == EAGAIN && is_stopped && is_complete(&taken, ++silences))
 			break;
 		for (int i = 0; i < count; i++)
 			take_one(&taken, buffers[i], messages[i].msg_len);

@@ -80,20 +80,20 @@ def block_text(node, cidr):
 class Zones:
     """
     The network above. base: the first two numbers of the pool's addresses. pods: whether there are
-    any. probing: whether the daemons probe paths.
+    any. probing: whether the daemons probe paths. node: class of a1, a2 and b1.
     """
 
     def __init__(self, *arguments, base="10.244", offload=True, start=True, pods=True,
-                 probing=False):
+                 probing=False, node=net.Node):
         self.base = base
         self.has_pods = pods
         self.probing = probing
         self.arguments = arguments
-        self.nodes = {name: net.Node(name) for name in NODES}
+        self.nodes = {name: node(name) for name in NODES}
         self.pods = {name: net.Node("p" + name) for name in NODES}
         self.r, self.office, self.outside = (net.Node(n) for n in ("r", "office", "outside"))
-        for node in (*self.nodes.values(), self.r):
-            node.forward()
+        for each in (*self.nodes.values(), self.r):
+            each.forward()
         self.r.ip("link add br-a type bridge", "link set br-a up")
         for name in ("a1", "a2"):
             net.connect(self.nodes[name], "eth0", self.r, "to-" + name, offload=offload)
@@ -107,12 +107,12 @@ class Zones:
         self.office.ip(f"addr add {OFFICE}/24 dev eth0", "route add default via 192.168.7.254")
         self.outside.ip(f"addr add {OUTSIDE}/24 dev eth0",
                         "route add default via 203.0.113.254")
-        for name, node in self.nodes.items():
+        for name, host in self.nodes.items():
             address = ADDRESSES[name]
             gateway = address.rsplit(".", 1)[0] + ".254"
-            node.ip(f"addr add {address}/24 dev eth0", f"route add default via {gateway}")
+            host.ip(f"addr add {address}/24 dev eth0", f"route add default via {gateway}")
             if pods:
-                plug_pod(self.pods[name], node, "pod0", self.pod(name), offload)
+                plug_pod(self.pods[name], host, "pod0", self.pod(name), offload)
         self.daemons = {}
         self.config = {}
         if start:
@@ -229,19 +229,18 @@ class Probe:
     """Numbered packets from one pod to another's address, of which not one may be missed."""
 
     def __init__(self, source, target, address, port=9000, rate=1000):
-        self.take = target.spawn([STREAM, "take", address, str(port)], stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True)
+        self.take = target.spawn([STREAM, "take", address, str(port)], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.take.stderr.readline()
         self.send = source.spawn([STREAM, "send", address, str(port), str(rate)],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def end(self):
-        """(sent, missing) of the packets."""
+        """What each end of it says, when what was sent is there, or does not come."""
         self.send.send_signal(signal.SIGTERM)
-        sent = json.loads(self.send.communicate(timeout=10)[0])
-        time.sleep(0.3)
+        sent = json.loads(self.send.communicate(timeout=20)[0])
         self.take.send_signal(signal.SIGTERM)
-        took = json.loads(self.take.communicate(timeout=10)[0])
+        took = json.loads(self.take.communicate(f"{sent['sent']}\n", timeout=20)[0])
         return sent, took
 
 

@@ -43,6 +43,49 @@ static void understands_every_command(void **state)
 	assert_string_equal(request.filter.config.name, "tun0");
 }
 
+#define IPAM(command, members) "{" V "\"command\":\"" command "\"" members "}"
+
+static void understands_addresses(void **state)
+{
+	static const char *const wrong[] = {
+		IPAM("ipam.show", ",\"address\":\"10.244.1.0/26\""),
+		IPAM("ipam.show", ",\"address\":\"0.0.0.0\""),
+		IPAM("ipam.show", ",\"address\":5"),
+		IPAM("ipam.show", ",\"blocks\":\"yes\""),
+		IPAM("ipam.check", ",\"fix\":1"),
+		IPAM("ipam.check", ",\"address\":\"10.244.1.5\""),
+		IPAM("ipam.release", ""),
+		IPAM("ipam.release", ",\"handle\":\"\""),
+		IPAM("ipam.release", ",\"handle\":\"h\",\"address\":\"10.244.1.5\""),
+		IPAM("ipam.reserve", ",\"comment\":\"mine\""),
+		IPAM("migrate", ""),
+		IPAM("migrate", ",\"datastore\":\"relative.cfg\""),
+		IPAM("migrate", ",\"datastore\":\"/a\",\"from\":\"consul\""),
+		IPAM("migrate.status", ",\"datastore\":\"/a\""),
+	};
+
+	(void)state;
+	assert_int_equal(parse(IPAM("ipam.show", "")), 0);
+	assert_int_equal(request.kind, CV_REQUEST_IPAM_SHOW);
+	assert_int_equal(request.ipam.address, 0);
+	assert_int_equal(parse(IPAM("ipam.check", ",\"fix\":true")), 0);
+	assert_true(request.ipam.fix);
+	assert_int_equal(parse(IPAM("ipam.release", ",\"handle\":\"net.c.eth0\"")), 0);
+	assert_string_equal(request.ipam.handle, "net.c.eth0");
+	assert_int_equal(parse(IPAM("ipam.reserve", ",\"address\":\"10.244.1.5\",\"comment\":"
+						    "\"mine\"")),
+			 0);
+	assert_int_equal(request.ipam.address, inet_addr("10.244.1.5"));
+	assert_string_equal(request.ipam.comment, "mine");
+	assert_int_equal(parse(IPAM("migrate", ",\"datastore\":\"/a\",\"from\":\"calico\"")), 0);
+	assert_true(request.migrate.from_calico);
+	assert_false(request.migrate.dry_run);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (parse(wrong[i]) != -EINVAL)
+			fail_msg("%s", wrong[i]);
+	}
+}
+
 static void understands_captures(void **state)
 {
 	static const char *const wrong[] = {
@@ -230,6 +273,20 @@ static void understands_questions(void **state)
 	assert_null(request.peer);
 	assert_int_equal(parse("{" V "\"command\":\"path\",\"peer\":\"tun0\"}"), 0);
 	assert_string_equal(request.peer, "tun0");
+	assert_int_equal(parse("{" V "\"command\":\"bgp.status\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_BGP_STATUS);
+	assert_int_equal(parse("{" V "\"command\":\"bgp.routes\"}"), 0);
+	assert_int_equal(request.kind, CV_REQUEST_BGP_ROUTES);
+	assert_int_equal(request.bgp.which, CV_BGP_LEARNED);
+	assert_false(request.bgp.has_prefix);
+	assert_int_equal(parse("{" V "\"command\":\"bgp.routes\",\"which\":\"refused\","
+			       "\"prefix\":\"10.244.0.0/16\"}"),
+			 0);
+	assert_int_equal(request.bgp.which, CV_BGP_REFUSED);
+	assert_int_equal(request.bgp.prefix.length, 16);
+	assert_int_equal(parse("{" V "\"command\":\"bgp.routes\",\"prefix\":\"10.244.0.1\"}"), 0);
+	assert_true(request.bgp.has_prefix);
+	assert_int_equal(request.bgp.prefix.length, 32);
 }
 
 static void refuses_with_a_code(void **state)
@@ -373,6 +430,11 @@ static void refuses_what_says_too_little_of_resources(void **state)
 		{"{" V "\"command\":\"doctor\",\"peer\":[]}", -EINVAL, -1},
 		{"{" V "\"command\":\"metrics\",\"text\":\"\"}", -EINVAL, -1},
 		{"{" V "\"command\":\"path\",\"peer\":7}", -EINVAL, -1},
+		{"{" V "\"command\":\"bgp.status\",\"peer\":\"a\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"bgp.routes\",\"which\":\"all\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"bgp.routes\",\"prefix\":\"10.1.2.3/8\"}", -EINVAL, -1},
+		{"{" V "\"command\":\"bgp.routes\",\"prefix\":10}", -EINVAL, -1},
+		{"{" V "\"command\":\"bgp\"}", -EOPNOTSUPP, -1},
 		{"{" V "\"command\":\"path\",\"remote\":\"10.0.0.1\"}", -EINVAL, -1},
 	};
 
@@ -473,6 +535,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(understands_every_command),
+		cmocka_unit_test(understands_addresses),
 		cmocka_unit_test(understands_captures),
 		cmocka_unit_test(understands_single_changes),
 		cmocka_unit_test(understands_endpoints),

@@ -62,6 +62,10 @@ const struct cv_intent *cv_world_decide(struct cv_decide_world *world)
 		.keep_device = world->keep_device,
 		.dead = world->dead,
 		.dead_count = world->dead_count,
+		.programs = world->programs,
+		.claims_blocks = world->claims_blocks,
+		.is_handing_over = world->is_handing_over,
+		.learned = &world->learned,
 	};
 
 	forget(world);

@@ -27,7 +27,11 @@ struct cv_decide_world {
 	bool keep_device;
 	const int *dead; /* the test's */
 	size_t dead_count;
-	struct cv_intent intent; /* of the last cv_world_decide */
+	enum cv_programs programs;
+	bool claims_blocks;
+	bool is_handing_over;
+	struct cv_learned learned; /* the test's */
+	struct cv_intent intent;   /* of the last cv_world_decide */
 };
 
 /* A new namespace, and the host without resources. */

@@ -160,8 +160,7 @@ static void forget(void)
 	findings.troubles = 0;
 }
 
-/* ---- netfilter --------------------------------------------------------------------------------
- */
+/* ---- netfilter --------------------------------------------------------------------------- */
 
 static void judge(const char *text, void (*judge_it)(const struct cv_doctor_input *input,
 						     json_t *listed, struct cv_findings *findings))
@@ -355,8 +354,7 @@ static void sees_earlier_nat(void **state)
 	assert_int_equal(findings.troubles, 0);
 }
 
-/* ---- routes ------------------------------------------------------------------------------------
- */
+/* ---- routes ------------------------------------------------------------------------------ */
 
 static bool is_in_the_way(const char *prefix, uint8_t protocol, uint32_t metric)
 {
@@ -388,8 +386,7 @@ static void sees_routes_in_the_way(void **state)
 	assert_false(is_in_the_way("172.16.0.0/12", RTPROT_BIRD, 0));
 }
 
-/* ---- resources ----------------------------------------------------------------------------------
- */
+/* ---- resources --------------------------------------------------------------------------- */
 
 static void sees_resources(void **state)
 {

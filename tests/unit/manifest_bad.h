@@ -115,7 +115,8 @@ static const struct manifest_bad manifest_bad[] = {
 	{BYTES("apiVersion: v1\nkind: ConfigMap\ndata: {}\n"),
 	 "2:7: unknown kind \"ConfigMap\"; leave it out: there are IPPool, Node, BlockAffinity, "
 	 "IPReservation, "
-	 "FelixConfiguration, Tunnel, Workload and PathConfiguration"},
+	 "FelixConfiguration, Tunnel, Workload, PathConfiguration, BGPConfiguration, "
+	 "BGPPeer, BGPFilter and IPAMConfiguration"},
 	{BYTES("apiVersion: operator.tigera.io/v1\nkind: Installation\n"),
 	 "2:7: Installation is the Calico operator's; take what it made of it: kubectl get "
 	 "ippools.crd.projectcalico.org -o yaml"},
@@ -347,7 +348,7 @@ static const struct manifest_bad manifest_bad[] = {
 	{NODE("  bgp: {asNumber: [1]}\n"), "6:19: spec.bgp.asNumber must be a number from 1 to "
 					   "4294967295, or like \"64512.1\", not a list"},
 	{NODE("  bgp: {routeReflectorClusterID: []}\n"),
-	 "6:34: spec.bgp.routeReflectorClusterID must be a single value, not a list"},
+	 "6:34: spec.bgp.routeReflectorClusterID must be a string, not a list"},
 	{NODE("  orchRefs: {}\n"), "6:13: spec.orchRefs must be a list, not a mapping"},
 	{NODE("  wireguard: none\n"), "6:14: spec.wireguard must be a mapping, not \"none\""},
 
@@ -514,6 +515,20 @@ static const struct manifest_bad manifest_bad[] = {
 	 "8:3: unknown field \"dev\" in Workload spec; delete it"},
 	{WORKLOAD("  node: a1\n  addresses: [[10.0.0.1]]\n"),
 	 "7:15: spec.addresses: an entry must be a string, not a list"},
+
+	/* IPAMConfiguration */
+	{OF("projectcalico.org/v3", "IPAMConfiguration", "node.a1", "  strictAffinity: true\n"),
+	 "4:9: metadata.name: the only IPAMConfiguration is \"default\"; rename node.a1, or write "
+	 "its fields there"},
+	{OF("projectcalico.org/v3", "IPAMConfiguration", "default", "  strictAffinity: 1\n"),
+	 "6:19: spec.strictAffinity must be true or false, not 1"},
+	{OF("projectcalico.org/v3", "IPAMConfiguration", "default",
+	    "  kubeVirtVMAddressPersistence: enabled\n"),
+	 "6:33: spec.kubeVirtVMAddressPersistence must be Enabled or Disabled, not \"enabled\"; "
+	 "did "
+	 "you mean Enabled?"},
+	{OF("projectcalico.org/v3", "IPAMConfiguration", "default", "  maxBlocksPerHost: -1\n"),
+	 "6:21: spec.maxBlocksPerHost must be a whole number from 0 to 1048576, not -1"},
 
 	/* PathConfiguration */
 	{OF("culvert/v1", "PathConfiguration", "node.a1", "  probing: Disabled\n"),

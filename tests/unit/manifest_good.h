@@ -46,6 +46,7 @@
 	"    ipv4Address: 192.168.100.1/24\n" \
 	"    ipv4IPIPTunnelAddr: 10.244.1.1\n" \
 	"    asNumber: 4227858433\n" \
+	"    routeReflectorClusterID: 244.0.0.1\n" \
 	"---\n" \
 	"apiVersion: projectcalico.org/v3\n" \
 	"kind: BlockAffinity\n" \
@@ -132,7 +133,82 @@
 	"  livenessLosses: 5\n" \
 	"  probesPerSecond: 100\n" \
 	"  mssClamp: 1300\n" \
-	"  skipDeadNextHops: Enabled\n"
+	"  skipDeadNextHops: Enabled\n" \
+	"---\n" EVERY_BGP_KIND
+
+#define EVERY_BGP_KIND \
+	"apiVersion: projectcalico.org/v3\n" \
+	"kind: BGPConfiguration\n" \
+	"metadata:\n" \
+	"  name: default\n" \
+	"spec:\n" \
+	"  asNumber: 64513\n" \
+	"  nodeToNodeMeshEnabled: true\n" \
+	"  listenPort: 1790\n" \
+	"  bindMode: NodeIP\n" \
+	"  nodeMeshPassword:\n" \
+	"    secretKeyRef:\n" \
+	"      name: mesh\n" \
+	"      key: Pass_word.1\n" \
+	"  nodeMeshMaxRestartTime: \"2m\"\n" \
+	"  programClusterRoutes: Disabled\n" \
+	"  ignoredInterfaces:\n" \
+	"  - \"docker*\"\n" \
+	"  - br-0\n" \
+	"---\n" \
+	"apiVersion: projectcalico.org/v3\n" \
+	"kind: BGPPeer\n" \
+	"metadata:\n" \
+	"  name: tor\n" \
+	"spec:\n" \
+	"  nodeSelector: \"rack == 'a'\"\n" \
+	"  peerIP: \"192.0.2.1:1790\"\n" \
+	"  asNumber: 65001\n" \
+	"  localASNumber: 4227858433\n" \
+	"  password:\n" \
+	"    secretKeyRef:\n" \
+	"      name: bgp.tor\n" \
+	"      key: a\n" \
+	"  sourceAddress: None\n" \
+	"  nextHopMode: Self\n" \
+	"  maxRestartTime: \"90s\"\n" \
+	"  keepaliveTime: \"1s\"\n" \
+	"  ttlSecurity: 254\n" \
+	"  numAllowedLocalASNumbers: 3\n" \
+	"  reachableBy: 192.0.2.254\n" \
+	"  filters:\n" \
+	"  - first\n" \
+	"  - then\n" \
+	"  reversePeering: Auto\n" \
+	"---\n" \
+	"apiVersion: projectcalico.org/v3\n" \
+	"kind: BGPFilter\n" \
+	"metadata:\n" \
+	"  name: first\n" \
+	"spec:\n" \
+	"  exportV4:\n" \
+	"  - action: Reject\n" \
+	"    matchOperator: In\n" \
+	"    cidr: 10.244.0.0/16\n" \
+	"    prefixLength:\n" \
+	"      min: 20\n" \
+	"      max: 26\n" \
+	"    source: RemotePeers\n" \
+	"    interface: \"eth*\"\n" \
+	"  - action: Accept\n" \
+	"  importV4:\n" \
+	"  - action: Accept\n" \
+	"    matchOperator: NotEqual\n" \
+	"    cidr: 192.0.2.0/24\n" \
+	"---\n" \
+	"apiVersion: projectcalico.org/v3\n" \
+	"kind: IPAMConfiguration\n" \
+	"metadata:\n" \
+	"  name: default\n" \
+	"spec:\n" \
+	"  strictAffinity: true\n" \
+	"  autoAllocateBlocks: false\n" \
+	"  maxBlocksPerHost: 20\n"
 
 #define EXPORT_OF_CALICOCTL \
 	"apiVersion: projectcalico.org/v3\n" \

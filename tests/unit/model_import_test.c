@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,25 @@ static void makes_nodes_and_blocks(void **state)
 	cv_manifest_fini(&manifest);
 }
 
+/* What Calico's nodes keep in annotations, where Kubernetes' API is its store. */
+static void takes_bgp_from_annotations(void **state)
+{
+	static const char text[] =
+		"apiVersion: v1\nkind: Node\nmetadata:\n  name: rr\n  annotations:\n"
+		"    projectcalico.org/IPv4Address: 192.168.100.9/24\n"
+		"    projectcalico.org/ASNumber: \"64513\"\n"
+		"    projectcalico.org/RouteReflectorClusterID: 244.0.0.1\n";
+	struct cv_manifest m = import_with(text, CV_IMPORT_BLOCKS_AUTO);
+
+	(void)state;
+	assert_int_equal(m.count, 1);
+	assert_int_equal(m.resources[0]->node.as_number, 64513);
+	assert_int_equal(m.resources[0]->node.cluster_id, inet_addr("244.0.0.1"));
+	assert_non_null(strstr(m.resources[0]->text, "\"asNumber\":64513,"
+						     "\"routeReflectorClusterID\":\"244.0.0.1\""));
+	cv_manifest_fini(&m);
+}
+
 static size_t count_blocks(struct cv_manifest *manifest)
 {
 	size_t count = 0;
@@ -251,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_nodes_and_blocks),
+		cmocka_unit_test(takes_bgp_from_annotations),
 		cmocka_unit_test(leaves_blocks_out),
 		cmocka_unit_test(takes_other_forms),
 		cmocka_unit_test(refuses_in_these_words),

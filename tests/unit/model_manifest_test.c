@@ -175,9 +175,9 @@ static void decodes_every_kind(void **state)
 	struct cv_resource **r = m.resources;
 
 	(void)state;
-	assert_int_equal(m.count, 8);
+	assert_int_equal(m.count, 12);
 	assert_int_equal(m.warnings.count, 0);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < CV_KIND_MAX; i++)
 		assert_int_equal(r[i]->kind, i);
 	assert_true(r[0]->pool.manual && r[0]->pool.disabled && r[0]->pool.disable_bgp_export);
 	assert_int_equal(r[0]->pool.allowed_uses, CV_USE_WORKLOAD);
@@ -188,6 +188,7 @@ static void decodes_every_kind(void **state)
 	assert_true(r[1]->node.has_prefix);
 	assert_int_equal(r[1]->node.tunnel_address, inet_addr("10.244.1.1"));
 	assert_int_equal(r[1]->node.as_number, 64512U << 16 | 1);
+	assert_int_equal(r[1]->node.cluster_id, inet_addr("244.0.0.1"));
 	assert_string_equal(cv_resource_label(r[1], "zone"), "a");
 	assert_string_equal(cv_resource_label(r[1], "node-role.kubernetes.io/control-plane"), "");
 	assert_null(cv_resource_label(r[1], "zones"));
@@ -294,6 +295,37 @@ static void decodes_how_paths_are_probed(void **state)
 	cv_manifest_fini(&m);
 }
 
+static void decodes_how_blocks_are_had(void **state)
+{
+	struct cv_manifest m = parse(EVERY_KIND);
+	const struct cv_ipam_configuration *ipam = &m.resources[11]->ipam;
+
+	(void)state;
+	assert_int_equal(m.resources[11]->kind, CV_KIND_IPAM_CONFIGURATION);
+	assert_true(ipam->strict_affinity);
+	assert_false(ipam->auto_allocate_blocks);
+	assert_int_equal(ipam->max_blocks, 20);
+	cv_manifest_fini(&m);
+	m = parse("apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: "
+		  "default}\nspec: {maxBlocksPerHost: 0}\n");
+	ipam = &m.resources[0]->ipam;
+	assert_false(ipam->strict_affinity);
+	assert_true(ipam->auto_allocate_blocks);
+	assert_int_equal(ipam->max_blocks, 0);
+	cv_manifest_fini(&m);
+	m = parse("apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: "
+		  "default}\nspec: {kubeVirtVMAddressPersistence: Disabled}\n");
+	assert_int_equal(m.warnings.count, 0);
+	cv_manifest_fini(&m);
+	m = parse("apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: "
+		  "default}\nspec: {kubeVirtVMAddressPersistence: Enabled}\n");
+	assert_int_equal(m.count, 1);
+	assert_int_equal(m.warnings.count, 1);
+	assert_non_null(
+		strstr(m.warnings.texts[0], "kubeVirtVMAddressPersistence is not acted on"));
+	cv_manifest_fini(&m);
+}
+
 /* What is not given is as without the resource. */
 static void knows_the_defaults_of_probing(void **state)
 {
@@ -327,7 +359,7 @@ static void takes_an_export_of_calicoctl(void **state)
 	struct cv_manifest m = parse(EXPORT_OF_CALICOCTL);
 
 	(void)state;
-	assert_int_equal(m.count, 4);
+	assert_int_equal(m.count, 5);
 	assert_string_equal(m.resources[0]->name, "default-ipv4-ippool");
 	assert_int_equal(m.resources[1]->origin.line, 36);
 	assert_int_equal(m.resources[1]->node.address, inet_addr("192.168.100.1"));
@@ -338,9 +370,9 @@ static void takes_an_export_of_calicoctl(void **state)
 	assert_warning(&m, "f.yaml:48:5: Node a1: spec.orchRefs is not acted on");
 	assert_warning(&m, "f.yaml:71:5: FelixConfiguration default: spec.logSeverityScreen is not "
 			   "acted on");
-	assert_warning(&m,
-		       "f.yaml:75:1: BGPConfiguration default is not acted on: BGP is not there "
-		       "yet");
+	assert_int_equal(m.resources[4]->kind, CV_KIND_BGP_CONFIGURATION);
+	assert_int_equal(m.resources[4]->bgp_configuration->as_number, 64512);
+	assert_true(m.resources[4]->bgp_configuration->mesh);
 	assert_warning(&m,
 		       "f.yaml:83:1: GlobalNetworkPolicy deny-all is not acted on: Culvert does "
 		       "not enforce network policies");
@@ -359,8 +391,9 @@ static void takes_an_export_of_kubectl(void **state)
 		       "f.yaml:61:5: BlockAffinity lb: spec.type virtual: passed over, the block "
 		       "is no node's but a service's");
 	assert_warning(&m,
-		       "f.yaml:62:3: IPAMBlock 10-244-1-0-26 is not acted on: Culvert assigns no "
-		       "single addresses yet; BlockAffinity says who owns a block");
+		       "f.yaml:62:3: IPAMBlock 10-244-1-0-26 is not acted on: it is a document of "
+		       "addresses, not a resource; culvert migrate --from-calico takes them from "
+		       "etcd");
 	assert_int_equal(m.count, 2);
 	assert_string_equal(
 		m.resources[0]->text,
@@ -516,6 +549,12 @@ static void knows_kinds_by_many_names(void **state)
 		{"Tunnels", CV_KIND_TUNNEL},
 		{"workload", CV_KIND_WORKLOAD},
 		{"pathconfig", CV_KIND_PATH_CONFIGURATION},
+		{"bgpconfig", CV_KIND_BGP_CONFIGURATION},
+		{"BGPConfigurations", CV_KIND_BGP_CONFIGURATION},
+		{"bgppeers", CV_KIND_BGP_PEER},
+		{"bgpp", CV_KIND_BGP_PEER},
+		{"bgpfilter", CV_KIND_BGP_FILTER},
+		{"ipamconfig", CV_KIND_IPAM_CONFIGURATION},
 	};
 	enum cv_kind kind;
 
@@ -524,11 +563,12 @@ static void knows_kinds_by_many_names(void **state)
 		assert_int_equal(cv_kind_parse(words[i].word, &kind, &error), 0);
 		assert_int_equal(kind, words[i].kind);
 	}
-	assert_int_equal(cv_kind_parse("bgpnode", &kind, &error), -EINVAL);
+	assert_int_equal(cv_kind_parse("ospfarea", &kind, &error), -EINVAL);
 	assert_string_equal(error.text,
-			    "no kind \"bgpnode\"; there are IPPool, Node, BlockAffinity, "
-			    "IPReservation, FelixConfiguration, Tunnel, Workload and "
-			    "PathConfiguration");
+			    "no kind \"ospfarea\"; there are IPPool, Node, BlockAffinity, "
+			    "IPReservation, FelixConfiguration, Tunnel, Workload, "
+			    "PathConfiguration, BGPConfiguration, BGPPeer, BGPFilter and "
+			    "IPAMConfiguration");
 	assert_int_equal(cv_kind_parse("ipools", &kind, &error), -EINVAL);
 	assert_string_equal(error.text, "no kind \"ipools\"; did you mean ippools?");
 	assert_string_equal(cv_kind_name(CV_KIND_NODE), "Node");
@@ -656,6 +696,7 @@ int main(void)
 		cmocka_unit_test(decodes_felix),
 		cmocka_unit_test(decodes_our_own),
 		cmocka_unit_test(decodes_how_paths_are_probed),
+		cmocka_unit_test(decodes_how_blocks_are_had),
 		cmocka_unit_test(knows_the_defaults_of_probing),
 		cmocka_unit_test(takes_an_export_of_calicoctl),
 		cmocka_unit_test(takes_an_export_of_kubectl),

@@ -55,6 +55,10 @@ static struct cv_nat_intent usual(void)
 
 /* ---- the script ------------------------------------------------------------------------ */
 
+#define SERVICES                                                                                 \
+	"\t\tip saddr @overlay ip daddr @overlay ct status dnat meta mark != 0x00000000 return " \
+	"comment \"a service, marked for masquerading\"\n"
+
 #define HEAD                        \
 	"add table ip culvert\n"    \
 	"delete table ip culvert\n" \
@@ -104,7 +108,7 @@ static void test_script_of_all(void **state)
 			   "comment \"tunnel packets of this node\"\n"
 			   "\t}\n"
 			   "\tchain postrouting {\n"
-			   "\t\ttype nat hook postrouting priority srcnat - 10;\n"
+			   "\t\ttype nat hook postrouting priority srcnat - 10;\n" SERVICES
 			   "\t\tip saddr @overlay ip daddr @overlay snat to ip saddr "
 			   "comment \"within the overlay: as it is\"\n"
 			   "\t\tip saddr @overlay ip daddr @hosts snat to ip saddr "
@@ -129,7 +133,7 @@ static void test_script_of_next_to_nothing(void **state)
 	(void)state;
 	assert_script(&nat, HEAD "\t}\n"
 				 "\tchain postrouting {\n"
-				 "\t\ttype nat hook postrouting priority srcnat - 10;\n"
+				 "\t\ttype nat hook postrouting priority srcnat - 10;\n" SERVICES
 				 "\t\tip saddr @overlay ip daddr @overlay snat to ip saddr "
 				 "comment \"within the overlay: as it is\"\n"
 				 "\t}\n"

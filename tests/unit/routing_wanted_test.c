@@ -242,6 +242,10 @@ static void test_no_block(void **state)
 	cv_world_add(&world, cv_test_affinity("b1", "255.255.255.128/25"));
 	cv_world_decide(&world);
 	warning_of("this node owns no block, and IPPool pool has none left");
+	world.claims_blocks = true;
+	cv_world_decide(&world);
+	assert_false(cv_world_warns(&world, "owns no block"));
+	world.claims_blocks = false;
 	cv_world_end(&world);
 }
 

@@ -454,9 +454,8 @@ static void warnings_go_with_their_documents(void **state)
 
 	(void)state;
 	world.store = world_open(world_path("conf"));
-	world_write("applied.yaml",
-		    NODE("b", "192.0.2.2/24") "    routeReflectorClusterID: 1.0.0.1\n" NODE(
-			    "a", "192.0.2.1/24") "    routeReflectorClusterID: 1.0.0.1\n");
+	world_write("applied.yaml", NODE("b", "192.0.2.2/24") "    ipv6Address: fd00::1\n" NODE(
+					    "a", "192.0.2.1/24") "    ipv6Address: fd00::1\n");
 	world_settle();
 	assert_int_equal(cv_store_refresh(world.store), 1);
 	assert_int_equal(cv_store_warnings(world.store)->count, 2);

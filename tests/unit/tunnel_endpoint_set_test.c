@@ -102,8 +102,18 @@ static const char *fake_problem(struct cv_fastpath *fastpath, int ifindex)
 	return fake_find(ifindex) ? fake.problem : "it is not known";
 }
 
+static void fake_batch(struct cv_fastpath *fastpath)
+{
+	(void)fastpath;
+}
+
 static const struct cv_endpoint_ops fake_ops = {
-	.set = fake_set, .forget = fake_forget, .problem = fake_problem};
+	.set = fake_set,
+	.forget = fake_forget,
+	.problem = fake_problem,
+	.begin = fake_batch,
+	.end = fake_batch,
+};
 
 /* ---- a daemon's life ---------------------------------------------------------------- */
 

@@ -27,6 +27,13 @@
 #include "tunnel/set.h"
 #include "tunnel/state.h"
 
+/*
+ * The engine's threads, its workers and its prober, have one more each for moments, while they
+ * look at devices and paths; on a busy machine for long moments.
+ */
+#define WORKERS	  2
+#define MOMENTARY (WORKERS + 1)
+
 static char dir[] = "/tmp/culvert-set-XXXXXX";
 static struct cv_pair pair;
 static struct cv_nl *nl;
@@ -146,7 +153,7 @@ static int begin(void **state)
 	if (!mkdtemp(dir))
 		return -1;
 	cv_pair_create(&pair);
-	if (cv_nl_create(&nl) || cv_engine_create(2, &engine))
+	if (cv_nl_create(&nl) || cv_engine_create(WORKERS, &engine))
 		return -1;
 	return 0;
 }
@@ -164,7 +171,7 @@ static int end(void **state)
 	return rmdir(dir);
 }
 
-/* The engine's prober has one more for moments, while it looks at paths. */
+/* Without those that are open for moments only. */
 static int settled_files(void)
 {
 	int least = open_files();
@@ -181,12 +188,15 @@ static int settled_files(void)
 }
 
 /* Every test begins with no tunnels, and must leave neither tunnel, device nor descriptor. */
-static int descriptors;
+static int descriptors = INT_MAX;
 
 static int begin_test(void **state)
 {
+	int now = settled_files();
+
 	(void)state;
-	descriptors = settled_files();
+	if (now < descriptors)
+		descriptors = now;
 	return start();
 }
 
@@ -196,7 +206,9 @@ static int end_test(void **state)
 	while (cv_tunnel_set_count(set))
 		must(APPLY(DEL(cv_tunnel_set_config(set, 0)->name)));
 	stop();
-	return settled_files() == descriptors && !saved() ? 0 : -1;
+	for (int i = 0; i < 100 && settled_files() > descriptors; i++)
+		usleep(20000);
+	return settled_files() <= descriptors && !saved() ? 0 : -1;
 }
 
 /* ---- adding, changing, deleting ------------------------------------------------------- */
@@ -294,28 +306,44 @@ static void pairs_may_be_swapped_at_once(void **state)
 	assert_true(status_of("tun1").active);
 }
 
-/* No descriptors left for the second tunnel: everything before it is undone. */
+/* So many descriptors can be had from now on, at least; at most MOMENTARY more. */
+static void limit_files(int count, struct rlimit *ret_before)
+{
+	struct rlimit limit;
+	int fds[16];
+
+	assert_in_range(count, 1, 16);
+	for (int i = 0; i < count; i++) {
+		fds[i] = open("/dev/null", O_RDONLY);
+		assert_true(fds[i] >= 0);
+	}
+	getrlimit(RLIMIT_NOFILE, ret_before);
+	limit = *ret_before;
+	limit.rlim_cur = (rlim_t)fds[count - 1] + 1;
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* No descriptors left for one of the tunnels: everything before it is undone. */
 static void a_failure_in_the_middle_is_undone(void **state)
 {
-	struct rlimit limit, before;
-	int fd;
+	struct rlimit before;
 
 	(void)state;
 	must(APPLY(ADD("tun0", "198.51.100.1"), ADD("tun9", "198.51.100.9")));
-	getrlimit(RLIMIT_NOFILE, &before);
-	limit = before;
-	fd = open("/dev/null", O_RDONLY);
-	close(fd);
-	/* One is free, two more when tun9 stops: enough for the two queues of tun1 alone. */
-	limit.rlim_cur = (rlim_t)fd + 1;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	/* With two of tun9: from three, enough for tun1, to nine. Five tunnels need ten. */
+	limit_files(MOMENTARY + 1, &before);
 	assert_int_equal(APPLY(CHANGE("tun0", "198.51.100.5"), DEL("tun9"),
-			       ADD("tun1", "198.51.100.2"), ADD("tun2", "198.51.100.3")),
+			       ADD("tun1", "198.51.100.2"), ADD("tun2", "198.51.100.3"),
+			       ADD("tun3", "198.51.100.4"), ADD("tun4", "198.51.100.6"),
+			       ADD("tun5", "198.51.100.7")),
 			 -EMFILE);
 	setrlimit(RLIMIT_NOFILE, &before);
-	assert_int_equal(at, 3);
+	assert_in_range(at, 3, 6);
 	assert_false(device_exists("tun1"));
 	assert_false(device_exists("tun2"));
+	assert_false(device_exists("tun5"));
 	assert_int_equal(cv_tunnel_set_count(set), 2);
 	assert_int_equal(cv_tunnel_set_find(set, "tun0")->remote, cv_addr("198.51.100.1"));
 	assert_true(status_of("tun0").active);
