@@ -59,7 +59,7 @@ test_file good.t <<'T'
 echo 1..3; echo ok 1 - a; echo "ok 2 - b # SKIP not here"; echo ok 3 - c
 T
 test_file notok.t <<'T'
-echo ok 1 - a; echo not ok 2 - the culprit; echo ok 3 - c; echo 1..3; exit 1
+echo ok 1 - a; echo not ok 2 - the culprit; echo "# and why"; echo ok 3 - c; echo 1..3; exit 1
 T
 test_file dies.t <<'T'
 echo ok 1 - a; kill -KILL $$
@@ -231,6 +231,7 @@ check "good tests pass" runs 0 "2 passed, 0 failed, 1 skipped" good.t
 check "the reason of a skip is told" says "not here"
 check "not ok fails" runs 1 "2 passed, 1 failed" notok.t
 check "and is named" says "not ok 2 - the culprit"
+check "with what the test says of it" says "| # and why"
 check "with its log" says "$dir/logs/"
 check "the log holds what it printed" grep -rqx "not ok 2 - the culprit" "$dir/logs"
 check "one that dies fails" runs 1 "1 passed, 1 failed" dies.t
