@@ -368,6 +368,8 @@ static int change(struct cv_store *head, const struct cv_store_request *request,
 		if (i && !await_others(store) && !has_left) {
 			has_left = true;
 			cv_etcd_watcher_leave(store->watcher);
+			/* Or it is not etcd that says so. */
+			cv_etcd_move_on(store->etcd);
 			await_others(store);
 		}
 		rc = attempt(store, request, ret_changes, error);

@@ -29,6 +29,7 @@ from shapes import look_after
 
 culvert.need_programs()
 LIMIT_S = 20  # until something that takes a moment has happened, on a busy machine
+LIST_S = 120    # the same, where a list without end is read as far as its limits allow
 END_S = 5     # until culvertd has ended
 MEMORY_KB = 400_000
 # Requests in a second: one and its like again, every 50 ms at first, then every 2 s.
@@ -328,7 +329,7 @@ def beside():
         hostile.behaviour = behaviour
         # Both first: which is asked first is drawn.
         start("beside", ["http://192.168.90.66:2379", "http://192.168.90.1:2379"])
-        becomes(lambda: problem() == "", f"{what}: the other one is followed", problem, limit=60)
+        becomes(lambda: problem() == "", f"{what}: the other one is followed", problem, limit=LIST_S)
         done = []
 
         def applies(number=number, done=done):
@@ -341,8 +342,7 @@ def beside():
             done.append(cli("ipam", "show"))
             return not done[-1].returncode
 
-        # A list without end costs the first look as long as the limits of one allow it.
-        becomes(shows, "… and addresses looked at", lambda done=done: done[-1].stderr, limit=120)
+        becomes(shows, "… and addresses looked at", lambda done=done: done[-1].stderr, limit=LIST_S)
 
 
 def behind():
