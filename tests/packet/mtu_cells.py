@@ -59,6 +59,9 @@ spec: %s
 # longest time since the fall in which nothing new arrived (0: less than 50 ms). None: no fall, or
 # not all arrived.
 Way = namedtuple("Way", "right bytes seconds recovery error")
+# All was there before the path fell, so nothing is shown: the transfer is made again, slower.
+TOO_LATE = "the fall came too late"
+TRIES = 4
 
 
 class Digests:
@@ -151,7 +154,7 @@ class Haul:
         if right:
             seconds = (took["last"] - self.ahead_ns - self.begun_ns) / 1e9
         if right and fallen_ns and took["last"] - self.ahead_ns < fallen_ns:
-            return Way(False, took["bytes"], seconds, None, "the fall came too late")
+            return Way(False, took["bytes"], seconds, None, TOO_LATE)
         if right and fallen_ns:
             fallen_there = fallen_ns + self.ahead_ns
             pauses = [to - max(since, fallen_there) for since, to in took["gaps"]]
@@ -337,14 +340,20 @@ class Path:
             self.narrow = cell.mtu, cell.icmp
             return self.transfer(cell.inner, size, patience=patience)
         self.narrow = None
-        # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
-        if cell.icmp == DELIVERED or not self.probing:
-            self.fresh(JUMBO)
-        else:
-            self.heal()
         # So slow that it lasts: else a MiB is there before anything falls.
         rate = size / self.SMALL_LASTS_S if size <= self.PACED_MAX else None
-        return self.transfer(cell.inner, size, cell.mtu, rate, patience)
+        for _ in range(TRIES):
+            # Too many "fragmentation needed" within a minute are not believed: nobody must remember.
+            if cell.icmp == DELIVERED or not self.probing:
+                self.fresh(JUMBO)
+            else:
+                self.heal()
+            ways = self.transfer(cell.inner, size, cell.mtu, rate, patience)
+            if all(way.error != TOO_LATE for way in ways):
+                break
+            # One of two ways may have all of a busy machine before the other has a quarter.
+            rate = rate / 2 if rate else size / self.SMALL_LASTS_S
+        return ways
 
     # --- for tap.main() ---
 
