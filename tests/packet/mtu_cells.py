@@ -140,10 +140,18 @@ class Haul:
         """Bytes so far, a little late; of an end where that cannot be seen, all."""
         return self.size if self.lags else os.fstat(self.file.fileno()).st_size
 
+    @staticmethod
+    def _told(process):
+        """Its last line, when it has ended."""
+        text = process.communicate()[1]
+        try:
+            return json.loads(text.splitlines()[-1])
+        except (ValueError, IndexError):
+            raise RuntimeError(f"haul ends with {process.returncode}, and says {text!r}") from None
+
     def end(self, fallen_ns=None):
         """Wait until it is over: a Way."""
-        said = json.loads(self.give.communicate()[1])
-        took = json.loads(self.take.communicate()[1].splitlines()[-1])
+        said, took = self._told(self.give), self._told(self.take)
         self.file.seek(0)
         digest = hashlib.file_digest(self.file, "sha256").hexdigest()
         self.file.close()
@@ -250,8 +258,16 @@ class Path:
             node.run(["nft", "-f", "-"], input=rules)
 
     def path(self, daemon=None):
-        """What `culvert path` says of the one path of a daemon (d1)."""
-        return json.loads((daemon or self.d1).cli("-j", "path").stdout)["paths"][0]
+        """
+        What `culvert path` says of the one path of a daemon (d1). One that has just begun knows of it
+        when its prober has looked for the first time.
+        """
+        deadline = time.monotonic() + KNOWN_LIMIT_S
+        while not (paths := json.loads((daemon or self.d1).cli("-j", "path").stdout)["paths"]):
+            if time.monotonic() > deadline:
+                raise RuntimeError("culvertd knows of no path")
+            time.sleep(0.02)
+        return paths[0]
 
     def configure(self, **timers):
         """Apply a PathConfiguration with these fields to all daemons."""
@@ -261,9 +277,8 @@ class Path:
 
     def knows(self, mtu):
         """Whether every daemon knows this path MTU; that of the link is merely assumed at first."""
-        paths = [self.path(daemon) for daemon in self.daemons]
         return all(p["mtu"] == mtu and (p["state"] == "complete" or mtu < p["link_mtu"])
-                   for p in paths)
+                   for p in map(self.path, self.daemons))
 
     def wait_known(self, limit=KNOWN_LIMIT_S):
         """Seconds until every daemon knows the path as it is; None: not in time."""
