@@ -283,7 +283,8 @@ check-tidy:
 check-analyzer:
 	$(Q)bash tests/lint/tidy '--checks=$(ANALYZER)' $(JOBS) $(filter-out $(BPF_C),$(SRC_C)) -- \
 		$(CV_CPPFLAGS) $(NO_IMAGE) -std=gnu17
-	$(Q)bash tests/lint/tidy '--checks=$(ANALYZER)' $(JOBS) $(BPF_C) -- $(BPF_FLAGS) $(BPF_INCLUDE)
+	$(Q)bash tests/lint/tidy '--checks=$(ANALYZER)' $(JOBS) $(filter src/%,$(BPF_C)) -- \
+		$(BPF_FLAGS) $(BPF_INCLUDE)
 
 CPPCHECK := --enable=warning,portability --library=bsd --inline-suppr --std=c11 --error-exitcode=1 \
 	--cppcheck-build-dir=build/cppcheck --library=tests/lint/libbpf.cfg -Isrc

@@ -124,10 +124,11 @@ static int by_prefix(const void *a, const void *b)
 /* The prefixes of BIRD's routes in the kernel, sorted. 0 or -errno; the caller frees the vector. */
 static int read_birds(struct cv_bgp_agent *agent, struct cv_vector *ret_have)
 {
-	struct birds birds = {agent, ret_have};
+	struct birds birds;
 	int rc;
 
 	cv_vector_init(ret_have, sizeof(struct cv_prefix));
+	birds = (struct birds){agent, ret_have};
 	rc = cv_route_table_for_each(agent->nl, RTPROT_BIRD, take_prefix, &birds);
 	if (ret_have->count)
 		qsort(ret_have->items, ret_have->count, sizeof(struct cv_prefix), by_prefix);
