@@ -202,8 +202,7 @@ def address_without_container():
     address = pods[2].answer["addresses"][0].split("/")[0]
 
     def lose(all_documents):
-        for key in [k for k in all_documents if k.startswith("attachment/") and "c2" in all_documents[k]]:
-            del all_documents[key]
+        del all_documents["attachment/" + pod_agent.hash_of(*pods[2].key.values())]
 
     documents(lose)
     done = cli("ipam", "check", "--fix")
