@@ -11,9 +11,10 @@
 
 #include "agent/addresses.h"
 #include "agent/node.h"
+#include "store/etcd_documents.h"
 
 /* Its value: the method (routing/self.h). */
-#define CV_REGISTER_ANNOTATION "culvert/address-detected-by"
+#define CV_REGISTER_ANNOTATION CV_ETCD_DETECTED
 
 struct cv_registrar;
 

@@ -393,6 +393,20 @@ static void keep_members(json_t *root, json_t *metadata, const char *old)
 	json_decref(former);
 }
 
+bool cv_etcd_is_applied(const struct cv_resource *resource)
+{
+	switch (resource->kind) {
+	case CV_KIND_BLOCK_AFFINITY:
+		return false;
+	case CV_KIND_WORKLOAD:
+		return strncmp(resource->name, CV_ETCD_BORROWED, strlen(CV_ETCD_BORROWED)) != 0;
+	case CV_KIND_NODE:
+		return !strstr(resource->text, "\"" CV_ETCD_DETECTED "\"");
+	default:
+		return true;
+	}
+}
+
 char *cv_etcd_resource_value(const struct cv_resource *resource, const char *old)
 {
 	json_t *root = json_loads(resource->text, 0, NULL);

@@ -24,6 +24,9 @@
 #define CV_ETCD_BLOCKS	   "ipam/v2/assignment/ipv4/block/"
 #define CV_ETCD_BORROWED   "borrowed-" /* what such Workloads' names begin with */
 
+/* The annotation of a Node that its node has made by itself. */
+#define CV_ETCD_DETECTED "culvert/address-detected-by"
+
 enum {
 	CV_ETCD_KEY_MAX = 640, /* with its NUL */
 };
@@ -38,6 +41,12 @@ int cv_etcd_document_read(const char *key, const char *value, char **ret_text,
 /* What was read must be the resource that the key says. 0 or -EINVAL. */
 int cv_etcd_document_check(const char *key, const struct cv_manifest *manifest,
 			   struct cv_error *error);
+
+/*
+ * Whether somebody has applied it. What is made of documents of addresses comes and goes with pods,
+ * and Nodes that nodes have made of themselves with them.
+ */
+bool cv_etcd_is_applied(const struct cv_resource *resource);
 
 /*
  * The value of a resource: with what only a server writes (uid, creationTimestamp, status …) as it

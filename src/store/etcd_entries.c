@@ -76,6 +76,15 @@ static void set_problem(struct cv_etcd_entries *entries, struct cv_etcd_entry *e
 	entries->broken -= was_broken;
 }
 
+static size_t count_applied(const struct cv_manifest *manifest)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < manifest->count; i++)
+		count += cv_etcd_is_applied(manifest->resources[i]);
+	return count;
+}
+
 static void set_manifest(struct cv_etcd_entries *entries, struct cv_etcd_entry *entry,
 			 const struct cv_manifest *manifest)
 {
@@ -86,6 +95,8 @@ static void set_manifest(struct cv_etcd_entries *entries, struct cv_etcd_entry *
 	entries->has_changed = entries->has_changed || !is_same;
 	entries->resources += manifest->count;
 	entries->resources -= entry->manifest.count;
+	entries->applied += count_applied(manifest);
+	entries->applied -= count_applied(&entry->manifest);
 	cv_manifest_fini(&entry->manifest);
 	entry->manifest = *manifest;
 }

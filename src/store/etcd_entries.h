@@ -27,6 +27,7 @@ struct cv_etcd_entries {
 	struct cv_etcd_entry **items; /* sorted by key */
 	size_t count, capacity;
 	size_t resources; /* in all manifests */
+	size_t applied;	  /* of these, what somebody has applied */
 	size_t broken;	  /* entries with a problem */
 	int64_t revision; /* of the last change of any key */
 	unsigned int round;

@@ -650,6 +650,11 @@ void cv_etcd_watcher_take(struct cv_etcd_watcher *watcher, struct cv_etcd_news *
 	pthread_mutex_unlock(&watcher->lock);
 }
 
+void cv_etcd_watcher_poke(struct cv_etcd_watcher *watcher)
+{
+	notify(watcher);
+}
+
 void cv_etcd_watcher_again(struct cv_etcd_watcher *watcher)
 {
 	atomic_store(&watcher->again, true);

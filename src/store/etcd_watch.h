@@ -58,6 +58,9 @@ void cv_etcd_watcher_destroy(struct cv_etcd_watcher *watcher);
 int cv_etcd_watcher_fd(const struct cv_etcd_watcher *watcher);
 void cv_etcd_watcher_take(struct cv_etcd_watcher *watcher, struct cv_etcd_news *ret_news);
 
+/* Make the descriptor readable: what was taken is still to be acted on. */
+void cv_etcd_watcher_poke(struct cv_etcd_watcher *watcher);
+
 /* List everything anew, soon. */
 void cv_etcd_watcher_again(struct cv_etcd_watcher *watcher);
 

@@ -161,19 +161,29 @@ static bool evaluate(struct store_etcd *store)
 
 /* ---- looking ------------------------------------------------------------------------------- */
 
+static bool has_applied(const struct cv_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->count; i++) {
+		if (cv_etcd_is_applied(snapshot->resources[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
- * A list without any resource, where there were some, is more likely another etcd, or one that was
- * wiped, than meant: deleting them one by one is what is meant. The first resource ends it.
+ * A list without any resource that was applied, where there were some, is more likely another etcd,
+ * or one that was wiped, than meant: deleting them one by one is what is meant. The first that is
+ * applied ends it; not blocks, which come with the next pod, nor Nodes that make themselves known.
  */
 static bool is_wiped(struct store_etcd *store, const struct cv_etcd_news *news)
 {
 	if (news->is_whole)
-		store->is_wiped = store->head.snapshot->count || store->was_used;
-	if (store->entries.resources)
+		store->is_wiped = has_applied(store->head.snapshot) || store->was_used;
+	if (store->entries.applied)
 		store->is_wiped = false;
 	if (store->is_wiped)
 		cv_error_set(&store->contradiction, 0,
-			     "etcd has no resource at all under " CV_DATASTORE_PREFIX
+			     "etcd has no resource that was applied under " CV_DATASTORE_PREFIX
 			     ", as if it was wiped; restore it, or apply the resources again");
 	return store->is_wiped;
 }
@@ -336,7 +346,7 @@ static void put_in_force(struct store_etcd *store)
 	bool was_open = store->is_open;
 
 	store->is_open = false;
-	store->is_wiped = store->is_wiped && !store->entries.resources;
+	store->is_wiped = store->is_wiped && !store->entries.applied;
 	if (!store->is_wiped)
 		evaluate(store);
 	store->is_open = was_open;
@@ -374,6 +384,9 @@ static int change(struct cv_store *head, const struct cv_store_request *request,
 		}
 		rc = attempt(store, request, ret_changes, error);
 	}
+	/* What came from others on the way is for the next refresh, and nothing else calls that. */
+	if (store->pending)
+		cv_etcd_watcher_poke(store->watcher);
 	if (rc == -EAGAIN)
 		return cv_error_set(
 			error, -EBUSY,

@@ -475,6 +475,19 @@ def wiped():
     becomes(lambda: "as if it was wiped" in problem("a1") and "as if it was wiped" in problem("b1"),
             "it is told", lambda: problem("a1"))
     tap.equal(status("a1")["digest"], digest, "what there was stays in force")
+    # A pod comes, a new node makes itself known: nobody has applied anything.
+    empty.put(IPAM + "host/a1/ipv4/block/10.244.1.0-26", '{"state":"confirmed","deleted":"false"}')
+    node = json.loads(manifest("Node", "c1", bgp={"ipv4Address": "192.168.90.13/24"}))
+    node["metadata"]["annotations"] = {"culvert/address-detected-by": "first-found"}
+    empty.put(RESOURCES + "nodes/c1", json.dumps(node))
+    route = nodes["b1"].run(["ip", "route", "show", "10.244.1.0/26"]).stdout
+    time.sleep(1)
+    tap.equal((status("a1")["digest"], "as if it was wiped" in problem("a1")), (digest, True),
+              "… also when documents of addresses, and a Node of its own making, come")
+    daemons["b1"].stop()
+    daemons["b1"].start()
+    becomes(lambda: "as if it was wiped" in problem("b1"), "… and after a restart", lambda: problem("b1"))
+    tap.ok(route and nodes["b1"].run(["ip", "route", "show", "10.244.1.0/26"]).stdout == route, "routes stay", route)
     got = cli("a1", "get", "all", "-o", "yaml").stdout
     done = cli("b1", "apply", "-f", "-", text=got)
     tap.equal(done.returncode, 0, "it can be applied again")
