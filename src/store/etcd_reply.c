@@ -12,7 +12,8 @@
 #include <string.h>
 
 enum {
-	TOKEN_MAX = 16384 /* etcd's have some twenty bytes, or, as JWT, some hundreds */
+	TOKEN_MAX = 16384, /* etcd's have some twenty bytes, or, as JWT, some hundreds */
+	GRPC_LAST = 16,	   /* of its codes: UNAUTHENTICATED */
 };
 
 /* ---- base64 ------------------------------------------------------------------------ */
@@ -380,20 +381,27 @@ static void take_words(char words[256], const char *text, size_t length)
 	words[at] = '\0';
 }
 
-/* {"error": "…", "code": N}, or in a stream {"error": {"grpc_code": N, "message": "…"}}. */
+/*
+ * {"error": "…", "code": N}, or in a stream {"error": {"grpc_code": N, "message": "…"}}; of
+ * etcd 3.6
+ * {"code": N, "message": "…"}, and in a stream {"error": {"code": N, "message": "…"}}.
+ */
 static int read_error(const json_t *root, int *ret_code, char words[256])
 {
 	const json_t *error = json_object_get(root, "error");
-	const char *message = json_string_value(error);
+	const char *message = json_string_value(error ? error : json_object_get(root, "message"));
 	const char *number = "code";
 	int64_t code;
 
 	if (json_is_object(error)) {
 		message = json_string_value(json_object_get(error, "message"));
-		number = "grpc_code";
+		number = json_object_get(error, "grpc_code") ? "grpc_code" : "code";
 		root = error;
 	}
 	if (!message || read_number(root, number, &code) || code < 0 || code > 1000)
+		return -EBADMSG;
+	/* Many a server's JSON has a code and a message; gRPC's codes end with 16. */
+	if (!error && (code < 1 || code > GRPC_LAST))
 		return -EBADMSG;
 	take_words(words, message, strlen(message));
 	*ret_code = (int)code;

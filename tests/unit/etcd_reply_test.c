@@ -253,12 +253,18 @@ static void test_refusal(void **state)
 				   "\"etcdserver: permission denied\",\"code\":7}";
 	static const char text[] = "CommonName of client sending a request against gateway will be "
 				   "ignored and not used as expected\n";
+	static const char of_3_6[] = "{\"code\":7,\"message\":\"etcdserver: permission denied\"}";
+	static const char others[] = "{\"code\":404,\"message\":\"no such page\"}";
 	struct cv_etcd_refusal refusal;
 
 	(void)state;
 	assert_int_equal(cv_etcd_read_refusal(json, strlen(json), &refusal), 0);
 	assert_int_equal(refusal.code, 7);
 	assert_string_equal(refusal.message, "etcdserver: permission denied");
+	assert_int_equal(cv_etcd_read_refusal(of_3_6, strlen(of_3_6), &refusal), 0);
+	assert_int_equal(refusal.code, 7);
+	assert_string_equal(refusal.message, "etcdserver: permission denied");
+	assert_int_equal(cv_etcd_read_refusal(others, strlen(others), &refusal), -EBADMSG);
 	assert_int_equal(cv_etcd_read_refusal(text, strlen(text), &refusal), -EBADMSG);
 	assert_int_equal(refusal.code, 0);
 	assert_int_equal(strncmp(refusal.message, text, strlen(text) - 1), 0);
