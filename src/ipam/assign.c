@@ -324,7 +324,7 @@ static int may_take_foreign(struct cv_ipam *ipam, struct job *job, struct cv_ipa
 		return cv_ipam_adopt(ipam, entry); /* the host had another name */
 	if (!entry->block.affinity && cv_ipam_may_claim(ipam))
 		return cv_ipam_adopt(ipam, entry);
-	if (!ipam->world.strict_affinity)
+	if (!ipam->world.strict_affinity && !cv_ipam_is_kept(&entry->block))
 		return 0;
 	return cv_error_set(&job->result->error, -EADDRNOTAVAIL,
 			    "%s is in block %s of %.100s, and with strictAffinity none is borrowed",

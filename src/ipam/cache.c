@@ -72,6 +72,7 @@ void cv_ipam_begin(struct cv_ipam *ipam)
 	ipam->is_optimistic = false;
 	cv_kv_list_fini(&ipam->all);
 	ipam->has_all = false;
+	ipam->none_lends[false] = ipam->none_lends[true] = false;
 }
 
 bool cv_ipam_refresh(struct cv_ipam *ipam)

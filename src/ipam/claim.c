@@ -245,6 +245,11 @@ int cv_ipam_claim(struct cv_ipam *ipam, const struct cv_ipam_request *request,
 
 /* ---- borrowing ------------------------------------------------------------------- */
 
+bool cv_ipam_is_kept(const struct cv_block *block)
+{
+	return block->strict == CV_BLOCK_STRICT_TRUE && !cv_block_count_allocated(block);
+}
+
 static bool can_lend(const struct cv_ipam *ipam, const struct cv_block *block,
 		     const struct cv_ipam_request *request)
 {
@@ -252,7 +257,7 @@ static bool can_lend(const struct cv_ipam *ipam, const struct cv_block *block,
 	uint32_t ordinal;
 
 	return pool && cv_ipam_pool_is_wanted(pool, request) && !block->is_deleted &&
-	       !cv_block_is_of(block, ipam->world.node) &&
+	       !cv_block_is_of(block, ipam->world.node) && !cv_ipam_is_kept(block) &&
 	       cv_block_next(block, &ipam->holes, &ordinal);
 }
 
@@ -295,6 +300,8 @@ int cv_ipam_borrow(struct cv_ipam *ipam, const struct cv_ipam_request *request,
 			*ret_entry = entry_at(ipam, i);
 			return 0;
 		}
+	if (!request->pools && ipam->none_lends[request->for_tunnel])
+		return -ENOSPC;
 	rc = list_all(ipam, error);
 	if (rc)
 		return rc;
@@ -303,5 +310,7 @@ int cv_ipam_borrow(struct cv_ipam *ipam, const struct cv_ipam_request *request,
 	for (size_t i = 0; rc == -ENOSPC && i < ipam->all.count; i++)
 		rc = try_lender(ipam, &ipam->all.items[(start + i) % ipam->all.count], request,
 				ret_entry, error);
+	if (rc == -ENOSPC && !request->pools)
+		ipam->none_lends[request->for_tunnel] = true;
 	return rc;
 }

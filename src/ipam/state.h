@@ -67,6 +67,7 @@ struct cv_ipam {
 	bool has_refreshed;	  /* in this call: own blocks were all read again */
 	struct cv_kv_list all;	  /* all blocks, read in this call */
 	bool has_all;
+	bool none_lends[2];    /* in this call, no block of any pool: to pods, to tunnels */
 	bool is_optimistic;    /* handles need not be read: they will not be there */
 	int64_t full_until_ms; /* monotonic: until then no block can be claimed, as was seen */
 };
@@ -140,6 +141,11 @@ bool cv_ipam_pool_is_wanted(const struct cv_ipam_pool *pool, const struct cv_ipa
 
 /* Whether this node may have one more block. */
 bool cv_ipam_may_claim(const struct cv_ipam *ipam);
+/*
+ * Empty and strict: kept, perhaps, for a node that has not moved to this store yet (migration.h),
+ * and which of its addresses are free that node alone knows.
+ */
+bool cv_ipam_is_kept(const struct cv_block *block);
 
 /* A block that exists and is nobody's becomes ours, with the next commit. */
 int cv_ipam_adopt(struct cv_ipam *ipam, struct cv_ipam_entry *entry);

@@ -249,6 +249,28 @@ static void test_strictness_changes(void **state)
 	}
 }
 
+/* A block that may be kept for a node which is still to come lends nothing (migration.h). */
+static void test_lends_nothing_that_is_kept(void **state)
+{
+	struct cv_ipam_world world = world_of(1, "10.244.0.0/30", 30);
+	struct cv_ipam_request request = {.handle = "b", .address = ipam_address("10.244.0.2")};
+	struct cv_ipam_result result;
+
+	(void)state;
+	world.strict_affinity = true;
+	open_node(1, world);
+	assert_int_equal(assign(1, "a").rc, 0);
+	ipam_expect_released(nodes[1], "a", 1);
+	assert_int_equal(count_blocks(), 1);
+	open_node(2, world_of(2, "10.244.0.0/30", 30));
+	assert_int_equal(assign(2, "b").rc, -ENOSPC);
+	result = ipam_request(nodes[2], request);
+	assert_int_equal(result.rc, -EADDRNOTAVAIL);
+	assert_non_null(strstr(result.error.text, "of node-1"));
+	assert_int_equal(assign(1, "a").rc, 0);
+	assert_true(assign(2, "b").is_borrowed);
+}
+
 /* A pool that does not select the node lends nothing, nor can be asked for. */
 static void test_not_selected(void **state)
 {
@@ -727,11 +749,22 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_claims),	 TEST(test_spreads),	TEST(test_fills_a_pool),
-		TEST(test_limits),	 TEST(test_borrows),	TEST(test_strictness_changes),
-		TEST(test_not_selected), TEST(test_gives_back), TEST(test_gives_back_in_a_race),
-		TEST(test_adopts),	 TEST(test_pending),	TEST(test_races),
-		TEST(test_lost_answers), TEST(test_gives_up),	TEST(test_simulation),
+		TEST(test_claims),
+		TEST(test_spreads),
+		TEST(test_fills_a_pool),
+		TEST(test_limits),
+		TEST(test_borrows),
+		TEST(test_strictness_changes),
+		TEST(test_lends_nothing_that_is_kept),
+		TEST(test_not_selected),
+		TEST(test_gives_back),
+		TEST(test_gives_back_in_a_race),
+		TEST(test_adopts),
+		TEST(test_pending),
+		TEST(test_races),
+		TEST(test_lost_answers),
+		TEST(test_gives_up),
+		TEST(test_simulation),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
