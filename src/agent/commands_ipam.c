@@ -317,7 +317,7 @@ static int may_be_released(const struct cv_commands *commands, const struct cv_i
 	const char *node = cv_leaks_attribute(assignment, "node");
 	const char *type = cv_leaks_attribute(assignment, "type");
 	const char *handle = assignment->handle;
-	const struct cv_pod *pod = find_pod(commands, handle);
+	const struct cv_pod *pod = handle ? find_pod(commands, handle) : NULL;
 	char address[CV_ADDRESS_TEXT_MAX];
 
 	cv_address_format(assignment->address, address);
@@ -333,8 +333,8 @@ static int may_be_released(const struct cv_commands *commands, const struct cv_i
 		return cv_error_set(error, -EPERM,
 				    "%s is node %.128s's (handle %.128s); release it there, or "
 				    "delete the Node if it is gone",
-				    address, node, handle);
-	if (is_there(commands, node) && !cv_pod_handle_is_ours(handle, type) &&
+				    address, node, handle ? handle : "none");
+	if (handle && is_there(commands, node) && !cv_pod_handle_is_ours(handle, type) &&
 	    (begins_with(handle, CV_HANDLE_TUNNEL) || begins_with(handle, CV_HANDLE_GATEWAY)))
 		return cv_error_set(error, -EPERM, "%s is this node's own (handle %.128s)", address,
 				    handle);
@@ -374,7 +374,8 @@ static int judge_release(const struct session *session, const struct cv_ipam_vie
 			int rc;
 
 			if (question->address ? assignment->address != question->address
-					      : strcmp(assignment->handle, session->handle) != 0)
+					      : !assignment->handle || strcmp(assignment->handle,
+									      session->handle) != 0)
 				continue;
 			rc = may_be_released(session->commands, block, assignment, error);
 			if (rc)

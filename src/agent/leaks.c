@@ -213,7 +213,7 @@ static void judge_address(struct look *look, size_t pod_index, __be32 address)
 	char text[CV_ADDRESS_TEXT_MAX], known_by[CV_IPAM_HANDLE_MAX + 32];
 	struct cv_leak *leak;
 
-	if (assignment && !strcmp(assignment->handle, handle))
+	if (assignment && assignment->handle && !strcmp(assignment->handle, handle))
 		return;
 	cv_address_format(address, text);
 	snprintf(known_by, sizeof(known_by), "%s %s", text, handle);
@@ -228,7 +228,8 @@ static void judge_address(struct look *look, size_t pod_index, __be32 address)
 	if (assignment)
 		say(leak,
 		    "container %.64s (%.64s, %.15s) has %s, which is assigned to another: %.128s",
-		    pod->container, pod->network, pod->interface, text, assignment->handle);
+		    pod->container, pod->network, pod->interface, text,
+		    assignment->handle ? assignment->handle : "somebody without a handle");
 	else
 		say(leak, "container %.64s (%.64s, %.15s) has %s, which is not assigned",
 		    pod->container, pod->network, pod->interface, text);

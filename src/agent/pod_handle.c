@@ -103,7 +103,8 @@ bool cv_pod_handle_is_ours(const char *handle, const char *type)
 {
 	bool has_digest = false;
 
-	if (type || !is_of_three(handle, &has_digest))
+	/* In Calico's documents there are addresses without a handle. */
+	if (!handle || type || !is_of_three(handle, &has_digest))
 		return false;
 	return has_digest || !(begins_with_any(handle, tunnels) || is_no_pods(handle));
 }

@@ -292,6 +292,18 @@ static void tells_handles_apart(void **state)
 	assert_int_equal(w->leaks.items[0].observations, 1);
 }
 
+/* In Calico's documents (ipam_document_test.c) there are addresses without one. */
+static void takes_no_handle(void **state)
+{
+	struct world *w = *state;
+
+	w->ours[1].handle = w->ours[3].handle = NULL;
+	observe(w, 0);
+	assert_int_equal(w->leaks.count, 1);
+	assert_string_equal(w->leaks.items[0].code, "container-address-taken");
+	assert_non_null(strstr(w->leaks.items[0].text, "without a handle"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +312,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(finds_addresses_of_any_network, begin, end),
 		cmocka_unit_test_setup_teardown(leaves_other_nodes_alone, begin, end),
 		cmocka_unit_test_setup_teardown(finds_containers_without_addresses, begin, end),
+		cmocka_unit_test_setup_teardown(takes_no_handle, begin, end),
 		cmocka_unit_test_setup_teardown(finds_faults_of_documents, begin, end),
 		cmocka_unit_test_setup_teardown(tells_nodes_apart, begin, end),
 		cmocka_unit_test_setup_teardown(is_ripe_at_the_second_look, begin, end),
