@@ -276,6 +276,11 @@ static void finish(struct preparation *preparation, int rc, const struct cv_erro
 	while (items[i] != preparation)
 		i++;
 	items[i] = items[--all->count];
+	/* What it got on the way goes back before anybody asks again. */
+	if (rc && rc != -ECANCELED &&
+	    !cv_bridges_gateway(preparation->bridges, preparation->name, &preparation->block))
+		cv_addresses_release(preparation->bridges->options.addresses, preparation->handle,
+				     NULL, NULL, NULL);
 	for (i = 0; i < preparation->waiters.count; i++) {
 		const struct cv_bridges_waiter *waiter = cv_vector_at(&preparation->waiters, i);
 

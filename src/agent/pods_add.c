@@ -107,6 +107,18 @@ static void fail_addition(struct addition *addition, int rc, const char *text)
 
 static void prepare_bridge(struct addition *addition);
 
+/* A bridge has a gateway in each block of its pods, so in another node's there are none. 0 or
+ * -ENODATA. */
+static int check_bridged(const struct addition *addition, const struct cv_ipam_result *assigned,
+			 struct cv_error *error)
+{
+	if (!assigned->is_borrowed || !addition->entry->pod.bridge[0])
+		return 0;
+	return cv_error_set(error, -ENODATA,
+			    "no address is free in this node's own blocks, and none of another "
+			    "node's can be on a bridge");
+}
+
 static void on_other_address(void *context, int rc, const struct cv_error *error,
 			     const void *result)
 {
@@ -116,6 +128,7 @@ static void on_other_address(void *context, int rc, const struct cv_error *error
 
 	if (!rc) {
 		rc = cv_pods_reclaim(addition->entry, assigned->address, &problem);
+		rc = rc ? rc : check_bridged(addition, assigned, &problem);
 		error = rc ? &problem : error;
 	}
 	if (rc) {
@@ -268,12 +281,9 @@ static void on_assigned(void *context, int rc, const struct cv_error *error, con
 		addition->blocks[addition->count] = assigned->block;
 		addition->addresses[addition->count++] = cv_prefix_of(assigned->address, 32);
 	}
-	if (!rc && assigned->is_borrowed && addition->entry->pod.bridge[0]) {
-		rc = -ENODATA;
-		cv_error_set(&problem, rc,
-			     "no address is free in this node's own blocks, and none of another "
-			     "node's can be on a bridge");
-		error = &problem;
+	if (!rc) {
+		rc = check_bridged(addition, assigned, &problem);
+		error = rc ? &problem : error;
 	}
 	note_job(addition, cv_pods_error(rc), error);
 }

@@ -259,6 +259,33 @@ static void test_keeps_what_a_pod_needs(void **state)
 	expect_gateway(fixture, "10.244.1.1");
 }
 
+static void on_assigned(void *context, int rc, const struct cv_error *error, const void *result)
+{
+	struct fixture *fixture = context;
+
+	(void)error;
+	(void)result;
+	assert_int_equal(rc, 0);
+	fixture->told++;
+}
+
+/* A pod has what would be the broadcast address: what the bridge has got by then goes back. */
+static void test_a_block_without_room(void **state)
+{
+	struct cv_ipam_request request = {.handle = "overlay.c1.eth0",
+					  .address = cv_addr("10.244.1.15")};
+	struct fixture *fixture = *state;
+
+	cv_addresses_assign(fixture->addresses, &request, on_assigned, fixture);
+	run_until(fixture, 1);
+	ask_for_gateway(fixture);
+	run_until(fixture, 1);
+	assert_int_equal(fixture->rc, -EADDRINUSE);
+	let_it_settle(fixture);
+	assert_string_equal(fixture->handles, " overlay.c1.eth0");
+	assert_int_equal(cv_bridges_gateway(fixture->bridges, "cbr0", &fixture->block), 0);
+}
+
 /* An ADD that comes while the address is on its way back gets one all the same. */
 static void test_an_add_at_the_same_time(void **state)
 {
@@ -357,13 +384,10 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_gives_back_what_no_pod_needs),
-		TEST(test_keeps_what_a_pod_needs),
-		TEST(test_an_add_at_the_same_time),
-		TEST(test_a_bridge_that_is_gone),
-		TEST(test_goes_on_with_it),
-		TEST(test_leaves_others_alone),
-		TEST(test_an_end_in_the_middle),
+		TEST(test_gives_back_what_no_pod_needs), TEST(test_keeps_what_a_pod_needs),
+		TEST(test_a_block_without_room),	 TEST(test_an_add_at_the_same_time),
+		TEST(test_a_bridge_that_is_gone),	 TEST(test_goes_on_with_it),
+		TEST(test_leaves_others_alone),		 TEST(test_an_end_in_the_middle),
 	};
 
 	if (!cv_netns_available())
