@@ -113,6 +113,12 @@ static void do_release(struct cv_addresses *addresses, struct cv_address_job **j
 	rc = cv_addresses_owe(addresses, jobs, count, true, &error);
 	if (!rc)
 		rc = cv_ipam_release(addresses->ipam, handles, count, &released, &error);
+	/* Something is damaged, and the others are released: whose it was turns out one by one. */
+	if (rc == -EUCLEAN && count > 1) {
+		for (size_t i = 0; i < count; i++)
+			do_release(addresses, &jobs[i], 1);
+		return;
+	}
 	if (!rc)
 		rc = delete_notes(addresses, jobs, count, &error);
 	for (size_t i = 0; i < count; i++) {

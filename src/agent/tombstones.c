@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "model/attachment.h"
 #include "model/tombstone.h"
+#include "net/link.h"
 
 struct cv_tombstones {
 	struct cv_pods *pods;
@@ -55,6 +57,23 @@ static void on_deleted(void *context, int rc, const struct cv_error *error, json
 	free_burial(burial);
 }
 
+/*
+ * Also an ADD that has not reached us leaves one, and there are tens of thousands after hours
+ * without us. What was made of an attachment has a note, or a device; an address whose note is lost
+ * is found by two looks.
+ */
+static bool is_of_something(const struct cv_pods *pods, const struct cv_tombstone *stone)
+{
+	const struct cv_pods_key key = {stone->network, stone->container, stone->interface};
+	struct cv_attachment names;
+	struct cv_link link;
+
+	if (pods->has_unread || cv_pods_entry(pods, &key))
+		return true;
+	cv_attachment_name(stone->network, stone->container, stone->interface, &names);
+	return cv_link_get(pods->nl, names.device, &link) != -ENODEV;
+}
+
 static void bury(struct cv_tombstones *tombstones, const char *name)
 {
 	struct burial *burial = calloc(1, sizeof(*burial));
@@ -71,6 +90,10 @@ static void bury(struct cv_tombstones *tombstones, const char *name)
 			cv_log(LOG_WARNING, "pods: %s is left as it is: %s", name, error.text);
 		if (burial)
 			free_burial(burial);
+		return;
+	}
+	if (!is_of_something(tombstones->pods, &burial->stone)) {
+		on_deleted(burial, 0, NULL, NULL);
 		return;
 	}
 	key = (struct cv_pods_key){burial->stone.network, burial->stone.container,
