@@ -128,11 +128,12 @@ static int read_prefix(const json_t *text, struct cv_prefix *ret_prefix)
 	return rc == -ERANGE || rc == -ENODATA ? 0 : rc;
 }
 
-/* The bridge's address in the network of address, by which its length is known, too. */
+/* The bridge's address in the (smallest) network of address, by which its length is known, too. */
 static bool find_bridge_address(const json_t *answer, struct cv_prefix *address,
 				__be32 *ret_gateway)
 {
 	const json_t *list = json_object_get(answer, "bridge_addresses");
+	bool is_found = false;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct cv_prefix bridge, network;
@@ -140,13 +141,14 @@ static bool find_bridge_address(const json_t *answer, struct cv_prefix *address,
 		if (read_prefix(json_array_get(list, i), &bridge))
 			continue;
 		network = cv_prefix_of(bridge.address, bridge.length);
-		if (!cv_prefix_has(&network, address->address))
+		if (!cv_prefix_has(&network, address->address) ||
+		    (is_found && bridge.length <= address->length))
 			continue;
 		address->length = bridge.length;
 		*ret_gateway = bridge.address;
-		return true;
+		is_found = true;
 	}
-	return false;
+	return is_found;
 }
 
 /* What culvertd has assigned. */

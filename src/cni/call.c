@@ -31,8 +31,11 @@ int cv_cni_call_forget(const struct cv_cni_call *call, struct cv_cni_failure *fa
 	code = cv_cni_agent_ask(&agent, "cni.del", cv_cni_call_key(call), &result, failure);
 	cv_cni_agent_fini(&agent);
 	json_decref(result);
-	if (code != CV_CNI_TRY_AGAIN && code != CV_CNI_IO)
-		return code == CV_CNI_UNKNOWN_CONTAINER ? 0 : code;
+	if (!code || code == CV_CNI_UNKNOWN_CONTAINER)
+		return 0;
+	/* What is no key will be none later, either; whatever else is wrong with culvertd ends. */
+	if (code == CV_CNI_CONFIG)
+		return code;
 	if (cv_tombstone_write(call->config->run_dir, call->config->network,
 			       call->environment->container, call->environment->ifname, &error))
 		return cv_cni_fail(failure, CV_CNI_IO, "%s", error.text);
