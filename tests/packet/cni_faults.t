@@ -70,6 +70,15 @@ def test_agent_fails():
             agent.override.clear()
             nothing_left(f"{command}: {code}: nothing is left")
             tap.equal(container.ip("link").count("eth0"), 0, "nor in the container")
+    agent.override["cni.del"] = refuse("invalid")
+    is_error(call("DEL", **given(container)), 7, ["because of invalid"], "cni.del: invalid")
+    # Its database is damaged, or cannot be read: no pod stays for that.
+    for code in ("store-broken", "failed", "no-memory"):
+        agent.override["cni.del"] = refuse(code)
+        tap.equal((call("DEL", **given(container)).status, agent.tombstones()), (0, [("pods", "c1", "eth0")]),
+                  f"cni.del: {code}: a tombstone")
+        shutil.rmtree(os.path.join(agent.run_dir, "tombstones"))
+    agent.override.clear()
     for command in ("cni.add", "cni.attach", "cni.del"):
         cuts = iter(["cut", "cut", "cut"])
         agent.override[command] = lambda request: next(cuts, None)
