@@ -17,7 +17,7 @@
  *   and given back when they are empty (the last one stays). Without (SQLite) they are the parts,
  * of the pool's blockSize, of prefixes that BlockAffinity resources declare.
  * - With claims and without strict_affinity an address of another node's block is borrowed when no
- *   block can be had.
+ *   block can be had; not of one that is empty and strict, as that may be kept (migration.h).
  * - Holes of the overlay space and reservations are never given, nor borrowed, nor taken by name.
  *
  * Blocking; for one thread. What is cached is only ever used at the revision that it was read at.
