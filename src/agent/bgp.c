@@ -669,6 +669,7 @@ void cv_bgp_agent_view(const struct cv_bgp_agent *agent, struct cv_bgp_view *ret
 		.session_count = agent->session_count,
 		.asked_us = agent->asked_us,
 		.learned = &agent->learned,
+		.learned_unread = agent->learned_unread,
 		.has_refused = agent->has_refused,
 	};
 	memcpy(ret_view->refused, agent->refused, sizeof(ret_view->refused));

@@ -96,6 +96,8 @@ struct cv_bgp_view {
 	size_t session_count;
 	int64_t asked_us; /* a monotonic clock; 0: never */
 	const struct cv_learned *learned;
+	size_t learned_unread; /* bytes: BIRD's list of it was too long to be read, so that it is
+				  older than that; 0: it is not */
 	uint64_t refused[CV_BGP_VERDICTS]; /* filtered routes by reason, when last looked at */
 	bool has_refused;		   /* false: too many to look at, or not yet */
 };

@@ -3,7 +3,8 @@
  * What BIRD says: its status and sessions every POLL_S, its routes when the kernel's have changed
  * (most of what it learns shows there), or when sessions count others than before (what it learned
  * and leaves to the underlay). To tell and to read them takes a tenth of the time at most, BIRD's
- * as ours: it has better things to do while routes flap.
+ * as ours: it has better things to do while routes flap. A list of routes that is too long to be
+ * read is one, too: it is asked for again when something has changed.
  *
  * While BIRD recovers after a restart it knows little, and the kernel still has what it knew: what
  * was learned stays as it was until it has recovered.
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "agent/log.h"
+#include "routing/bird_question.h"
 
 enum {
 	POLL_S = 5,
@@ -25,8 +27,6 @@ enum {
 	/* Refused routes are looked at one by one as long as there are no more. */
 	REFUSED_MAX = 10000,
 };
-
-#define LEARNED_QUESTION "show route all where source = RTS_BGP"
 
 static void on_status(const char *text, size_t size, void *data);
 static void on_sessions(const char *text, size_t size, void *data);
@@ -120,8 +120,10 @@ static bool wants_refused(struct cv_bgp_agent *agent)
 
 static void go_on_with_refused(struct cv_bgp_agent *agent)
 {
+	char question[CV_BIRD_QUESTION_ROUTES_MAX];
+
 	if (wants_refused(agent))
-		go_on(agent, "show route filtered all", on_refused);
+		go_on(agent, cv_bird_question_routes(true, NULL, question), on_refused);
 	else
 		finish(agent);
 }
@@ -163,6 +165,7 @@ static void tell_news(struct cv_bgp_agent *agent, bool is_news)
 static void on_sessions(const char *text, size_t size, void *data)
 {
 	struct cv_bgp_agent *agent = data;
+	char question[CV_BIRD_QUESTION_ROUTES_MAX];
 	struct cv_bird_session *sessions;
 	uint64_t routes, filtered;
 	size_t session_count;
@@ -184,7 +187,7 @@ static void on_sessions(const char *text, size_t size, void *data)
 	}
 	agent->counted_routes = routes;
 	agent->question_us = cv_bgp_now_us();
-	go_on(agent, LEARNED_QUESTION, on_routes);
+	go_on(agent, cv_bird_question_routes(false, NULL, question), on_routes);
 }
 
 /* True: it is news. */
@@ -208,12 +211,28 @@ static bool take_routes(struct cv_bgp_agent *agent, const char *text, size_t siz
 	return true;
 }
 
+/* unread: bytes of what was learned that were too many to read; 0: they were not. Said once. */
+static void note_unread(struct cv_bgp_agent *agent, size_t unread)
+{
+	if (unread && !agent->learned_unread)
+		cv_log(LOG_WARNING,
+		       "bgp: BIRD's list of the routes that it has learned is too long to be read "
+		       "(%zu MiB): culvertd goes on with what it knew before",
+		       unread >> 20);
+	else if (!unread && agent->learned_unread)
+		cv_log(LOG_NOTICE, "bgp: BIRD's list of the routes that it has learned can be "
+				   "read again");
+	agent->learned_unread = unread;
+}
+
 static void on_routes(const char *text, size_t size, void *data)
 {
 	struct cv_bgp_agent *agent = data;
-	bool is_news = text && take_routes(agent, text, size);
+	bool is_news = text && take_routes(agent, text, size), has_answer = text || size;
 
-	if (text)
+	if (has_answer)
+		note_unread(agent, text ? 0 : size);
+	if (has_answer)
 		agent->took_us = cv_bgp_now_us() - agent->question_us;
 	else
 		agent->counted_routes = UINT64_MAX;
@@ -248,11 +267,15 @@ static void on_refused(const char *text, size_t size, void *data)
 
 void cv_bgp_ask_at_once(struct cv_bgp_agent *agent)
 {
-	char *text;
+	char question[CV_BIRD_QUESTION_ROUTES_MAX], *text;
 	size_t size;
+	int rc;
 
-	if (cv_bird_ask_now(agent->bird, LEARNED_QUESTION, AT_ONCE_MS, &text, &size)) {
-		cv_log(LOG_INFO, "bgp: BIRD does not answer yet; its routes in the kernel stay");
+	cv_bird_question_routes(false, NULL, question);
+	rc = cv_bird_ask_now(agent->bird, question, AT_ONCE_MS, &text, &size);
+	if (rc) {
+		cv_log(LOG_INFO, "bgp: BIRD %s; its routes in the kernel stay",
+		       rc == -EMSGSIZE ? "has too many routes to be read" : "does not answer yet");
 		return;
 	}
 	take_routes(agent, text, size);
@@ -264,6 +287,7 @@ void cv_bgp_ask_at_once(struct cv_bgp_agent *agent)
 void cv_bgp_forget(struct cv_bgp_agent *agent)
 {
 	cv_learned_fini(&agent->learned);
+	agent->learned_unread = 0;
 	free(agent->sessions);
 	agent->sessions = NULL;
 	agent->session_count = 0;

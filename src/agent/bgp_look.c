@@ -229,6 +229,16 @@ void cv_bgp_problems(const struct cv_bgp_look *look,
 		return;
 	tell_of_daemon(look, &t);
 	tell_of_process(look, &t);
+	if (view->learned_unread) {
+		snprintf(text, sizeof(text),
+			 "BIRD's list of the routes that it has learned is too long to be read "
+			 "(%zu MiB): what is told of them, and decided by them, is older",
+			 view->learned_unread >> 20);
+		tell(true, text,
+		     "culvert bgp peers: who announces so many; have it announce less (aggregate, "
+		     "or filter)",
+		     data);
+	}
 	if (view->programs_now != view->programs_wanted) {
 		snprintf(text, sizeof(text), "%s still programs the routes, and %s is to%s%.200s",
 			 cv_programs_name(view->programs_now),

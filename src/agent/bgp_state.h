@@ -46,6 +46,7 @@ struct cv_bgp_agent {
 	size_t session_count;
 	int64_t asked_us;
 	struct cv_learned learned;
+	size_t learned_unread; /* bytes of BIRD's last answer of it, which were too many; 0: read */
 	uint64_t counted_routes,
 		counted_filtered; /* of sessions, when routes were last asked for */
 	bool has_refused;

@@ -71,14 +71,15 @@ bool cv_bird_is_outdated(const struct cv_bird *bird); /* its binary was replaced
 bool cv_bird_is_root(const struct cv_bird *bird);     /* it does not run as user bird */
 
 /*
- * Ask (one line, without newline) and get the whole reply, bounded by 64 MiB. done is called once,
- * from the loop: text is NULL if BIRD died or took longer than 10 s. Questions are answered in
- * their order. 0 or -errno: it is not up.
+ * Ask (one line, without newline) and get the whole reply. done is called once, from the loop: text
+ * is NULL if BIRD died or took longer than 10 s (size 0), or if the reply was longer than 64 MiB
+ * (size: its bytes). Questions are answered in their order. 0 or -errno: it is not up.
  */
 int cv_bird_ask(struct cv_bird *bird, const char *question,
 		void (*done)(const char *text, size_t size, void *data), void *data);
 
-/* The same and wait, on a connection of its own, at most timeout_ms. The caller frees *ret_text. */
+/* The same and wait, on a connection of its own, at most timeout_ms; -EMSGSIZE: too long a reply.
+ * The caller frees *ret_text. */
 int cv_bird_ask_now(const struct cv_bird *bird, const char *question, unsigned int timeout_ms,
 		    char **ret_text, size_t *ret_size);
 

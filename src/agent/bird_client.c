@@ -5,9 +5,10 @@
  * question always fits the socket's buffer.
  *
  * Invariants: the greeting is the answer to a first question that is not sent; whatever is not the
- * one awaited answer (nothing for CV_BIRD_ANSWER_MS, too much, not lines of BIRD) ends the
- * connection, as what follows could be taken for the answer to another question; a question leaves
- * the list before its `done` is called.
+ * one awaited answer (nothing for CV_BIRD_ANSWER_MS, not lines of BIRD) ends the connection, as
+ * what follows could be taken for the answer to another question; of an answer that is too long the
+ * end is awaited, and nothing kept: the same question would end the next connection, too; a
+ * question leaves the list before its `done` is called.
  */
 #include "agent/bird_client.h"
 
@@ -42,6 +43,7 @@ struct answer {
 	size_t size, capacity;
 	size_t scanned; /* of its whole lines */
 	size_t whole;	/* its length, when its last line is there */
+	size_t dropped; /* too long: bytes that were read and are not kept; 0: it is not */
 };
 
 struct cv_bird_client {
@@ -65,6 +67,15 @@ static void answer_reset(struct answer *answer)
 	*answer = (struct answer){0};
 }
 
+/* Its whole lines; the one that is not is short. */
+static void drop_scanned(struct answer *answer)
+{
+	answer->dropped += answer->scanned;
+	answer->size -= answer->scanned;
+	memmove(answer->bytes, answer->bytes + answer->scanned, answer->size);
+	answer->scanned = 0;
+}
+
 static int make_room(struct answer *answer)
 {
 	size_t capacity = answer->capacity ? answer->capacity * 2 : CHUNK;
@@ -72,8 +83,10 @@ static int make_room(struct answer *answer)
 
 	if (answer->capacity - answer->size >= CHUNK / 2)
 		return 0;
-	if (capacity > CV_BIRD_REPLY_MAX)
-		return -EMSGSIZE;
+	if (capacity > CV_BIRD_REPLY_MAX) {
+		drop_scanned(answer);
+		return 0;
+	}
 	bytes = realloc(answer->bytes, capacity);
 	if (!bytes)
 		return -ENOMEM;
@@ -205,7 +218,8 @@ static int finish_first(struct cv_bird_client *client)
 	if (question->is_greeting)
 		client->ready(client->data);
 	else if (question->done)
-		question->done(answer.bytes, answer.whole, question->data);
+		question->done(answer.dropped ? NULL : answer.bytes, answer.dropped + answer.whole,
+			       question->data);
 	free(question);
 	answer_reset(&answer);
 	/* They may have ended the connection, even made a new one: that awaits its greeting. */
@@ -447,6 +461,8 @@ int cv_bird_client_ask_now(const char *socket, const char *question, unsigned in
 		return fd == -EAGAIN ? -ETIMEDOUT : fd;
 	rc = talk(fd, question, now_ms() + timeout_ms, &answer);
 	close(fd);
+	if (!rc && answer.dropped)
+		rc = -EMSGSIZE;
 	if (rc) {
 		answer_reset(&answer);
 		return rc;

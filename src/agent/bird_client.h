@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 enum {
-	CV_BIRD_REPLY_MAX = 64 << 20,	/* bytes */
+	CV_BIRD_REPLY_MAX = 64 << 20,	/* bytes; a longer one is not kept */
 	CV_BIRD_REPLY_LINE_MAX = 65536, /* BIRD's own lines have less than 1 KiB */
 	CV_BIRD_QUESTION_MAX = 1000,
 	CV_BIRD_ANSWER_MS = 10000, /* how long BIRD may say nothing to what it was asked */
@@ -51,14 +51,15 @@ pid_t cv_bird_client_peer(const struct cv_bird_client *client);
 
 /*
  * Ask; before the greeting, too. done (NULL: nobody is told): text is NULL when the connection was
- * lost. 0 or -errno:
+ * lost (size 0), or the answer was too long (size: its bytes). 0 or -errno:
  * -ENOTCONN, -EINVAL (a newline, too long), -ENOBUFS (too many are waiting), -ENOMEM.
  */
 int cv_bird_client_ask(struct cv_bird_client *client, const char *question,
 		       void (*done)(const char *text, size_t size, void *data), void *data);
 size_t cv_bird_client_waiting(const struct cv_bird_client *client);
 
-/* On a connection of its own, and wait. 0 or -errno; the caller frees *ret_text. */
+/* On a connection of its own, and wait. 0 or -errno (-EMSGSIZE: too long an answer); the caller
+ * frees *ret_text. */
 int cv_bird_client_ask_now(const char *socket, const char *question, unsigned int timeout_ms,
 			   char **ret_text, size_t *ret_size);
 

@@ -16,6 +16,7 @@
 #include "agent/bgp_json.h"
 #include "agent/log.h"
 #include "agent/node_json.h"
+#include "routing/bird_question.h"
 
 static int64_t now_us(void)
 {
@@ -106,6 +107,10 @@ static char *make_line(const struct session *session, const char *text, size_t s
 	size_t count = 0;
 	int rc;
 
+	if (!text && size)
+		return cv_answer_error(session->id, -EMSGSIZE,
+				       "BIRD's answer is too long to be read: ask for a PREFIX",
+				       -1);
 	if (!text)
 		return cv_answer_error(session->id, -EIO, "BIRD does not answer", -1);
 	rc = cv_bird_read_routes(text, size, &routes, &count);
@@ -146,26 +151,12 @@ static void refuse(struct session *session, struct cv_server_debt *debt, int rc)
 	cv_server_reply(debt, line);
 }
 
-/*
- * BIRD narrows, so that of a hundred thousand routes only those that are asked for are read here:
- * [P+] is what lies in P, [P-] what contains it (and of an address nothing lies in it).
- */
-static void make_question(const struct cv_request_bgp *bgp, char *text, size_t size)
-{
-	char prefix[CV_PREFIX_TEXT_MAX], clause[CV_PREFIX_TEXT_MAX + 24] = "";
-
-	if (bgp->has_prefix)
-		snprintf(clause, sizeof(clause), " && net ~ [%s%s]",
-			 cv_prefix_format(&bgp->prefix, prefix),
-			 bgp->prefix.length == 32 ? "-" : "+");
-	snprintf(text, size, "show route %sall where source = RTS_BGP%s",
-		 bgp->which == CV_BGP_REFUSED ? "filtered " : "", clause);
-}
-
 static void begin(void *context, struct cv_server_debt *debt)
 {
 	struct session *session = context;
-	char question[128];
+	const struct cv_prefix *around =
+		session->question.has_prefix ? &session->question.prefix : NULL;
+	char question[CV_BIRD_QUESTION_ROUTES_MAX];
 	struct cv_bgp_look look;
 	int rc;
 
@@ -174,7 +165,7 @@ static void begin(void *context, struct cv_server_debt *debt)
 		return;
 	}
 	cv_bgp_look(session->commands->node, &look);
-	make_question(&session->question, question, sizeof(question));
+	cv_bird_question_routes(session->question.which == CV_BGP_REFUSED, around, question);
 	rc = look.view.bird ? cv_bird_ask(look.view.bird, question, on_answer, session) : -ENOENT;
 	if (rc)
 		refuse(session, debt, rc);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/doctor_bgp.h"
+#include "routing/bird_question.h"
 #include "routing/decide.h"
 
 enum {
@@ -105,14 +106,15 @@ static void check_refused(const struct cv_bgp_look *look, struct cv_findings *fi
 	const struct cv_bgp_view *view = &look->view;
 	struct cv_bird_route *routes = NULL;
 	uint64_t refused = count_refused(view);
-	char *text = NULL;
+	char question[CV_BIRD_QUESTION_ROUTES_MAX], *text = NULL;
 	size_t size, count = 0;
 	bool is_told = false;
 
 	if (!refused || look->state != CV_BIRD_UP || !view->bird)
 		return;
 	if (refused <= CV_BGP_ROUTES_MAX &&
-	    !cv_bird_ask_now(view->bird, "show route filtered all", ASK_TIMEOUT_MS, &text, &size) &&
+	    !cv_bird_ask_now(view->bird, cv_bird_question_routes(true, NULL, question),
+			     ASK_TIMEOUT_MS, &text, &size) &&
 	    !cv_bird_read_routes(text, size, &routes, &count)) {
 		cv_doctor_judge_refused(view->intent, routes, count, findings);
 		is_told = true;

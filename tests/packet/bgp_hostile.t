@@ -173,6 +173,23 @@ def long_attributes():
     tap.ok(net.wait_for(lambda: lab.routes() == baseline, 5), "withdrawn: as before", lab.routes)
 
 
+def many_long_ones():
+    """A few kilobytes of communities for thousands of prefixes, of which BIRD would print more than 64 MiB."""
+    communities = attribute(8, b"".join(struct.pack("!HH", 64512, i) for i in range(900)), OPTIONAL | TRANSITIVE)
+    prefixes = [f"8.{i >> 8}.{i & 255}.0/24" for i in range(7000)]
+    for i in range(0, len(prefixes), 100):
+        lab.from_h.announce(prefixes[i:i + 100], extra=communities)
+    tap.ok(net.wait_for(lambda: counted() == {"no_pool": len(prefixes)}, 30), "status counts all of them", counted)
+    refused = lab.refused()
+    tap.ok(set(prefixes) == set(refused), "bgp routes --refused names all of them", len(refused))
+    tap.ok("does not speak as BIRD does" not in lab.daemons["a1"].log(), "BIRD was not lost by it",
+           lab.daemons["a1"].log)
+    tap.equal(lab.routes(), baseline, "the kernel's routes are as before")
+    for i in range(0, len(prefixes), 500):
+        lab.from_h.withdraw(prefixes[i:i + 500])
+    tap.ok(net.wait_for(lambda: not lab.refused(), 20), "withdrawn: nothing is refused any more")
+
+
 def ill_formed_updates():
     """Errors that RFC 7606 treats as a withdrawal, or that cost the session (h's alone)."""
     nlri, good = prefix_bytes(UNCLAIMED), attributes(H)
@@ -329,6 +346,6 @@ def good_ones_are_unharmed():
     lab.unharmed()
 
 
-tap.main([sessions_come_up, lies, lies_of_a_router, borrowed, next_hops, long_attributes, ill_formed_updates,
-          ill_formed_messages, bad_openings, flapping, strangers, password_is_nowhere,
+tap.main([sessions_come_up, lies, lies_of_a_router, borrowed, next_hops, long_attributes, many_long_ones,
+          ill_formed_updates, ill_formed_messages, bad_openings, flapping, strangers, password_is_nowhere,
           good_ones_are_unharmed, lab.clean_end], before=lab.before, after=lab.after)

@@ -248,6 +248,9 @@ static void tells_of_bird(void **state)
 	expect_problem(0, "being started");
 	look.state = CV_BIRD_UP;
 	look.problem = "";
+	look.view.learned_unread = 70 << 20;
+	expect_problem(1, "too long to be read (70 MiB)");
+	look.view.learned_unread = 0;
 	look.view.programs_now = CV_PROGRAMS_AGENT;
 	look.view.hand_over = "2 sessions are not up";
 	expect_problem(0, "2 sessions are not up");
