@@ -99,8 +99,12 @@ static void count(const struct cv_bgp_agent *agent, uint64_t *ret_routes, uint64
 {
 	*ret_routes = *ret_filtered = 0;
 	for (size_t i = 0; i < agent->session_count; i++) {
-		*ret_routes += agent->sessions[i].imported + agent->sessions[i].preferred;
-		*ret_filtered += agent->sessions[i].filtered;
+		const struct cv_bird_session *session = &agent->sessions[i];
+
+		if (!cv_bgp_is_ours(session->name))
+			continue;
+		*ret_routes += session->imported + session->preferred;
+		*ret_filtered += session->filtered;
 	}
 }
 

@@ -113,12 +113,6 @@ static const struct cv_bgp_session *find_wanted(const struct cv_bgp_intent *inte
 		       compare_sessions);
 }
 
-/* What BIRD has under names of ours; an external one has its operator's sessions, too. */
-static bool is_ours(const struct cv_bird_session *session)
-{
-	return !strncmp(session->name, CV_BGP_PREFIX, sizeof(CV_BGP_PREFIX) - 1);
-}
-
 int cv_bgp_pairs(const struct cv_bgp_view *view, struct cv_bgp_pair **ret_pairs, size_t *ret_count)
 {
 	const struct cv_bgp_intent *intent = view->intent;
@@ -135,7 +129,7 @@ int cv_bgp_pairs(const struct cv_bgp_view *view, struct cv_bgp_pair **ret_pairs,
 		const struct cv_bird_session *is = &view->sessions[i];
 		const struct cv_bgp_session *wanted = find_wanted(intent, is->name);
 
-		if (!wanted && !is_ours(is))
+		if (!wanted && !cv_bgp_is_ours(is->name))
 			continue;
 		if (wanted)
 			is_had[wanted - intent->sessions] = true;

@@ -96,8 +96,10 @@ static uint64_t count_refused(const struct cv_bgp_view *view)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < view->session_count; i++)
-		sum += view->sessions[i].filtered;
+	for (size_t i = 0; i < view->session_count; i++) {
+		if (cv_bgp_is_ours(view->sessions[i].name))
+			sum += view->sessions[i].filtered;
+	}
 	return sum;
 }
 

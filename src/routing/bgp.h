@@ -7,6 +7,8 @@
 #ifndef CV_ROUTING_BGP_H
 #define CV_ROUTING_BGP_H
 
+#include <string.h>
+
 #include "routing/intent.h"
 
 enum {
@@ -47,6 +49,12 @@ struct cv_bgp_session {
 	const struct cv_resource **filters; /* BGPFilter; owned array */
 	size_t filter_count;
 };
+
+/* A session of ours, by BIRD's name of it. An external BIRD has its operator's, too. */
+static inline bool cv_bgp_is_ours(const char *name)
+{
+	return !strncmp(name, CV_BGP_PREFIX, sizeof(CV_BGP_PREFIX) - 1);
+}
 
 /* A prefix of ours that is announced. */
 struct cv_bgp_export {

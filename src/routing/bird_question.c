@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#include "routing/bgp.h"
+
 const char *cv_bird_question_routes(bool is_refused, const struct cv_prefix *around,
 				    char text[CV_BIRD_QUESTION_ROUTES_MAX])
 {
@@ -20,7 +22,8 @@ const char *cv_bird_question_routes(bool is_refused, const struct cv_prefix *aro
 		snprintf(clause, sizeof(clause), " || !(net ~ [%s%s])",
 			 cv_prefix_format(around, prefix), around->length == 32 ? "-" : "+");
 	snprintf(text, CV_BIRD_QUESTION_ROUTES_MAX,
-		 "show route %sall filter { if source != RTS_BGP%s then reject; "
+		 "show route %sall filter { if source != RTS_BGP || !(proto ~ \"" CV_BGP_PREFIX
+		 "*\")%s then reject; "
 		 "unset(bgp_community); unset(bgp_ext_community); unset(bgp_large_community); "
 		 "unset(bgp_cluster_list); accept; }",
 		 is_refused ? "filtered " : "", clause);

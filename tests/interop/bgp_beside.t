@@ -18,6 +18,7 @@ operator's, which have nothing to do with each other. The network is that of ../
 import os
 import socket
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -153,6 +154,52 @@ def bird_beside():
            "a change of mode is configured through its socket", lambda: lab.routes("a1"))
 
 
+UPLINK = """\
+protocol bgp uplink {
+	local 192.168.100.1 as 64512;
+	neighbor 192.168.100.254 as 65101;
+	connect delay time 1;
+	ipv4 { import keep filtered; import where net != 10.244.94.0/24; export none; };
+}
+"""
+UPSTREAM = """\
+router id 192.168.100.254;
+protocol device { }
+protocol static { ipv4; route 10.244.93.0/24 via 192.168.100.2; route 10.244.94.0/24 via 192.168.100.2; }
+protocol bgp { local 192.168.100.254 as 65101; neighbor 192.168.100.1 as 64512; connect delay time 1;
+	ipv4 { import none; export where source = RTS_STATIC; }; }
+"""
+
+
+def operators_session():
+    """What the operator's BIRD learns by a session of its own is none of ours, even when it is of a pool."""
+    def learned():
+        return lab.json("a1", "bgp", "status")["routes"]["learned"]
+
+    def told(*words):
+        return [r["prefix"] for r in lab.json("a1", "bgp", "routes", *words)["routes"]]
+
+    net.wait_for(lambda: learned() == len(told()), 10)
+    before, refused, conf = learned(), told("--refused"), external.path("bird.conf")
+    with open(conf, encoding="utf-8") as f:
+        text = f.read()
+    upstream = Bird(lab.tors["a"], UPSTREAM)
+    external.write("bird.conf", text + UPLINK)
+    external.ask("configure")
+    tap.ok(net.wait_for(lambda: "[uplink" in external.ask("show", "route", "10.244.93.0/24") and
+                        "[uplink" in external.ask("show", "route", "filtered", "10.244.94.0/24"), 20),
+           "the operator's session is up, and has routes", lambda: external.ask("show", "protocols", "all"))
+    time.sleep(6)  # culvertd asks every 5 s
+    tap.equal((learned(), told("--refused")), (before, refused), "culvertd has learned, and refused, none of them")
+    tap.ok("10.244.93.0/24" not in told(), "bgp routes does not tell of it", told)
+    tap.equal(told("10.244.93.1"), [], "… nor when it is asked for")
+    said = lab.cli("a1", "doctor", check=False).stdout
+    tap.ok("10.244.93." not in said and "10.244.94." not in said, "nor does doctor", said)
+    external.write("bird.conf", text)
+    external.ask("configure")
+    upstream.stop()
+
+
 def bird_ends():
     """The operator's BIRD ends by itself: what then programs is said."""
     probes, monitor = lab.probes((("a1", "b1"),)), Monitor(lab, ["a1"])
@@ -212,5 +259,5 @@ def port_taken():
 
 
 if __name__ == "__main__":
-    tap.main([frr_beside, frr_untunnelled, bird_beside, bird_ends, another_bird, port_taken,
+    tap.main([frr_beside, frr_untunnelled, bird_beside, operators_session, bird_ends, another_bird, port_taken,
               two_birds, lab.clean_end], lab.before, lab.after)
