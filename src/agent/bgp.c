@@ -673,4 +673,5 @@ void cv_bgp_agent_view(const struct cv_bgp_agent *agent, struct cv_bgp_view *ret
 		.has_refused = agent->has_refused,
 	};
 	memcpy(ret_view->refused, agent->refused, sizeof(ret_view->refused));
+	cv_bgp_md5_recent(&agent->md5, &ret_view->md5);
 }

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "agent/bgp_md5.h"
 #include "agent/bird.h"
 #include "net/netlink.h"
 #include "routing/bgp.h"
@@ -100,6 +101,7 @@ struct cv_bgp_view {
 				  older than that; 0: it is not */
 	uint64_t refused[CV_BGP_VERDICTS]; /* filtered routes by reason, when last looked at */
 	bool has_refused;		   /* false: too many to look at, or not yet */
+	struct cv_bgp_md5 md5;		   /* segments thrown away lately */
 };
 
 void cv_bgp_agent_view(const struct cv_bgp_agent *agent, struct cv_bgp_view *ret_view);

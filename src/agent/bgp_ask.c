@@ -334,11 +334,23 @@ void cv_bgp_bird_changed(void *data)
 	agent->changed(agent->data);
 }
 
+static void watch_md5(struct cv_bgp_agent *agent)
+{
+	struct cv_bgp_md5 now;
+
+	cv_bgp_md5_read(&now);
+	cv_bgp_md5_watch(&agent->md5, &now, cv_bgp_now_us());
+}
+
 static void on_poll(evutil_socket_t fd, short what, void *data)
 {
+	struct cv_bgp_agent *agent = data;
+
 	(void)fd;
 	(void)what;
-	ask(data);
+	if (agent->bgp.wanted)
+		watch_md5(agent);
+	ask(agent);
 }
 
 int cv_bgp_ask_init(struct cv_bgp_agent *agent, struct event_base *base)

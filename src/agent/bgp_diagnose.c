@@ -223,26 +223,26 @@ static void other(const struct case_ *c)
 	       c->local);
 }
 
-/* The kernel has thrown away segments for their signature, and this session gets no answer. */
+/* The kernel throws away segments for their signature, and this session gets no answer. */
 static bool is_password(const struct case_ *c)
 {
-	const struct cv_bgp_md5 *md5 = &c->look->md5;
+	const struct cv_bgp_md5 *md5 = &c->look->view.md5;
 	bool has_ours = c->wanted && c->wanted->password;
 
 	if (has_ours && md5->failure)
 		say(c,
 		    "%s: the passwords of the two ends differ (%llu segments with a wrong "
-		    "signature were thrown away)",
+		    "signature were thrown away lately)",
 		    c->peer, (unsigned long long)md5->failure);
 	else if (has_ours && md5->not_found)
 		say(c,
 		    "%s: this end has a password, the other has none (%llu segments without a "
-		    "signature were thrown away)",
+		    "signature were thrown away lately)",
 		    c->peer, (unsigned long long)md5->not_found);
 	else if (!has_ours && md5->unexpected)
 		say(c,
 		    "%s: the other end has a password, this one has none (%llu segments with a "
-		    "signature were thrown away)",
+		    "signature were thrown away lately)",
 		    c->peer, (unsigned long long)md5->unexpected);
 	else
 		return false;

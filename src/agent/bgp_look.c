@@ -7,66 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the kernel's counters ---------------------------------------------------------------- */
-
-static void take_counter(const char *name, const char *value, struct cv_bgp_md5 *md5)
-{
-	if (!strcmp(name, "TCPMD5NotFound"))
-		md5->not_found = strtoull(value, NULL, 10);
-	else if (!strcmp(name, "TCPMD5Unexpected"))
-		md5->unexpected = strtoull(value, NULL, 10);
-	else if (!strcmp(name, "TCPMD5Failure"))
-		md5->failure = strtoull(value, NULL, 10);
-}
-
-/* Two lines, "TcpExt: NAME …" and "TcpExt: VALUE …", word by word. */
-static void take_lines(char *names, char *values, struct cv_bgp_md5 *md5)
-{
-	char *next_name, *next_value;
-	const char *name = strtok_r(names, " \n", &next_name);
-	const char *value = strtok_r(values, " \n", &next_value);
-
-	while (name && value) {
-		take_counter(name, value, md5);
-		name = strtok_r(NULL, " \n", &next_name);
-		value = strtok_r(NULL, " \n", &next_value);
-	}
-}
-
-void cv_bgp_md5_parse(const char *text, struct cv_bgp_md5 *ret_md5)
-{
-	char *copy = strdup(text), *next, *names = NULL;
-
-	*ret_md5 = (struct cv_bgp_md5){.failure = 0};
-	for (char *line = copy ? strtok_r(copy, "\n", &next) : NULL; line;
-	     line = strtok_r(NULL, "\n", &next)) {
-		if (strncmp(line, "TcpExt:", 7) != 0)
-			continue;
-		if (names) {
-			take_lines(names, line, ret_md5);
-			break;
-		}
-		names = line;
-	}
-	free(copy);
-}
-
-static void read_md5(struct cv_bgp_md5 *ret_md5)
-{
-	FILE *file = fopen("/proc/net/netstat", "re");
-	char text[16384];
-	size_t size = 0;
-
-	if (file) {
-		size = fread(text, 1, sizeof(text) - 1, file);
-		fclose(file);
-	}
-	text[size] = '\0';
-	cv_bgp_md5_parse(text, ret_md5);
-}
-
-/* ---- all ------------------------------------------------------------------------------------ */
-
 void cv_bgp_look(const struct cv_node_agent *node, struct cv_bgp_look *ret_look)
 {
 	struct cv_bgp_look look = {.problem = ""};
@@ -81,8 +21,6 @@ void cv_bgp_look(const struct cv_node_agent *node, struct cv_bgp_look *ret_look)
 		look.is_outdated = cv_bird_is_outdated(look.view.bird);
 		look.is_root = cv_bird_is_root(look.view.bird);
 	}
-	if (cv_bgp_is_asked_for(&look.view))
-		read_md5(&look.md5);
 	*ret_look = look;
 }
 

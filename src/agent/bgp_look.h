@@ -9,14 +9,6 @@
 #include "agent/bgp.h"
 #include "agent/node.h"
 
-/* Segments that the kernel has thrown away for their TCP-MD5 signature (RFC 2385), of all
- * connections of this network namespace, since it is there. */
-struct cv_bgp_md5 {
-	uint64_t not_found;  /* none, though one was expected */
-	uint64_t unexpected; /* one, though none was expected */
-	uint64_t failure;    /* a wrong one */
-};
-
 /* Plain data, so that tests need no BIRD. Pointers are valid until the loop goes on. */
 struct cv_bgp_look {
 	struct cv_bgp_view view;
@@ -25,13 +17,9 @@ struct cv_bgp_look {
 	unsigned long restarts;
 	int pid; /* 0: not known */
 	bool is_outdated, is_root;
-	struct cv_bgp_md5 md5;
 };
 
 void cv_bgp_look(const struct cv_node_agent *node, struct cv_bgp_look *ret_look);
-
-/* Read the counters from the text of /proc/net/netstat; what is not there is 0. */
-void cv_bgp_md5_parse(const char *text, struct cv_bgp_md5 *ret_md5);
 
 /* Stable names, for programs: cv_bgp_cause_name. */
 enum cv_bgp_cause {

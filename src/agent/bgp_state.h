@@ -51,6 +51,7 @@ struct cv_bgp_agent {
 		counted_filtered; /* of sessions, when routes were last asked for */
 	bool has_refused;
 	uint64_t refused[CV_BGP_VERDICTS];
+	struct cv_bgp_md5_watch md5;
 	void (*changed)(void *data);
 	void *data;
 };

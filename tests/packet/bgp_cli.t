@@ -337,7 +337,7 @@ def passwords():
     apply(password="mine")
     down("password", "error", "the passwords of the two ends differ")
     remake()
-    # The kernel's counters are of all time: which of the two it is they do not tell any more.
+    # The kernel's counters have both in these minutes: which of the two it is they do not tell yet.
     tap.ok(becomes(established=False, cause="password"), "only we have one: a password, again", peer)
     remake(words='password "ours";')
     tap.ok(becomes(established=True), "the same: up", peer)

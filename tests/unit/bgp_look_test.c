@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "agent/bgp_look.h"
+#include "agent/bgp_md5.h"
 #include "netns.h"
 
 static char password[] = "hunter2";
@@ -127,16 +128,16 @@ static void finds_passwords(void **state)
 {
 	(void)state;
 	/* Of a stranger's segments nothing follows for who answers. */
-	look.md5.unexpected = 3;
+	look.view.md5.unexpected = 3;
 	expect("Active", "Socket: Connection refused", CV_BGP_CAUSE_PORT_CLOSED, "refuses");
 	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "this one has none (3 segments");
 	expect("Active", "Socket: Connection timed out", CV_BGP_CAUSE_PASSWORD,
 	       "this one has none");
 	wanted[0].password = password;
 	expect("Connect", "", CV_BGP_CAUSE_NO_ANSWER, "only one end has a password");
-	look.md5.not_found = 4;
+	look.view.md5.not_found = 4;
 	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "the other has none (4 segments");
-	look.md5.failure = 5;
+	look.view.md5.failure = 5;
 	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "differ (5 segments");
 	wanted[0].password_missing = true;
 	expect("Connect", "", CV_BGP_CAUSE_NO_SECRET, "cannot be read");
@@ -202,6 +203,43 @@ static void parses_counters(void **state)
 	assert_int_equal(md5.failure, 0);
 	cv_bgp_md5_parse("", &md5);
 	assert_int_equal(md5.unexpected, 0);
+}
+
+static void sees(struct cv_bgp_md5_watch *watch, unsigned int at_s, unsigned int not_found,
+		 unsigned int failure)
+{
+	const struct cv_bgp_md5 now = {.not_found = not_found, .failure = failure};
+
+	cv_bgp_md5_watch(watch, &now, (int64_t)at_s * 1000000);
+	cv_bgp_md5_recent(watch, &look.view.md5);
+}
+
+/* What was counted when the passwords were changed is no reason for a host that is off today. */
+static void forgets_old_segments(void **state)
+{
+	struct cv_bgp_md5_watch watch = {.is_begun = false};
+
+	(void)state;
+	wanted[0].password = password;
+	sees(&watch, 7, 3, 40); /* since the host is up */
+	expect("Connect", "", CV_BGP_CAUSE_NO_ANSWER, "does not answer");
+	sees(&watch, 12, 3, 42);
+	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "differ (2 segments");
+	for (unsigned int at_s = 17; at_s <= 192; at_s += 5)
+		sees(&watch, at_s, 3, 42);
+	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "differ (2 segments");
+	/* Another counter that grows keeps nothing alive. */
+	sees(&watch, 197, 4, 42);
+	assert_int_equal(look.view.md5.failure, 0);
+	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "the other has none (1 segments");
+	for (unsigned int at_s = 202; at_s <= 382; at_s += 5)
+		sees(&watch, at_s, 4, 42);
+	expect("Connect", "", CV_BGP_CAUSE_NO_ANSWER, "does not answer");
+	/* Nobody has watched since: it may have grown long ago. */
+	sees(&watch, 1000, 9, 99);
+	expect("Connect", "", CV_BGP_CAUSE_NO_ANSWER, "does not answer");
+	sees(&watch, 1005, 9, 100);
+	expect("Connect", "", CV_BGP_CAUSE_PASSWORD, "differ (1 segments");
 }
 
 /* ---- problems of BIRD itself -------------------------------------------------------------- */
@@ -274,6 +312,7 @@ int main(void)
 		cmocka_unit_test_setup(needs_bird, set_up),
 		cmocka_unit_test_setup(pairs_sessions, set_up),
 		cmocka_unit_test_setup(parses_counters, set_up),
+		cmocka_unit_test_setup(forgets_old_segments, set_up),
 		cmocka_unit_test_setup(tells_of_bird, set_up),
 	};
 
