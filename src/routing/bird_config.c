@@ -2,7 +2,8 @@
 /*
  * BIRD 2's configuration. Its shape:
  *
- *     culvert_links (direct), culvert_nodes, culvert_gateways (static) ──> culvert_igp: next hops
+ *     culvert_devices (direct) ──> culvert_connected ── culvert_links (pipe) ┐
+ *                             culvert_nodes, culvert_gateways (static) ──> culvert_igp: next hops
  *     culvert_own (static) ──> master4 <── sessions (BGP; next hops by culvert_igp)
  *                                 │
  *                                 └──> kernel (filter culvert_kernel)
@@ -35,33 +36,38 @@ enum {
 
 /* ---- next hops ------------------------------------------------------------------------ */
 
+static void put_no_link(FILE *out, const char *pattern)
+{
+	fputs("\n\t\t&& ifname !~ ", out);
+	cv_bird_put_string(out, pattern);
+}
+
+/*
+ * BIRD restarts a direct protocol whose filter or interfaces change, and every next hop on a link
+ * is unreachable meanwhile (2.0.12). A pipe with a new filter is only fed anew. So all connected
+ * networks are taken, and the pipe says which of them are links.
+ */
 static void put_links(FILE *out, const struct cv_bgp_intent *bgp)
 {
 	struct cv_bird_list list = {.out = out};
 
-	fputs("ipv4 table " CV_BGP_PREFIX "igp;\n\n"
-	      "protocol direct " CV_BGP_PREFIX "links {\n\tipv4 {\n\t\ttable " CV_BGP_PREFIX
-	      "igp;\n\t\timport ",
+	fputs("ipv4 table " CV_BGP_PREFIX "connected;\nipv4 table " CV_BGP_PREFIX "igp;\n\n"
+	      "protocol direct " CV_BGP_PREFIX "devices {\n\tipv4 { table " CV_BGP_PREFIX
+	      "connected; };\n}\n\n"
+	      "protocol pipe " CV_BGP_PREFIX "links {\n\ttable " CV_BGP_PREFIX
+	      "igp;\n\tpeer table " CV_BGP_PREFIX "connected;\n\texport none;\n\timport ",
 	      out);
 	for (size_t i = 0; i < bgp->link_count; i++) {
 		if (!i)
 			fputs("where net ~ [", out);
 		cv_bird_put_prefix(&list, &bgp->links[i].prefix, "");
 	}
-	fputs(bgp->link_count ? " ];\n\t};\n" : "none;\n\t};\n", out);
-	/* One statement: the first pattern that matches decides. */
-	fputs("\tinterface ", out);
-	if (*bgp->pool_device) {
-		fputc('-', out);
-		cv_bird_put_string(out, bgp->pool_device);
-		fputs(", ", out);
-	}
-	for (size_t i = 0; i < bgp->ignored_interface_count; i++) {
-		fputc('-', out);
-		cv_bird_put_string(out, bgp->ignored_interfaces[i]);
-		fputs(", ", out);
-	}
-	fputs("\"*\";\n}\n\n", out);
+	fputs(bgp->link_count ? " ]" : "none", out);
+	if (bgp->link_count && *bgp->pool_device)
+		put_no_link(out, bgp->pool_device);
+	for (size_t i = 0; i < bgp->ignored_interface_count && bgp->link_count; i++)
+		put_no_link(out, bgp->ignored_interfaces[i]);
+	fputs(";\n}\n\n", out);
 }
 
 /*

@@ -15,6 +15,7 @@ tunnels forbidden; the pool device deleted; passwords. The network is that of ..
 import os
 import signal
 import sys
+import time
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,8 +24,8 @@ sys.path[0:0] = [HERE, os.path.join(os.path.dirname(HERE), "packet")]
 import culvert  # noqa: E402
 import net  # noqa: E402
 import tap  # noqa: E402
-from racks import (METRIC_AGENT, METRIC_BIRD, NODES, PAIRS, Racks, bgp_text,  # noqa: E402
-                   lossless)
+from racks import (METRIC_AGENT, METRIC_BIRD, NODES, PAIRS, Monitor, Racks,  # noqa: E402
+                   bgp_text, lossless)
 from zones import DEVICE, path_taken  # noqa: E402
 
 MESH = bgp_text()
@@ -73,6 +74,36 @@ def entering():
 def mesh():
     lab.apply(MESH)
     tap.equal(lab.converge(CROSS), [], "every node learns every other's block")
+
+
+def other_links():
+    """
+    Addresses come and go on a link that no route of BIRD's leaves by, and it is ignored: not one of
+    BIRD's routes moves.
+    """
+    a1 = lab.nodes["a1"]
+    a1.ip("link add spare type bridge", "link set spare up")
+    include = os.path.join(lab.daemons["a1"].run_dir, "bird/culvert.conf")
+
+    def is_told(words):
+        with open(include, encoding="utf-8") as f:
+            return words in f.read()
+
+    def nothing_moves(what, change, words, is_there):
+        monitor = Monitor(lab, ["a1"])
+        change()
+        tap.ok(net.wait_for(lambda: is_told(words) == is_there, 5), f"{what}: BIRD is told")
+        time.sleep(0.5)
+        said = [line for line in monitor.end().get("a1", ()) if "proto bird" in line]
+        tap.equal(said, [], "… and none of its routes is touched")
+
+    address, network = "198.51.100.1/24 dev spare", "198.51.100.0/24"
+    nothing_moves("an address comes", lambda: a1.ip(f"addr add {address}"), network, True)
+    for names in (["spare"], []):
+        nothing_moves(f"ignoredInterfaces {names}", lambda n=names: lab.apply(
+            bgp_text(ignoredInterfaces=n), names=["a1"]), '"spare"', bool(names))
+    nothing_moves("an address goes", lambda: a1.ip(f"addr del {address}"), network, False)
+    a1.ip("link del spare")
 
 
 def who_programs():
@@ -144,5 +175,5 @@ def passwords():
 
 
 if __name__ == "__main__":
-    tap.main([entering, mesh, who_programs, no_tunnel, device_goes, passwords, lab.clean_end], lab.before,
+    tap.main([entering, mesh, other_links, who_programs, no_tunnel, device_goes, passwords, lab.clean_end], lab.before,
              lab.after)

@@ -510,8 +510,9 @@ static void test_strings(void **state)
 	assert_non_null(text);
 	assert_closed(text);
 	assert_non_null(strstr(text, "# BGPFilter office?} evil ? {\n"));
-	assert_non_null(strstr(text, "interface -\"t?; }#\", -\"eth?; }?protocol x {\", "
-				     "-\"d??ker*\", \"*\";"));
+	assert_non_null(strstr(text, " ]\n\t\t&& ifname !~ \"t?; }#\""
+				     "\n\t\t&& ifname !~ \"eth?; }?protocol x {\""
+				     "\n\t\t&& ifname !~ \"d??ker*\";\n"));
 	assert_non_null(strstr(text, "192.168.200.2 ] then krt_mtu = 1400;"));
 	assert_non_null(strstr(text, "password \"x'y\\z #{$;\";"));
 	free(text);
