@@ -212,6 +212,7 @@ struct entry {
 	uint8_t prefix_length;
 	__be32 prefix;
 	uint32_t mtu;
+	uint32_t metric;
 	uint32_t nexthop_id;	/* of a nexthop object, 0 without */
 	bool has_hops;		/* listed in the message, beside the object or without */
 	struct cv_next_hop hop; /* of an entry with a single one */
@@ -241,6 +242,9 @@ static void parse_entry(const struct nlmsghdr *nlh, const struct rtmsg *rtm, str
 			break;
 		case RTA_METRICS:
 			entry->mtu = parse_mtu_metric(attr);
+			break;
+		case RTA_PRIORITY:
+			entry->metric = get_u32(attr);
 			break;
 		case RTA_NH_ID:
 			entry->nexthop_id = get_u32(attr);
@@ -387,8 +391,9 @@ int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 /* ---- gateways -------------------------------------------------------------------------- */
 
 struct gateways {
-	int oif;		    /* of these routes alone; 0: of the main table's, … */
-	uint8_t except_protocol;    /* … but for this protocol's */
+	int oif; /* of these routes alone; 0: of the main table's, … */
+	const struct cv_route_owner *owners; /* … but for theirs */
+	size_t owner_count;
 	struct cv_vector addresses; /* __be32 */
 	struct cv_vector objects;   /* uint32_t, nexthop objects to ask for */
 };
@@ -400,6 +405,17 @@ static int add_gateway(const struct cv_next_hop *hop, void *data)
 	if ((gateways->oif && hop->oif != gateways->oif) || !hop->gateway)
 		return 0;
 	return cv_vector_append(&gateways->addresses, &hop->gateway);
+}
+
+static bool is_excepted(const struct gateways *gateways, uint8_t protocol, uint32_t metric)
+{
+	for (size_t i = 0; i < gateways->owner_count; i++) {
+		const struct cv_route_owner *owner = &gateways->owners[i];
+
+		if (owner->protocol == protocol && (!owner->metric || owner->metric == metric))
+			return true;
+	}
+	return false;
 }
 
 static int collect_gateways(const struct nlmsghdr *nlh, void *data)
@@ -414,9 +430,9 @@ static int collect_gateways(const struct nlmsghdr *nlh, void *data)
 	/* What the kernel learned for one destination (PMTU, redirect) is no route of its own. */
 	if (rtm->rtm_flags & RTM_F_CLONED)
 		return MNL_CB_OK;
-	if (!gateways->oif && rtm->rtm_protocol == gateways->except_protocol)
-		return MNL_CB_OK;
 	parse_entry(nlh, rtm, &entry);
+	if (is_excepted(gateways, rtm->rtm_protocol, entry.metric))
+		return MNL_CB_OK;
 	if (!entry.has_hops && entry.nexthop_id)
 		err = cv_vector_append(&gateways->objects, &entry.nexthop_id);
 	else
@@ -523,10 +539,11 @@ int cv_route_for_each_gateway(struct cv_nl *nl, int oif, int (*cb)(__be32 gatewa
 	return oif > 0 ? for_each_gateway(nl, &gateways, cb, data) : 0;
 }
 
-int cv_route_for_each_gateway_except(struct cv_nl *nl, uint8_t protocol,
-				     int (*cb)(__be32 gateway, void *data), void *data)
+int cv_route_for_each_gateway_except(struct cv_nl *nl, const struct cv_route_owner *owners,
+				     size_t count, int (*cb)(__be32 gateway, void *data),
+				     void *data)
 {
-	struct gateways gateways = {.except_protocol = protocol};
+	struct gateways gateways = {.owners = owners, .owner_count = count};
 
 	return for_each_gateway(nl, &gateways, cb, data);
 }

@@ -8,6 +8,7 @@
 #ifndef CV_NET_ROUTE_H
 #define CV_NET_ROUTE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <linux/rtnetlink.h>
 #include <linux/types.h>
@@ -85,11 +86,18 @@ int cv_route_match(struct cv_nl *nl, const struct cv_route_flow *flow,
 int cv_route_for_each_gateway(struct cv_nl *nl, int oif, int (*cb)(__be32 gateway, void *data),
 			      void *data);
 
+/* Whose routes: those of a protocol (RTPROT_*) with a metric; 0: with any. */
+struct cv_route_owner {
+	uint8_t protocol;
+	uint32_t metric;
+};
+
 /*
  * The same for the routes of the main table, whatever device they leave through, but those of
- * one protocol (RTPROT_*).
+ * some owners.
  */
-int cv_route_for_each_gateway_except(struct cv_nl *nl, uint8_t protocol,
-				     int (*cb)(__be32 gateway, void *data), void *data);
+int cv_route_for_each_gateway_except(struct cv_nl *nl, const struct cv_route_owner *owners,
+				     size_t count, int (*cb)(__be32 gateway, void *data),
+				     void *data);
 
 #endif

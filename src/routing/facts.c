@@ -15,6 +15,7 @@
 
 #include "net/route.h"
 #include "net/vector.h"
+#include "routing/bgp.h"
 #include "wire/types.h"
 
 /* ---- devices --------------------------------------------------------------------- */
@@ -94,13 +95,21 @@ static int take_gateway(__be32 gateway, void *data)
 	return cv_vector_append(data, &gateway);
 }
 
+/*
+ * Not those that a BIRD of ours learned, either: they would be part of the filters that it takes
+ * routes with, and a peer could have them changed, with a refresh of all sessions, by a route.
+ */
 static int read_gateways(struct cv_nl *nl, uint8_t protocol, struct cv_facts *facts)
 {
+	const struct cv_route_owner owners[] = {
+		{.protocol = protocol},
+		{.protocol = RTPROT_BIRD, .metric = CV_BGP_METRIC},
+	};
 	struct cv_vector gateways;
 	int err;
 
 	cv_vector_init(&gateways, sizeof(__be32));
-	err = cv_route_for_each_gateway_except(nl, protocol, take_gateway, &gateways);
+	err = cv_route_for_each_gateway_except(nl, owners, 2, take_gateway, &gateways);
 	facts->gateways = gateways.items;
 	facts->gateway_count = gateways.count;
 	return err;

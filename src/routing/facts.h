@@ -36,7 +36,7 @@ struct cv_facts {
 	size_t interface_count;
 	struct cv_fact_address *addresses; /* in the kernel's order */
 	size_t address_count;
-	__be32 *gateways; /* of all routes in the main table that are not ours, each once */
+	__be32 *gateways; /* of the main table's routes, but ours and our BIRD's, each once */
 	size_t gateway_count;
 	/* Of the ways to whom the pool device sends: the smallest MTU (0: nothing is known), and
 	 * those that are larger, sorted by remote (as a number). */
@@ -48,7 +48,7 @@ struct cv_facts {
 
 /*
  * Ask the kernel. is_ours: whether a device is one of our tunnels'; protocol: of our routes, whose
- * gateways are left out. 0 or -errno. cv_facts_fini frees.
+ * gateways are left out, as are those of a BIRD of ours. 0 or -errno. cv_facts_fini frees.
  */
 int cv_facts_read(struct cv_nl *nl, bool (*is_ours)(int ifindex, void *data), void *data,
 		  uint8_t protocol, struct cv_facts *ret_facts);

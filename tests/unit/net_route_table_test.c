@@ -404,6 +404,10 @@ static bool has(const struct gateways *gateways, const char *address)
 
 static void test_gateways_but_ours(void **state)
 {
+	const struct cv_route_owner owners[] = {
+		{.protocol = PROTOCOL},
+		{.protocol = RTPROT_BIRD, .metric = 31},
+	};
 	struct gateways gateways = {.count = 0};
 
 	(void)state;
@@ -412,9 +416,17 @@ static void test_gateways_but_ours(void **state)
 	cv_sh("ip nexthop add id 5 via 203.0.113.10 dev w0 && ip route add 10.3.0.0/16 nhid 5");
 	cv_sh("ip route add 10.4.0.0/16 via 192.0.2.11 proto 84");
 	cv_sh("ip route add 10.5.0.0/16 via 192.0.2.12 table 100");
-	assert_int_equal(cv_route_for_each_gateway_except(nl, PROTOCOL, take_gateway, &gateways),
+	cv_sh("ip route add 10.6.0.0/16 via 192.0.2.13 proto bird metric 31 && "
+	      "ip route add 10.7.0.0/16 proto bird metric 31 nexthop via 192.0.2.14 nexthop via "
+	      "203.0.113.14");
+	/* Somebody else's BIRD, and somebody else's metric. */
+	cv_sh("ip route add 10.6.0.0/16 via 192.0.2.15 proto bird metric 32 && "
+	      "ip route add 10.8.0.0/16 via 192.0.2.16 metric 31");
+	assert_int_equal(cv_route_for_each_gateway_except(nl, owners, 2, take_gateway, &gateways),
 			 0);
-	assert_int_equal(gateways.count, 4);
+	assert_int_equal(gateways.count, 6);
+	assert_true(has(&gateways, "192.0.2.15"));
+	assert_true(has(&gateways, "192.0.2.16"));
 	assert_true(has(&gateways, "192.0.2.9"));
 	assert_true(has(&gateways, "192.0.2.10"));
 	assert_true(has(&gateways, "203.0.113.9"));

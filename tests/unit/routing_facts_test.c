@@ -44,7 +44,9 @@ static void test_reads_devices_addresses_and_gateways(void **state)
 	      "ip addr add 192.0.2.1/24 dev v0 && ip addr add 192.0.2.7/24 dev v0 && "
 	      "ip addr add 10.244.1.1/32 dev br0");
 	cv_sh("ip route add default via 192.0.2.9 && ip route add 10.1.0.0/16 via 192.0.2.9 && "
-	      "ip route add 10.2.0.0/16 via 192.0.2.10 proto 84");
+	      "ip route add 10.2.0.0/16 via 192.0.2.10 proto 84 && "
+	      "ip route add 10.3.0.0/16 via 192.0.2.11 proto bird metric 31 && "
+	      "ip route add 10.4.0.0/16 via 192.0.2.12 proto bird metric 32");
 	ours = (int)if_nametoindex("br0");
 	assert_int_equal(cv_nl_create(&nl), 0);
 	assert_int_equal(cv_facts_read(nl, is_index, &ours, 84, &facts), 0);
@@ -69,8 +71,12 @@ static void test_reads_devices_addresses_and_gateways(void **state)
 	assert_int_equal(cv_facts_address(&facts, cv_addr("10.244.1.1"))->ifindex, ours);
 	assert_null(cv_facts_address(&facts, cv_addr("192.0.2.8")));
 
-	assert_int_equal(facts.gateway_count, 1);
+	assert_int_equal(facts.gateway_count, 2);
 	assert_true(has_gateway(&facts, "192.0.2.9"));
+	/* Ours, our BIRD's, another BIRD's. */
+	assert_false(has_gateway(&facts, "192.0.2.10"));
+	assert_false(has_gateway(&facts, "192.0.2.11"));
+	assert_true(has_gateway(&facts, "192.0.2.12"));
 	cv_facts_fini(&facts);
 	assert_int_equal(facts.interface_count, 0);
 	cv_facts_fini(&facts);
