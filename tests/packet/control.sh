@@ -123,8 +123,6 @@ start_daemon() {
 		echo "Bail out! no culvertd"
 		exit 1
 	}
-	# What its thread of addresses makes a moment later is not what a refused command leaves.
-	wait_for 10 test -d "$RUN/state"
 	need_fastpath "$@"
 }
 
@@ -136,10 +134,11 @@ stop_daemon() {
 	DAEMON=
 }
 
-# Everything a refused command could leave behind.
+# Everything a refused command could leave behind. state/ is made when culvertd looks at its addresses
+# for the first time, which is at some time of its own.
 snapshot() {
 	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*mtu \([0-9]*\).*/\1 \2/' | sort
-	ls -A "$RUN" 2>/dev/null
+	ls -A --ignore=state "$RUN" 2>/dev/null
 	cat "$RUN/tunnels.json" "$RUN/endpoints.json" 2>/dev/null
 	[ -z "$DAEMON" ] || find "/proc/$DAEMON/fd" -lname /dev/net/tun 2>/dev/null | wc -l
 	[ -z "$DAEMON" ] || culvert tunnel save
