@@ -59,6 +59,7 @@ struct cv_bird {
 	bool is_greeted, is_ending; /* its end was asked for */
 	bool was_up;		    /* this process was */
 	bool is_new;		    /* we started it: it takes what is written */
+	bool is_rewritten;	    /* since then: who knows which it has read */
 	bool recover;		    /* until it is up: it takes over from one that left traces */
 	pid_t pid;
 	int pidfd; /* -1 */
@@ -179,10 +180,12 @@ static void finish_stop(struct cv_bird *bird)
 	set_state(bird, CV_BIRD_OFF, "");
 }
 
-/* It ended before it was up: what it said of its configuration is a refusal, too. */
+/* It ended before it was up: what it said of its configuration is a refusal, too, unless that has
+ * been replaced since: what is there now has yet to be tried. */
 static bool take_back(struct cv_bird *bird, const char *words)
 {
-	if (!strstr(words, CV_BIRD_CONFIG) && !strstr(words, CV_BIRD_INCLUDE))
+	if (bird->is_rewritten ||
+	    (!strstr(words, CV_BIRD_CONFIG) && !strstr(words, CV_BIRD_INCLUDE)))
 		return false;
 	if (!cv_bird_files_restore(&bird->files))
 		return false;
@@ -293,6 +296,7 @@ static void start(struct cv_bird *bird)
 	pid_t pid = 0;
 
 	bird->recover = has_left_traces(bird);
+	bird->is_rewritten = false;
 	cv_bird_files_remove_pid(&bird->files);
 	rc = cv_bird_process_start(&bird->files, bird->program, bird->recover, &pid, &words,
 				   &error);
@@ -414,6 +418,18 @@ static void ask_to_end(struct cv_bird *bird, const char *how)
 	cv_bird_client_ask(bird->client, how, NULL, NULL);
 }
 
+/* What it has, as far as that can be known. */
+static void find_taken(struct cv_bird *bird)
+{
+	/* It may have read what was there before, what is there now, or half of each. */
+	if (bird->is_new && bird->is_rewritten)
+		bird->taken[0] = '\0';
+	else if (bird->is_new && strcmp(bird->refused, bird->wanted) != 0)
+		accept_config(bird, bird->wanted);
+	else if (!cv_bird_files_taken(&bird->files, bird->taken))
+		bird->taken[0] = '\0';
+}
+
 static void on_ready(void *data)
 {
 	struct cv_bird *bird = data;
@@ -423,10 +439,7 @@ static void on_ready(void *data)
 		ask_to_end(bird, "down");
 		return;
 	}
-	if (bird->is_new && strcmp(bird->refused, bird->wanted) != 0)
-		accept_config(bird, bird->wanted);
-	else if (!cv_bird_files_taken(&bird->files, bird->taken))
-		bird->taken[0] = '\0';
+	find_taken(bird);
 	bird->is_new = false;
 	settle_config(bird);
 }
@@ -585,6 +598,7 @@ int cv_bird_configure(struct cv_bird *bird, const char *main, const char *includ
 	if (rc)
 		return rc;
 	memcpy(bird->wanted, digest, sizeof(bird->wanted));
+	bird->is_rewritten = true;
 	bird->refused[0] = '\0';
 	set_refusal(bird, "");
 	bird->aim = AIM_RUN;

@@ -324,6 +324,88 @@ static void keeps_the_former_when_it_refuses(void **state)
 	assert_true(wait_until(is_up, 1));
 }
 
+/* A BIRD that begins when it is let, and not before. */
+static const char *make_held_program(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/held", run_dir);
+	cv_sh("printf '%%s\\n' '#!/bin/sh' 'while test -e %s/hold; do sleep 0.01; done' "
+	      "'exec /usr/sbin/bird \"$@\"' >%s && chmod +x %s",
+	      run_dir, path, path);
+	return path;
+}
+
+static void hold(void)
+{
+	cv_sh("touch %s/hold", run_dir);
+}
+
+static void let(void)
+{
+	cv_sh("rm %s/hold", run_dir);
+}
+
+static bool has_process(void)
+{
+	return cv_bird_pid(bird) > 0;
+}
+
+/* Meanwhile the loop does not run: nothing that BIRD does is noticed. */
+static void sleep_until(bool (*is_so)(void))
+{
+	double end = now_s() + 10;
+
+	while (!is_so()) {
+		assert_true(now_s() < end);
+		usleep(20000);
+	}
+}
+
+static void is_told_what_was_written_while_it_started(void **state)
+{
+	(void)state;
+	if (create(make_held_program(), NULL))
+		fail_msg("%s", error.text);
+	hold();
+	configure(STATIC);
+	assert_true(wait_until(has_process, 5));
+	let();
+	sleep_until(has_first); /* it has read that */
+	configure(MORE);
+	assert_true(wait_until(is_up, 10));
+	assert_true(wait_until(has_more, 5));
+	assert_true(log_has("Reconfigured", 1));
+	/* The next culvertd finds it as it is. */
+	cv_bird_destroy(bird);
+	start(MORE);
+	assert_true(log_has("Reconfigured", 1));
+}
+
+static bool has_ended(void)
+{
+	return is_gone(cv_bird_pid(bird));
+}
+
+static void does_not_refuse_what_was_not_read(void **state)
+{
+	(void)state;
+	if (create(make_held_program(), NULL))
+		fail_msg("%s", error.text);
+	configure(STATIC);
+	assert_true(wait_until(is_up, 10));
+	hold();
+	kill(cv_bird_pid(bird), SIGKILL);
+	assert_true(wait_until(is_down, 5));
+	configure("nonsense;\n");
+	assert_true(wait_until(has_process, 5));
+	let();
+	sleep_until(has_ended); /* by that */
+	configure(MORE);
+	assert_true(wait_until(is_up, 10));
+	assert_true(wait_until(has_more, 5));
+}
+
 static void comes_back_without_a_route_event(void **state)
 {
 	int pid;
@@ -770,6 +852,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(starts_and_is_taken_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_the_former_when_it_refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_told_what_was_written_while_it_started, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(does_not_refuse_what_was_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(comes_back_without_a_route_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(restarts_gracefully, setup, teardown),
 		cmocka_unit_test_setup_teardown(does_not_wait_for_one_that_hangs, setup, teardown),
