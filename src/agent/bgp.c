@@ -24,6 +24,7 @@
 #include "net/vector.h"
 #include "routing/bird_config.h"
 #include "routing/decide.h"
+#include "routing/hand_over.h"
 
 enum {
 	SETTLE_S = 5,
@@ -142,55 +143,6 @@ static bool has_prefix(const struct cv_vector *have, const struct cv_prefix *pre
 }
 
 /*
- * A way of the agent's that somebody will announce: of what is declared. Those with a gateway are
- * to nodes, Tunnels' and workloads' have a device alone. A Node's tunnel address has a route of
- * its own where its block is not declared; then it is in the block that is announced, or
- * nobody's.
- */
-static const struct cv_decision *declared_way(const struct cv_intent *intent,
-					      const struct cv_table_route *route)
-{
-	const struct cv_decision *decision;
-
-	if (route->type != RTN_UNICAST || !route->gateway)
-		return NULL;
-	decision = cv_intent_decision(intent, route->prefix.address);
-	return decision && decision->claim.resource && decision->claim.pool ? decision : NULL;
-}
-
-/*
- * Hand over what BIRD has routes to by now: 1, if there is any, 0 or -errno. *ret_missing: how many
- * of the agent's ways to other nodes it has none for, one of which is *ret_first. Once BIRD has had
- * a route to a prefix, that is BIRD's for good.
- */
-static int hand_some(struct cv_bgp_agent *agent, const struct cv_intent *intent,
-		     size_t *ret_missing, struct cv_prefix *ret_first)
-{
-	struct cv_vector have;
-	const size_t before = agent->handed.count;
-	int rc = read_birds(agent, &have);
-
-	*ret_missing = 0;
-	for (size_t i = 0; i < intent->route_count && !rc; i++) {
-		const struct cv_table_route *route = &intent->routes[i];
-		const struct cv_decision *decision = declared_way(intent, route);
-
-		if (!decision)
-			continue;
-		if (has_prefix(&have, &decision->claim.prefix)) {
-			rc = cv_vector_append(&agent->handed, &decision->claim.prefix);
-		} else if (!(*ret_missing)++) {
-			*ret_first = route->prefix;
-		}
-	}
-	cv_vector_fini(&have);
-	if (agent->handed.count > before)
-		qsort(agent->handed.items, agent->handed.count, sizeof(struct cv_prefix),
-		      by_prefix);
-	return rc ? rc : agent->handed.count > before;
-}
-
-/*
  * Whether the kernel has BIRD's routes to all that was learned and is to be reached by node. After
  * some seconds it is said to be so anyway; until then it is looked at again.
  */
@@ -257,12 +209,13 @@ void cv_bgp_agent_hold_guard(struct cv_bgp_agent *agent, const struct cv_intent 
 	intent->route_count = kept;
 }
 
-/* True: BIRD has taken over something just now; decide again. */
+/* True: BIRD has taken over something just now; decide again. What it has had a route to once is
+ * its for good. */
 static bool hand_over(struct cv_bgp_agent *agent, const struct cv_intent *intent)
 {
+	struct cv_hand_over over = {.missing = 0};
 	char text[CV_PREFIX_TEXT_MAX];
-	struct cv_prefix first;
-	size_t missing;
+	struct cv_vector birds;
 	int rc;
 
 	agent->hand_over[0] = '\0';
@@ -273,13 +226,16 @@ static bool hand_over(struct cv_bgp_agent *agent, const struct cv_intent *intent
 		snprintf(agent->hand_over, sizeof(agent->hand_over), "BIRD is not there yet");
 		return false;
 	}
-	rc = hand_some(agent, intent, &missing, &first);
-	if (missing)
+	rc = read_birds(agent, &birds);
+	if (!rc)
+		rc = cv_hand_over(intent, &birds, &agent->handed, &over);
+	cv_vector_fini(&birds);
+	if (over.missing)
 		snprintf(agent->hand_over, sizeof(agent->hand_over),
-			 "BIRD has no route to %zu of the declared prefixes yet (%s)", missing,
-			 cv_prefix_format(&first, text));
-	if (rc || missing)
-		return rc > 0;
+			 "BIRD has no route to %zu of the declared prefixes yet (%s)", over.missing,
+			 cv_prefix_format(&over.first, text));
+	if (rc || over.missing)
+		return over.has_news;
 	agent->is_taken_over = true;
 	cv_log(LOG_NOTICE, "bgp: BIRD programs the routes to other nodes from now on");
 	return true;

@@ -324,6 +324,50 @@ int cv_snapshot_claims(const struct cv_snapshot *snapshot, struct cv_claim **ret
 	return 0;
 }
 
+/* The first claim with this prefix, or where it would be. */
+static size_t place_of_claim(const struct cv_snapshot *snapshot, const struct cv_prefix *prefix)
+{
+	size_t low = 0, high = snapshot->claim_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (cv_prefix_compare(&snapshot->claims[middle].prefix, prefix) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct cv_claim *find_claim(const struct cv_snapshot *snapshot,
+					 const struct cv_prefix *prefix, bool is_any)
+{
+	for (int length = prefix->length; length >= 0; length--) {
+		const struct cv_prefix around = cv_prefix_of(prefix->address, (uint8_t)length);
+		size_t i = place_of_claim(snapshot, &around);
+
+		/* An affinity comes before the Workloads with its prefix. */
+		if (i < snapshot->claim_count &&
+		    !cv_prefix_compare(&snapshot->claims[i].prefix, &around) &&
+		    (is_any || snapshot->claims[i].resource->kind == CV_KIND_BLOCK_AFFINITY))
+			return &snapshot->claims[i];
+	}
+	return NULL;
+}
+
+const struct cv_claim *cv_snapshot_claim_of(const struct cv_snapshot *snapshot,
+					    const struct cv_prefix *prefix)
+{
+	return find_claim(snapshot, prefix, true);
+}
+
+const struct cv_claim *cv_snapshot_block_of(const struct cv_snapshot *snapshot,
+					    const struct cv_prefix *prefix)
+{
+	return find_claim(snapshot, prefix, false);
+}
+
 /* ---- FelixConfiguration ---------------------------------------------------------- */
 
 static void overlay_felix(struct cv_felix_configuration *felix,

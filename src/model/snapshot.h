@@ -120,4 +120,10 @@ struct cv_claim {
 int cv_snapshot_claims(const struct cv_snapshot *snapshot, struct cv_claim **ret_claims,
 		       size_t *ret_count);
 
+/* The smallest claim that all of a prefix is in, and the smallest that is a block. NULL: none. */
+const struct cv_claim *cv_snapshot_claim_of(const struct cv_snapshot *snapshot,
+					    const struct cv_prefix *prefix);
+const struct cv_claim *cv_snapshot_block_of(const struct cv_snapshot *snapshot,
+					    const struct cv_prefix *prefix);
+
 #endif

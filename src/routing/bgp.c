@@ -170,26 +170,10 @@ static bool is_ours(const struct claims *claims, const struct cv_claim *claim)
  */
 static bool is_in_block_of_ours(const struct claims *claims, const struct cv_prefix *prefix)
 {
-	for (int length = prefix->length; length >= 0; length--) {
-		const struct cv_prefix around = cv_prefix_of(prefix->address, (uint8_t)length);
-		size_t low = 0, high = claims->count;
+	const struct cv_claim *block =
+		cv_snapshot_block_of(claims->input->intent->snapshot, prefix);
 
-		while (low < high) {
-			size_t middle = low + (high - low) / 2;
-
-			if (cv_prefix_compare(&claims->items[middle].prefix, &around) < 0)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		for (;
-		     low < claims->count && !cv_prefix_compare(&claims->items[low].prefix, &around);
-		     low++) {
-			if (claims->items[low].resource->kind == CV_KIND_BLOCK_AFFINITY)
-				return is_ours(claims, &claims->items[low]);
-		}
-	}
-	return false;
+	return block && is_ours(claims, block);
 }
 
 static int add_export(struct claims *claims, struct cv_prefix prefix,

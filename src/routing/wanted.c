@@ -396,7 +396,8 @@ static int add_tunnel_addresses(struct list *list, const struct cv_decide_input 
 			continue;
 		pool = cv_snapshot_pool_of(intent->snapshot, prefix.address);
 		/* Its node announces it. */
-		if (pool && intent->programs == CV_PROGRAMS_BIRD && !intent->is_handing_over)
+		if (pool && intent->programs == CV_PROGRAMS_BIRD &&
+		    (!intent->is_handing_over || is_handed(input, &prefix)))
 			continue;
 		if (pool) {
 			path = cv_decide_path(intent, pool, peer, &reason);

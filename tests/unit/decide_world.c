@@ -65,6 +65,8 @@ const struct cv_intent *cv_world_decide(struct cv_decide_world *world)
 		.programs = world->programs,
 		.claims_blocks = world->claims_blocks,
 		.is_handing_over = world->is_handing_over,
+		.handed = world->handed,
+		.handed_count = world->handed_count,
 		.learned = &world->learned,
 	};
 

@@ -30,6 +30,8 @@ struct cv_decide_world {
 	enum cv_programs programs;
 	bool claims_blocks;
 	bool is_handing_over;
+	const struct cv_prefix *handed; /* the test's */
+	size_t handed_count;
 	struct cv_learned learned; /* the test's */
 	struct cv_intent intent;   /* of the last cv_world_decide */
 };
