@@ -41,6 +41,19 @@ spec:
   ipipEnabled: {}
 """
 
+# One is in its node's block, and not announced beside it; the other is borrowed from c1's.
+OWN, BORROWED = "10.244.3.60", "10.244.5.40"
+GUESTS = f"""\
+---
+apiVersion: culvert/v1
+kind: Workload
+metadata:
+  name: guests
+spec:
+  node: b1
+  addresses: [{OWN}, {BORROWED}]
+"""
+
 culvert.need_programs()
 lab = Racks()
 
@@ -107,8 +120,11 @@ def other_links():
 
 
 def who_programs():
-    """programClusterRoutes goes to Disabled and back, node after node, without a loss."""
-    lab.apply(MESH, declared=True)
+    """
+    programClusterRoutes goes to Disabled and back, node after node, without a loss; Workloads that
+    every node hears of are handed over, too.
+    """
+    lab.apply(MESH, GUESTS, declared=True)
     probes = lab.probes(TRAFFIC)
     for word, now, metric, other in (("Disabled", "agent", METRIC_AGENT, METRIC_BIRD),
                                      ("Enabled", "BIRD", METRIC_BIRD, METRIC_AGENT)):
@@ -116,11 +132,16 @@ def who_programs():
         tap.equal(lab.converge(CROSS, metric=metric), [], f"{word}: routes of metric {metric}")
         tap.ok(net.wait_for(lambda o=other: not any(lab.knows(*p, metric=o) for p in PAIRS), 10),
                f"… and none of metric {other}", lambda: lab.routes("a1"))
+        net.wait_for(lambda n=now: lab.json("a1", "bgp", "status")["programs"]["now"] == n, 10)
         said = lab.json("a1", "bgp", "status")["programs"]
         tap.equal((said["now"], said["wanted"]), (now, now), "… status says who")
+        tap.equal([lab.route_to("a1", guest) is not None for guest in (OWN, BORROWED)],
+                  [now == "agent", True], "… who has a route of his own")
         text = lab.cli("a1", "status").stdout
         tap.ok(now in text, "… also culvert status", text)
     lossless(probes, "who programs: ")
+    for name in NODES:
+        lab.cli(name, "delete", "workload", "guests")
 
 
 def no_tunnel():
