@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run: parallel
+# tests/run: parallel needs=build/gcc
 #
 # `make install` into an empty directory: the programs, the manuals and the systemd unit
 # land where PREFIX says, and systemd accepts the unit; `make uninstall` removes just these.
