@@ -4,8 +4,6 @@
  *
  *     near: a0 192.0.2.1 ---- b0 192.0.2.2 :far     the BIRD that is watched over is near; where a
  *                                                   test needs a peer, another one is far
- *
- * What no BIRD says on demand, a stand-in does: a process that speaks as it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -738,115 +736,6 @@ static void drives_one_that_others_run(void **state)
 			 0);
 }
 
-/* ---- a stand-in for BIRD: to "long" it says too much, a line for each ----------------- */
-
-enum {
-	LINES = 1200,
-	LINE = 60000, /* LINES of them are more than 64 MiB */
-};
-
-#define GREETING "0001 BIRD 2.0.12 ready.\n"
-#define LAST	 "0003 Done\n"
-
-static void say(int fd, const char *words, size_t size)
-{
-	while (size) {
-		ssize_t n = send(fd, words, size, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			_exit(1);
-		words += n;
-		size -= (size_t)n;
-	}
-}
-
-static void answer_one(int fd)
-{
-	static char line[LINE];
-	char question[256];
-	ssize_t n = recv(fd, question, sizeof(question) - 1, 0);
-
-	if (n <= 0)
-		_exit(0);
-	question[n] = '\0';
-	memset(line, 'x', sizeof(line));
-	snprintf(line, sizeof(line), "1007-");
-	line[5] = 'x';
-	line[LINE - 1] = '\n';
-	for (int i = 0; i < LINES && !strcmp(question, "long\n"); i++)
-		say(fd, line, sizeof(line));
-	say(fd, LAST, sizeof(LAST) - 1);
-}
-
-/* Its process. Each connection has one of its own. */
-static pid_t start_stand_in(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0), connection;
-	pid_t pid;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 4), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid) {
-		close(fd);
-		return pid;
-	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	while ((connection = accept(fd, NULL, NULL)) >= 0) {
-		if (!fork()) {
-			say(connection, GREETING, sizeof(GREETING) - 1);
-			for (;;)
-				answer_one(connection);
-		}
-		close(connection);
-	}
-	_exit(1);
-}
-
-static size_t too_long;
-
-static void take_too_long(const char *answer, size_t size, void *data)
-{
-	(void)data;
-	assert_null(answer);
-	too_long = size;
-	answers++;
-}
-
-/* What is too long is not kept, and that is all: the connection goes on. */
-static void reads_past_what_is_too_long(void **state)
-{
-	char path[100], *answer;
-	size_t size;
-	pid_t pid;
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s/stand_in", run_dir);
-	pid = start_stand_in(path);
-	assert_int_equal(create(NULL, path), 0);
-	assert_int_equal(cv_bird_configure(bird, NULL, STATIC, &error), 0);
-	assert_true(wait_until(is_told_up, 10));
-	changes = 0;
-	answers = lost = 0;
-	assert_int_equal(cv_bird_ask(bird, "long", take_too_long, NULL), 0);
-	assert_int_equal(cv_bird_ask(bird, "show status", take_answer, NULL), 0);
-	assert_int_equal(cv_bird_ask(bird, "show status", take_answer, NULL), 0);
-	assert_true(wait_until(has_answers, 30));
-	assert_int_equal(lost, 0);
-	assert_int_equal(too_long, (size_t)LINES * LINE + sizeof(LAST) - 1);
-	assert_true(is_up());
-	assert_int_equal(changes, 0);
-	assert_int_equal(cv_bird_ask_now(bird, "long", 30000, &answer, &size), -EMSGSIZE);
-	cv_bird_destroy(bird);
-	bird = NULL;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -868,7 +757,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_former, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(drives_one_that_others_run, setup, teardown),
-		cmocka_unit_test_setup_teardown(reads_past_what_is_too_long, setup, teardown),
 	};
 
 	if (!cv_netns_available())
