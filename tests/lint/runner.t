@@ -209,7 +209,7 @@ echo ok 1 - alone; sleep 0.2; ls $dir/*.runs >/dev/null 2>&1 && echo -n "not "
 echo ok 2 - until its end; echo 1..2
 T
 # Each fails the first time, and succeeds alone after that.
-for name in shy1 shy2 shy3 shy4; do
+for name in shy1 shy2 shy3 shy4 shy5 shy6 shy7; do
 	test_file $name.t <<T
 # tests/run: parallel
 [ -e $dir/$name.once ] || echo -n "not "
@@ -286,8 +286,8 @@ check "just before the last line one is told of each" grep -qzP \
 check "its first log is kept" grep -qx "not ok 1 - not the first time" "$dir/logs/${dir##*/}/shy3.t.first.log"
 check "and its second" grep -qx "ok 1 - not the first time" "$dir/logs/${dir##*/}/shy3.t.log"
 rm "$dir"/*.once
-check "of four none has another chance" \
-	runs 1 "8 passed, 4 failed, 1 skipped" alone.t good.t shy1.t shy2.t shy3.t shy4.t
+check "of seven none has another chance" \
+	runs 1 "11 passed, 7 failed, 1 skipped" alone.t good.t shy1.t shy2.t shy3.t shy4.t shy5.t shy6.t shy7.t
 rm "$dir"/*.once
 check "nor has what is all there is to run" runs 1 "1 passed, 1 failed" shy1.t
 check "one that fails again has failed" runs 1 "4 passed, 1 failed, 1 skipped" good.t notok.t
